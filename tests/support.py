@@ -1,0 +1,153 @@
+"""What tests of every tier share: ports, deadlines, real processes with a log."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+ROOT = Path(__file__).resolve().parent.parent
+POLL_SECONDS = 0.02
+
+T = TypeVar("T")
+
+
+def free_port() -> int:
+    """A TCP port on 127.0.0.1 that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until(condition: Callable[[], T], timeout: float, what: str) -> T:
+    """The first true value of `condition`; fails the test after `timeout` seconds.
+
+    An OSError (which includes refused connections, in httpx's and urllib's form too)
+    counts as "not yet": most conditions ask a service that is still starting.
+    """
+    deadline = time.monotonic() + timeout
+    last: object = None
+    while True:
+        try:
+            if value := condition():
+                return value
+            last = value
+        except Exception as error:
+            if not isinstance(error, OSError) and type(error).__module__.split(".")[0] != "httpx":
+                raise
+            last = error
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout} s: {what} (last: {last!r})")
+        time.sleep(POLL_SECONDS)
+
+
+def clean_environment(**variables: str | Path) -> dict[str, str]:
+    """This process's environment, with the services importable and `variables` on top.
+
+    Without pytest's own variables: MLflow behaves differently when it sees them.
+    """
+    sources = [ROOT / "services" / "tracking", ROOT / "services" / "serving"]
+    path = os.pathsep.join([*map(str, sources), os.environ.get("PYTHONPATH", "")])
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    given = {name: str(value) for name, value in variables.items()}
+    return {
+        **inherited,
+        "PYTHONPATH": path.rstrip(os.pathsep),
+        "PYTHONUNBUFFERED": "1",
+        **given,
+    }
+
+
+class Process:
+    """A real process in its own process group, with stdout and stderr in one log file."""
+
+    def __init__(
+        self, command: Sequence[str | Path], environment: Mapping[str, str], log: Path
+    ) -> None:
+        self.command = [str(part) for part in command]
+        self.environment = dict(environment)
+        self.log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Process:
+        if self.running():
+            raise AssertionError(f"already running: {self.command[0]}")
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return self
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "not started"
+        return self._process.pid
+
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def text(self) -> str:
+        """Everything that it has written so far."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def wait(self, timeout: float) -> int:
+        """Its exit status, once it has ended by itself."""
+        assert self._process is not None, "not started"
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(
+                f"still running after {timeout} s: {self.command}\n{self.text()}"
+            ) from None
+
+    def send(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+    def stop(self, timeout: float = 20) -> int | None:
+        """Ask it to stop, then kill what is left of its group; its exit status."""
+        if self._process is None:
+            return None
+        if self.running():
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout)
+        self.kill()
+        return self._process.wait()
+
+    def kill(self) -> None:
+        """Kill the whole process group at once, as a lost machine would."""
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def wait_for(self, condition: Callable[[], T], timeout: float, what: str) -> T:
+        """`wait_until`, but fails at once, with the log, when the process ends first."""
+
+        def alive_and_true() -> T:
+            if not self.running():
+                raise AssertionError(f"ended while waiting for {what}:\n{self.text()}")
+            return condition()
+
+        try:
+            return wait_until(alive_and_true, timeout, what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.text()}") from None
+
+    def __enter__(self) -> Process:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
