@@ -1,0 +1,21 @@
+# Every target calls one thing; what it does is written there.
+# PYTHON=... chooses the interpreter, otherwise the first that is new enough.
+
+ifeq ($(origin PYTHON), undefined)
+PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& command -v $$python && break; done)
+endif
+STACK = $(if $(PYTHON),,$(error no Python 3.11 or newer found: install python3, \
+	or name one: make PYTHON=/path/to/python3 $@))$(PYTHON) -m stack
+
+.DEFAULT_GOAL := help
+.PHONY: help lock
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+lock: ## pin all packages anew from the .in files (UPGRADE=1: newest versions)
+	@$(STACK) lock
+
+export UPGRADE

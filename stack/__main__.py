@@ -1,0 +1,34 @@
+"""`python -m stack COMMAND`: the Makefile's other half."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+from stack.terminal import StackError, say
+
+# command: (module, what it does). The module's main() takes no arguments; settings are variables.
+COMMANDS = {
+    "lock": ("stack.lock", "pin every environment's packages anew"),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (_, what) in COMMANDS.items():
+        commands.add_parser(name, help=what)
+    module, _ = COMMANDS[parser.parse_args().command]
+    try:
+        return importlib.import_module(module).main() or 0
+    except StackError as error:
+        print(f"mlflow-stack: {error}", file=sys.stderr, flush=True)
+        return 1
+    except KeyboardInterrupt:
+        say("interrupted")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

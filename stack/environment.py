@@ -1,0 +1,140 @@
+"""The one virtual environment of the checkout, filled from hashed locks by the command needing it.
+
+`ensure(STACK)` and `ensure(DEV)` cost a few file reads when all is there. A checkout that moved,
+another Python, or an install that was interrupted makes the environment anew or completes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from stack import pip_settings
+from stack.paths import ROOT, VENV, shown
+from stack.terminal import StackError, run_quietly, step
+
+UV_LOCK = ROOT / "stack" / "uv.txt"
+HOST = (ROOT / "stack" / "requirements.txt",)
+STACK = (
+    *HOST,
+    ROOT / "services" / "tracking" / "requirements.txt",
+    ROOT / "services" / "serving" / "requirements.txt",
+)
+DEV = (ROOT / "requirements-dev.txt",)
+
+STAMP = VENV / "mlflow-stack.json"
+PYTHON = VENV / "bin" / "python"
+UV = VENV / "bin" / "uv"
+PACKAGE_HINT = "install it (Debian, Ubuntu: apt-get install python3-venv), or set PYTHON="
+
+
+def ensure(locks: tuple[Path, ...]) -> None:
+    """Make `.venv` hold what `locks` name; return at once if it does."""
+    with _alone():
+        if not _sound():
+            _create()
+        wanted = {str(lock.relative_to(ROOT)): _digest(lock) for lock in locks}
+        present = _read_stamp()["locks"]
+        if wanted.items() <= present.items():
+            return
+        _write_stamp(present)  # pip's settings may have changed since the last install
+        _install(locks)
+        _write_stamp({**present, **wanted})
+
+
+def variables() -> dict[str, str]:
+    """The process environment with the virtual environment's programs first and pip's settings
+    said in uv's words, for all that runs or installs packages on the user's behalf."""
+    environment = {**os.environ, "VIRTUAL_ENV": str(VENV)}
+    environment["PATH"] = f"{VENV / 'bin'}{os.pathsep}{environment.get('PATH', os.defpath)}"
+    for name in ("PYTHONHOME", "PYTHONPATH", "CONDA_PREFIX"):
+        environment.pop(name, None)
+    return {**_read_stamp().get("uv", {}), **environment}
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Hold the environment against a second command that would fill it at the same time."""
+    with Path(__file__).open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with step("waiting for another command that prepares .venv"):
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _identity() -> dict[str, str]:
+    return {"python": platform.python_version(), "location": str(VENV)}
+
+
+def _read_stamp() -> dict:
+    try:
+        return json.loads(STAMP.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def _write_stamp(locks: dict[str, str]) -> None:
+    temporary = STAMP.with_suffix(".new")
+    content = {**_identity(), "locks": locks, "uv": pip_settings.in_uv_words(PYTHON)}
+    temporary.write_text(json.dumps(content, indent=1))
+    temporary.replace(STAMP)
+
+
+def _sound() -> bool:
+    stamp = _read_stamp()
+    same = _identity().items() <= stamp.items()
+    return same and "locks" in stamp and os.access(PYTHON, os.X_OK) and os.access(UV, os.X_OK)
+
+
+def _create() -> None:
+    if VENV.exists():
+        if not STAMP.exists():
+            raise StackError(
+                f"{VENV} was not made by this project: move it away, or remove it, and try again"
+            )
+        with step(f"removing {shown(VENV)}, which is incomplete or of another Python or place"):
+            shutil.rmtree(VENV)
+    VENV.mkdir()
+    STAMP.write_text("{}")  # from here on it is ours, however far the rest gets
+    # The interpreter may itself be that of the environment which was just removed.
+    python = getattr(sys, "_base_executable", None) or sys.executable
+    with step(f"creating {shown(VENV)} with Python {platform.python_version()}"):
+        made = subprocess.run(
+            [python, "-m", "venv", VENV], capture_output=True, text=True, check=False
+        )
+    if made.returncode != 0:
+        if "ensurepip" in made.stdout + made.stderr or "No module named venv" in made.stderr:
+            raise StackError(f"{python} has no venv and ensurepip modules: {PACKAGE_HINT}")
+        reason = (made.stdout + made.stderr).strip().splitlines()
+        raise StackError(f"{python} cannot make {VENV}: {reason[-1] if reason else 'no reason'}")
+    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_USER": "0"}
+    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", UV_LOCK]
+    run_quietly(pip, "installing uv", environment=environment)
+    _write_stamp({})
+
+
+def _install(locks: tuple[Path, ...]) -> None:
+    command: list[str | Path] = [UV, "pip", "install", "--quiet", "--require-hashes", "--no-build"]
+    command += ["--python", PYTHON]
+    for lock in locks:
+        command += ["-r", lock]
+    names = ", ".join(shown(lock) for lock in locks)
+    run_quietly(command, f"installing {names}", environment=variables())
+
+
+def _digest(lock: Path) -> str:
+    try:
+        return hashlib.sha256(lock.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        raise StackError(f"{shown(lock)} is missing: make lock writes it") from None
