@@ -1,0 +1,19 @@
+-- MLflow's role and database, and the passwords as the secrets say now. Run at every `up`.
+\set ON_ERROR_STOP on
+\set mlflow_password `cat /run/stack/mlflow-password`
+\set postgres_password `cat /run/stack/postgres-password`
+
+-- A statement that fails is logged whole, and these hold passwords.
+SET log_min_error_statement = panic;
+SET log_statement = none;
+
+SELECT 'CREATE ROLE mlflow' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'mlflow') \gexec
+ALTER ROLE mlflow LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS
+  PASSWORD :'mlflow_password';
+ALTER ROLE postgres PASSWORD :'postgres_password';
+
+SELECT 'CREATE DATABASE mlflow OWNER mlflow'
+  WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'mlflow') \gexec
+REVOKE ALL ON DATABASE postgres, template1, mlflow FROM PUBLIC;
+
+\echo 'ready: role and database mlflow'

@@ -1,0 +1,54 @@
+"""`python -m stack_secrets [keep | rotate [NAME...]]`: what the one-shot `secrets` runs."""
+
+import fcntl
+import ipaddress
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from stack_secrets.keeper import Keeper, RefusedError
+
+USAGE = "usage: docker compose run --rm secrets [rotate [NAME...]]"
+
+
+def main(arguments: list[str], environ: Mapping[str, str], keeper: Keeper) -> int:
+    """Returns the exit status; everything said goes to standard output, one line a matter."""
+    try:
+        refuse_open_port(environ)
+        with (keeper.master / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            match arguments:
+                case [] | ["keep"]:
+                    print(keeper.keep())
+                case ["rotate", *names]:
+                    print("\n".join(keeper.rotate(names)))
+                case _:
+                    raise RefusedError(USAGE)
+    except RefusedError as refused:
+        print(f"refused: {refused}")
+        return 1
+    except OSError as fault:
+        print(f"failed: {fault.strerror}: {fault.filename}")
+        return 1
+    return 0
+
+
+def refuse_open_port(environ: Mapping[str, str]) -> None:
+    """The ports have neither TLS nor logins: other machines get to them only if that is meant."""
+    host = environ.get("STACK_HOST") or "127.0.0.1"
+    try:
+        local = host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        raise RefusedError(f"STACK_HOST={host} is not an IP address of this machine") from None
+    if not local and environ.get("STACK_OPEN") != "yes":
+        raise RefusedError(
+            f"STACK_HOST={host} lets other machines in without a login: "
+            "set STACK_OPEN=yes if that is meant, or STACK_HOST=127.0.0.1"
+        )
+
+
+if __name__ == "__main__":
+    root = Path("/stack")
+    folders = (root / name for name in ("given", "master", "readers", "volumes"))
+    sys.exit(main(sys.argv[1:], os.environ, Keeper(*folders)))

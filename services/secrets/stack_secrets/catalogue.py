@@ -1,0 +1,81 @@
+"""What the stack keeps secret, who reads it, and which volumes belong to whom. Only data."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Secret:
+    """One secret value.
+
+    length: hex digits of a generated value. minimum: characters of a value given by the user.
+    guards: the volume whose data is of no use with another value, or None.
+    """
+
+    length: int
+    minimum: int
+    guards: str | None
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One container that reads secrets: its user, and its files as templates over the values."""
+
+    user: int
+    files: dict[str, str]
+
+
+POSTGRES, MINIO, TRACKING, SERVING, RUNNER = 999, 1000, 10001, 10002, 10003
+
+# S3 keys have the lengths that AWS gives its own, the longest that every client takes.
+SECRETS = {
+    "postgres-password": Secret(64, 12, "postgres-data"),
+    "mlflow-password": Secret(64, 12, "postgres-data"),
+    "kek-passphrase": Secret(64, 12, "postgres-data"),
+    "minio-root-user": Secret(20, 3, "minio-data"),
+    "minio-root-password": Secret(40, 12, "minio-data"),
+    "s3-access-key": Secret(20, 3, "minio-data"),
+    "s3-secret-key": Secret(40, 12, "minio-data"),
+    "flask-secret-key": Secret(64, 12, None),
+}
+
+READERS = {
+    "postgres": Reader(POSTGRES, {"password": "{postgres-password}"}),
+    "database": Reader(
+        POSTGRES,
+        {"postgres-password": "{postgres-password}", "mlflow-password": "{mlflow-password}"},
+    ),
+    "minio": Reader(
+        MINIO, {"root-user": "{minio-root-user}", "root-password": "{minio-root-password}"}
+    ),
+    "bucket": Reader(
+        MINIO,
+        {
+            "root-user": "{minio-root-user}",
+            "root-password": "{minio-root-password}",
+            "s3-access-key": "{s3-access-key}",
+            "s3-secret-key": "{s3-secret-key}",
+        },
+    ),
+    "tracking": Reader(
+        TRACKING,
+        {
+            "pgpass": "postgres:5432:mlflow:mlflow:{mlflow-password}\n",
+            "s3.ini": (
+                "[default]\n"
+                "aws_access_key_id = {s3-access-key}\n"
+                "aws_secret_access_key = {s3-secret-key}\n"
+            ),
+            "kek-passphrase": "{kek-passphrase}",
+            "flask-secret-key": "{flask-secret-key}",
+        },
+    ),
+}
+
+# Docker makes volumes for root; their users may not change that themselves.
+VOLUMES = {
+    "postgres-data": POSTGRES,
+    "minio-data": MINIO,
+    "tracking-tmp": TRACKING,
+    "serving-cache": SERVING,
+    "runner-home": RUNNER,
+}

@@ -1,0 +1,208 @@
+"""Settles which value every secret has, and brings the values to their readers.
+
+A value comes from the user's folder, else from the master volume, else it is made. Where data was
+made with another value, nothing is changed until the user says `rotate`.
+"""
+
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack_secrets import files, fingerprint
+from stack_secrets.catalogue import READERS, SECRETS, VOLUMES
+
+ROTATE = "docker compose run --rm secrets rotate"
+RESTART = "docker compose up -d --force-recreate"
+PREVIOUS = "kek-passphrase.previous"
+LONGEST = 128
+_PLAIN = re.compile(r"[A-Za-z0-9._~-]*")  # what URLs, .ini files and libpq take as it is
+
+
+class RefusedError(Exception):
+    """The stack must not start; the message is one line that says why, and the way out."""
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """The folders it works on, and how a file gets its owner.
+
+    given: the user's files. master: every value, the truth. readers: one folder a reader.
+    volumes: one folder a volume, as in the catalogue.
+    """
+
+    given: Path
+    master: Path
+    readers: Path
+    volumes: Path
+    give: files.Give = files.give
+
+    def keep(self) -> str:
+        """Bring every secret to its readers; refuse if that would part data from its secret.
+
+        Returns one line on what was done. Raises RefusedError before anything is changed.
+        """
+        given, known = self._given(), self._known()
+        values = known | given
+        self._refuse_strangers(values)
+        made = {name: _new(name) for name in SECRETS if name not in values}
+        self._settle(values | made)
+        origin = ", ".join(
+            f"{len(names)} {what}"
+            for what, names in (
+                ("kept", known.keys() - given.keys()),
+                ("from ./secrets", given.keys()),
+                ("made", made.keys()),
+            )
+            if names
+        )
+        return f"ready: {origin}"
+
+    def rotate(self, names: list[str]) -> list[str]:
+        """Take every missing or changed secret as it is now, and make `names` anew.
+
+        The one-shots `database` and `bucket` apply what changed at the next `up`.
+        Returns lines for the user. Raises RefusedError, with nothing changed.
+        """
+        given, known = self._given(), self._known()
+        for name in names:
+            if name not in SECRETS:
+                raise RefusedError(f"no secret is called {name}; there are {', '.join(SECRETS)}")
+            if name in given:
+                raise RefusedError(f"{name} is what secrets/{name} says: change that file instead")
+        kept = {name: value for name, value in known.items() if name not in names}
+        values = kept | given
+        values |= {name: _new(name) for name in SECRETS if name not in values}
+        strange = self._strangers(values)
+        changed = sorted(name for name in SECRETS if known.get(name) != values[name])
+
+        said = [f"rotated: {', '.join(dict.fromkeys(changed + sorted(strange))) or 'nothing'}"]
+        if "kek-passphrase" in strange:
+            old = known.get("kek-passphrase")
+            if old and old != values["kek-passphrase"]:
+                files.write(self.master / PREVIOUS, old, give=self.give)
+                kept_where = f"the old one is kept as {PREVIOUS} in the volume secrets"
+            else:
+                kept_where = f"to get them back, put the old one into secrets/ and run '{ROTATE}'"
+            said.append(
+                "warning: API keys stored in MLflow's AI gateway were encrypted with the old "
+                f"kek-passphrase and cannot be read with the new one; {kept_where}"
+            )
+        self._settle(values)
+        return [*said, f"next: {RESTART}"]
+
+    def _given(self) -> dict[str, str]:
+        """The user's values. Raises RefusedError naming the first file that cannot be taken."""
+        values = {}
+        for path in sorted(self.given.iterdir()):
+            name = path.name
+            if name.startswith(".") or name == "README.md":
+                continue
+            if name not in SECRETS:
+                raise RefusedError(
+                    f"secrets/{name} is no secret of this stack (there are {', '.join(SECRETS)}): "
+                    "rename or remove it"
+                )
+            if not path.is_file():
+                raise RefusedError(f"secrets/{name} is not a file: put the value itself there")
+            if fault := _fault(name, value := _read(path)):
+                raise RefusedError(
+                    f"secrets/{name} {fault}: for a good one, openssl rand -hex "
+                    f"{SECRETS[name].length // 2} > secrets/{name}"
+                )
+            values[name] = value
+        return values
+
+    def _known(self) -> dict[str, str]:
+        """The values of earlier starts; a damaged one counts as lost."""
+        found = {name: _read(self.master / name) for name in SECRETS}
+        return {name: value for name, value in found.items() if not _fault(name, value)}
+
+    def _strangers(self, values: dict[str, str]) -> dict[str, str]:
+        """The secrets that existing data was not made with: name to volume."""
+        records = {
+            volume: fingerprint.read(self.volumes / volume)
+            for volume in {secret.guards for secret in SECRETS.values() if secret.guards}
+            if fingerprint.has_data(self.volumes / volume)
+        }
+        return {
+            name: secret.guards
+            for name, secret in SECRETS.items()
+            if secret.guards in records
+            and not (
+                name in values
+                and fingerprint.matches(values[name], records[secret.guards].get(name))
+            )
+        }
+
+    def _refuse_strangers(self, values: dict[str, str]) -> None:
+        strange = self._strangers(values)
+        if not strange:
+            return
+        lost = sorted(name for name in strange if name not in values)
+        changed = sorted(name for name in strange if name in values)
+        fates = {"lost": lost, "changed": changed}
+        what = " and ".join(f"{', '.join(names)} {fate}" for fate, names in fates.items() if names)
+        raise RefusedError(
+            f"{what}, and the data in {' and '.join(sorted(set(strange.values())))} was made with "
+            f"other values: put those into secrets/, or take new ones with '{ROTATE}' "
+            f"and then '{RESTART}'"
+        )
+
+    def _settle(self, values: dict[str, str]) -> None:
+        """Write the master, the records beside the data, then each reader's files."""
+        for name, value in values.items():
+            self._write(self.master / name, value)
+        files.keep_only(self.master, {*SECRETS, PREVIOUS, ".lock"})
+        for volume, user in VOLUMES.items():
+            self._record(volume, values)
+            self._own(self.volumes / volume, user)
+        for reader, wants in READERS.items():
+            folder = self.readers / reader
+            for file, template in wants.files.items():
+                self._write(folder / file, template.format_map(values), wants.user)
+            files.keep_only(folder, set(wants.files))
+            self._own(folder, wants.user)
+
+    def _record(self, volume: str, values: dict[str, str]) -> None:
+        folder = self.volumes / volume
+        guarded = [name for name, secret in SECRETS.items() if secret.guards == volume]
+        old = fingerprint.read(folder)
+        if all(fingerprint.matches(values[name], old.get(name)) for name in guarded):
+            return
+        fingerprint.write(folder, {name: values[name] for name in guarded}, self.give)
+
+    def _write(self, path: Path, text: str, user: int = 0) -> None:
+        if _read(path, strip=False) != text:
+            files.write(path, text, user, self.give)
+
+    def _own(self, folder: Path, user: int) -> None:
+        folder.chmod(0o700)
+        self.give(folder, user)
+
+
+def _new(name: str) -> str:
+    return secrets.token_hex(SECRETS[name].length // 2)
+
+
+def _read(path: Path, *, strip: bool = True) -> str | None:
+    """The text of a file, None where there is none; what is not text reads as characters
+    that no secret may have."""
+    try:
+        text = path.read_bytes().decode("utf-8", "replace")
+    except FileNotFoundError:
+        return None
+    return text.strip("\r\n") if strip else text
+
+
+def _fault(name: str, value: str | None) -> str | None:
+    """What is wrong with `value` as the secret `name`, or None."""
+    if value is None:
+        return "is missing"
+    if not value:
+        return "is empty"
+    if not _PLAIN.fullmatch(value):
+        return "may hold letters, digits and ._~- only, in one line"
+    if not SECRETS[name].minimum <= len(value) <= LONGEST:
+        return f"needs {SECRETS[name].minimum} to {LONGEST} characters, has {len(value)}"
+    return None
