@@ -13,7 +13,7 @@ from pathlib import Path
 from stack_secrets import files
 
 FILE = ".stack-secrets.json"
-_COST = {"n": 2**14, "r": 8, "p": 1}
+COST = {"n": 2**14, "r": 8, "p": 1}
 
 
 def read(volume: Path) -> dict[str, str]:
@@ -50,4 +50,4 @@ def _make(value: str) -> str:
 
 
 def _digest(value: str, salt: bytes) -> str:
-    return hashlib.scrypt(value.encode(), salt=salt, dklen=32, **_COST).hex()
+    return hashlib.scrypt(value.encode(), salt=salt, dklen=32, **COST).hex()

@@ -44,9 +44,11 @@ class Keeper:
         """
         given, known = self._given(), self._known()
         values = known | given
-        self._refuse_strangers(values)
+        unrecorded = self._unrecorded(values)
+        if strange := self._with_data(unrecorded):
+            raise RefusedError(_reason(strange, values))
         made = {name: _new(name) for name in SECRETS if name not in values}
-        self._settle(values | made)
+        self._settle(values | made, unrecorded)
         origin = ", ".join(
             f"{len(names)} {what}"
             for what, names in (
@@ -73,7 +75,8 @@ class Keeper:
         kept = {name: value for name, value in known.items() if name not in names}
         values = kept | given
         values |= {name: _new(name) for name in SECRETS if name not in values}
-        strange = self._strangers(values)
+        unrecorded = self._unrecorded(values)
+        strange = self._with_data(unrecorded)
         changed = sorted(name for name in SECRETS if known.get(name) != values[name])
 
         said = [f"rotated: {', '.join(dict.fromkeys(changed + sorted(strange))) or 'nothing'}"]
@@ -88,7 +91,7 @@ class Keeper:
                 "warning: API keys stored in MLflow's AI gateway were encrypted with the old "
                 f"kek-passphrase and cannot be read with the new one; {kept_where}"
             )
-        self._settle(values)
+        self._settle(values, unrecorded)
         return [*said, f"next: {RESTART}"]
 
     def _given(self) -> dict[str, str]:
@@ -118,44 +121,32 @@ class Keeper:
         found = {name: _read(self.master / name) for name in SECRETS}
         return {name: value for name, value in found.items() if not _fault(name, value)}
 
-    def _strangers(self, values: dict[str, str]) -> dict[str, str]:
-        """The secrets that existing data was not made with: name to volume."""
-        records = {
-            volume: fingerprint.read(self.volumes / volume)
-            for volume in {secret.guards for secret in SECRETS.values() if secret.guards}
-            if fingerprint.has_data(self.volumes / volume)
-        }
+    def _unrecorded(self, values: dict[str, str]) -> dict[str, str]:
+        """The secrets that the record beside their data does not know: name to volume."""
+        records = {volume: fingerprint.read(self.volumes / volume) for volume in VOLUMES}
         return {
             name: secret.guards
             for name, secret in SECRETS.items()
-            if secret.guards in records
+            if secret.guards
             and not (
                 name in values
                 and fingerprint.matches(values[name], records[secret.guards].get(name))
             )
         }
 
-    def _refuse_strangers(self, values: dict[str, str]) -> None:
-        strange = self._strangers(values)
-        if not strange:
-            return
-        lost = sorted(name for name in strange if name not in values)
-        changed = sorted(name for name in strange if name in values)
-        fates = {"lost": lost, "changed": changed}
-        what = " and ".join(f"{', '.join(names)} {fate}" for fate, names in fates.items() if names)
-        raise RefusedError(
-            f"{what}, and the data in {' and '.join(sorted(set(strange.values())))} was made with "
-            f"other values: put those into secrets/, or take new ones with '{ROTATE}' "
-            f"and then '{RESTART}'"
-        )
+    def _with_data(self, guarded: dict[str, str]) -> dict[str, str]:
+        filled = {v for v in guarded.values() if fingerprint.has_data(self.volumes / v)}
+        return {name: volume for name, volume in guarded.items() if volume in filled}
 
-    def _settle(self, values: dict[str, str]) -> None:
+    def _settle(self, values: dict[str, str], unrecorded: dict[str, str]) -> None:
         """Write the master, the records beside the data, then each reader's files."""
         for name, value in values.items():
             self._write(self.master / name, value)
         files.keep_only(self.master, {*SECRETS, PREVIOUS, ".lock"})
+        for volume in set(unrecorded.values()):
+            guarded = {name: values[name] for name in SECRETS if SECRETS[name].guards == volume}
+            fingerprint.write(self.volumes / volume, guarded, self.give)
         for volume, user in VOLUMES.items():
-            self._record(volume, values)
             self._own(self.volumes / volume, user)
         for reader, wants in READERS.items():
             folder = self.readers / reader
@@ -164,14 +155,6 @@ class Keeper:
             files.keep_only(folder, set(wants.files))
             self._own(folder, wants.user)
 
-    def _record(self, volume: str, values: dict[str, str]) -> None:
-        folder = self.volumes / volume
-        guarded = [name for name, secret in SECRETS.items() if secret.guards == volume]
-        old = fingerprint.read(folder)
-        if all(fingerprint.matches(values[name], old.get(name)) for name in guarded):
-            return
-        fingerprint.write(folder, {name: values[name] for name in guarded}, self.give)
-
     def _write(self, path: Path, text: str, user: int = 0) -> None:
         if _read(path, strip=False) != text:
             files.write(path, text, user, self.give)
@@ -179,6 +162,19 @@ class Keeper:
     def _own(self, folder: Path, user: int) -> None:
         folder.chmod(0o700)
         self.give(folder, user)
+
+
+def _reason(strange: dict[str, str], values: dict[str, str]) -> str:
+    fates = {
+        "lost": [name for name in strange if name not in values],
+        "changed": [name for name in strange if name in values],
+    }
+    what = " and ".join(f"{', '.join(names)} {fate}" for fate, names in fates.items() if names)
+    return (
+        f"{what}, and the data in {' and '.join(sorted(set(strange.values())))} was made with "
+        f"other values: put those into secrets/, or take new ones with '{ROTATE}' "
+        f"and then '{RESTART}'"
+    )
 
 
 def _new(name: str) -> str:

@@ -1,0 +1,133 @@
+"""docker-compose.yml, .env.example and the services' settings say the same."""
+
+import itertools
+import re
+import tomllib
+
+import pytest
+import yaml
+from model_server.settings import Settings as ServingSettings
+from tracking_server.settings import Settings as TrackingSettings
+
+from tests.support import ROOT
+
+TEXT = (ROOT / "docker-compose.yml").read_text()
+COMPOSE = yaml.safe_load(TEXT)
+SERVICES = COMPOSE["services"]
+REFERENCE = re.compile(r"\$\{(\w+)(?::?-([^}]*))?\}")
+OF_THE_TOOLS = {"COMPOSE_PROJECT_NAME": "mlflow-stack", "STACK_MODE": "auto"}
+# Settings that are the containers' own matter: ports are fixed, and published as the user likes.
+NOT_SET = {"tracking": {"TRACKING_PORT"}, "serving": {"SERVING_PORT"}}
+
+
+def taken_as_they_are() -> set[str]:
+    """Variables without a value: Compose takes them from .env or the shell, or leaves them out."""
+    mappings = [service.get("environment", {}) for service in SERVICES.values()]
+    mappings += [service.get("build", {}).get("args", {}) for service in SERVICES.values()]
+    return {name for mapping in mappings for name, value in mapping.items() if value is None}
+
+
+def documented() -> dict[str, str]:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    return dict(line[1:].split("=", 1) for line in lines if re.match(r"#[A-Z_]+=", line))
+
+
+def variables(settings: type) -> dict[str, object]:
+    """What a settings class reads: variable to default."""
+    prefix = settings.model_config["env_prefix"]
+    return {
+        field.validation_alias or f"{prefix}{name}".upper(): field.default
+        for name, field in settings.model_fields.items()
+    }
+
+
+def test_every_setting_of_compose_is_documented_and_no_other():
+    referred = {name for name, _ in REFERENCE.findall(TEXT)}
+    assert documented().keys() == referred | taken_as_they_are() | OF_THE_TOOLS.keys()
+
+
+def test_documented_defaults_are_those_of_compose():
+    defaults = dict(REFERENCE.findall(TEXT)) | OF_THE_TOOLS
+    assert defaults == {name: documented()[name] for name in defaults}
+
+
+def test_one_setting_has_one_default_in_compose():
+    for name in {name for name, _ in REFERENCE.findall(TEXT)}:
+        assert len({default for found, default in REFERENCE.findall(TEXT) if found == name}) == 1
+
+
+def test_every_setting_has_a_line_that_says_why():
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    for before, line in itertools.pairwise(lines):
+        if re.match(r"#[A-Z_]+=", line):
+            assert re.match(r"# .*\.$", before), f"no sentence above {line}"
+
+
+def test_the_example_sets_nothing():
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    assert [line for line in lines if line and not line.startswith("#")] == []
+
+
+@pytest.mark.parametrize(
+    ("service", "settings"), [("tracking", TrackingSettings), ("serving", ServingSettings)]
+)
+def test_compose_passes_what_the_service_reads(service, settings):
+    own = {name for name in SERVICES[service]["environment"] if name in variables(settings)}
+    prefixed = {
+        name
+        for name in SERVICES[service]["environment"]
+        if name.startswith(settings.model_config["env_prefix"])
+    }
+    assert prefixed <= own, "set, but never read"
+    assert variables(settings).keys() - own == NOT_SET[service], "read, but never set"
+
+
+@pytest.mark.parametrize(
+    ("service", "settings"), [("tracking", TrackingSettings), ("serving", ServingSettings)]
+)
+def test_documented_defaults_are_those_of_the_service(service, settings):
+    passed = {name for name, value in SERVICES[service]["environment"].items() if value is None}
+    of_the_service = {
+        name: "" if default is None else str(default)
+        for name, default in variables(settings).items()
+        if name in passed
+    }
+    assert of_the_service.items() <= documented().items()
+
+
+def test_own_images_carry_the_version():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    tags = {name: service["image"] for name, service in SERVICES.items() if "build" in service}
+    assert tags == {name: f"mlflow-stack/{name}:{version}" for name in tags}
+    assert SERVICES["migrate"]["image"] == SERVICES["tracking"]["image"]
+
+
+def test_only_tracking_and_serving_publish_ports():
+    assert {name for name, service in SERVICES.items() if "ports" in service} == {
+        "tracking",
+        "serving",
+    }
+    for name in ("tracking", "serving"):
+        (port,) = SERVICES[name]["ports"]
+        assert port.startswith("${STACK_HOST:-127.0.0.1}:")
+
+
+def test_storage_is_on_the_internal_network_alone():
+    assert COMPOSE["networks"]["data"]["internal"] is True
+    assert SERVICES["postgres"]["networks"] == SERVICES["minio"]["networks"] == ["data"]
+
+
+def test_every_one_shot_is_waited_for():
+    """`docker compose up --wait` fails when one that nothing depends on exits."""
+    one_shots = {
+        name
+        for name, service in SERVICES.items()
+        if service["restart"] == "no" and "profiles" not in service
+    }
+    waited_for = {
+        name
+        for service in SERVICES.values()
+        for name, gate in service.get("depends_on", {}).items()
+        if gate["condition"] == "service_completed_successfully"
+    }
+    assert one_shots == waited_for
