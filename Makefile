@@ -10,12 +10,24 @@ STACK = $(if $(PYTHON),,$(error no Python 3.11 or newer found: install python3, 
 	or name one: make PYTHON=/path/to/python3 $@))$(PYTHON) -m stack
 
 .DEFAULT_GOAL := help
-.PHONY: help lock
+.PHONY: help up down clean doctor lock
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+up: ## start the stack: Docker Compose where an engine answers, else local processes
+	@$(STACK) up
+
+down: ## stop what runs, keep the data
+	@$(STACK) down
+
+clean: ## remove all data, after asking (YES=1: without)
+	@$(STACK) clean
+
+doctor: ## check this machine: ports, memory, disk, Docker
+	@$(STACK) doctor
+
 lock: ## pin all packages anew from the .in files (UPGRADE=1: newest versions)
 	@$(STACK) lock
 
-export UPGRADE
+export STACK_MODE UPGRADE YES

@@ -10,6 +10,10 @@ from stack.terminal import StackError, say
 
 # command: (module, what it does). The module's main() takes no arguments; settings are variables.
 COMMANDS = {
+    "up": ("stack.up", "start the stack"),
+    "down": ("stack.down", "stop it, keep the data"),
+    "clean": ("stack.clean", "remove its data, after asking"),
+    "doctor": ("stack.doctor", "check this machine"),
     "lock": ("stack.lock", "pin every environment's packages anew"),
 }
 

@@ -34,6 +34,7 @@ DEV = (ROOT / "requirements-dev.txt",)
 STAMP = VENV / "mlflow-stack.json"
 PYTHON = VENV / "bin" / "python"
 UV = VENV / "bin" / "uv"
+FOREIGN = ("MLFLOW_", "AWS_", "TRACKING_", "SERVING_", "STACK_")
 PACKAGE_HINT = "install it (Debian, Ubuntu: apt-get install python3-venv), or set PYTHON="
 
 
@@ -59,6 +60,11 @@ def variables() -> dict[str, str]:
     for name in ("PYTHONHOME", "PYTHONPATH", "CONDA_PREFIX"):
         environment.pop(name, None)
     return {**_read_stamp().get("uv", {}), **environment}
+
+
+def clean_variables() -> dict[str, str]:
+    """`variables()` without what the user's shell says about other MLflow servers."""
+    return {k: v for k, v in variables().items() if not k.startswith(FOREIGN)}
 
 
 @contextlib.contextmanager

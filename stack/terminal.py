@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -13,6 +15,7 @@ from pathlib import Path
 
 TERMINAL_TICK = 1.0  # seconds between updates of the running line on a terminal
 LOG_TICK = 10.0  # the same where output goes to a file: a line of its own each time
+INTERRUPT_DEADLINE = 20.0  # seconds that an interrupted command gets to end
 TAIL = 25  # lines of a failed command's output that are shown
 
 
@@ -100,8 +103,23 @@ def run_loudly(
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        start_new_session=True,  # an interrupt reaches it once, by us
     ) as process:
-        for line in process.stdout:
-            say(f"    {line.rstrip()}")
-            last.append(line.rstrip())
+        try:
+            for line in process.stdout:
+                say(f"    {line.rstrip()}")
+                last.append(line.rstrip())
+        except BaseException:
+            _interrupt(process)
+            raise
     return process.returncode, list(last)
+
+
+def _interrupt(process: subprocess.Popen[str]) -> None:
+    """Let `process` and its children end as Ctrl-C would, and see that they do."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.wait(INTERRUPT_DEADLINE)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)

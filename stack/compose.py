@@ -1,0 +1,141 @@
+"""The stack under Docker Compose: the shipped docker-compose.yml and nothing else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+from stack.paths import ROOT
+from stack.settings import Settings
+from stack.terminal import StackError, run_loudly, run_quietly, say
+
+PROJECT_LABEL = "com.docker.compose.project"
+FOLDER_LABEL = "com.docker.compose.project.working_dir"
+LOG_LINES = "8"  # of a service that failed
+
+
+def up() -> None:
+    """Build and start what is not there yet; return when all services are healthy."""
+    say("- docker compose up (the first time, this downloads and builds images: minutes)")
+    command = ["docker", "compose", "up", "--detach", "--build", "--wait"]
+    if sys.stdout.isatty():
+        status = subprocess.run(command, cwd=ROOT, check=False).returncode
+    else:
+        command[2:2] = ["--progress", "plain"]
+        status, _ = run_loudly(command, folder=ROOT)
+    if status != 0:
+        reason = explain_failure()
+        raise StackError(f"docker compose up failed{reason}")
+
+
+def down() -> None:
+    _check("stopping the containers", "down")
+
+
+def clean() -> None:
+    _check("removing containers and volumes", "--profile", "*", "down", "--volumes")
+
+
+def running() -> bool:
+    """Whether containers of this checkout run."""
+    return bool(_containers("--filter", f"label={FOLDER_LABEL}={ROOT}"))
+
+
+def other_checkouts() -> list[str]:
+    """Folders of other checkouts whose containers have this project's name."""
+    containers = _containers("--all", "--filter", f"label={PROJECT_LABEL}={_project()}")
+    return sorted(set(containers) - {str(ROOT), ""})
+
+
+def volumes() -> list[str]:
+    """Names of the volumes that this project made."""
+    listed = _ask("volume", "ls", "--quiet", "--filter", f"label={PROJECT_LABEL}={_project()}")
+    return listed.split()
+
+
+def published(settings: Settings) -> Settings:
+    """`settings` with the ports that the running containers really have."""
+    return replace(
+        settings,
+        tracking_port=_published("tracking", "5000") or settings.tracking_port,
+        serving_port=_published("serving", "8080") or settings.serving_port,
+    )
+
+
+def base_images() -> list[str]:
+    """Images that have to come from a registry, or be there: those run as they are, and those
+    that ours are built on."""
+    images = set()
+    for service in _configuration()["services"].values():
+        build = service.get("build")
+        if build is None:
+            images.add(service["image"])
+            continue
+        images |= {v for k, v in build.get("args", {}).items() if k.endswith("_IMAGE") and v}
+    return sorted(image for image in images if not image.startswith("mlflow-stack/"))
+
+
+def explain_failure() -> str:
+    """Show the last lines of services that failed; return their names for the message."""
+    listed = _ask("compose", "ps", "--all", "--format", "json")
+    failed = []
+    for line in listed.splitlines():
+        service = json.loads(line)
+        exited = service["State"] in ("exited", "dead", "restarting") and service["ExitCode"] != 0
+        if not exited and service["Health"] != "unhealthy":
+            continue
+        failed.append(service["Service"])
+        say(f"\n  {service['Service']} ({service['Status']}) said last:")
+        logs = ["compose", "logs", "--no-color", "--no-log-prefix", "--tail", LOG_LINES]
+        for said in _ask(*logs, service["Service"]).splitlines():
+            say(f"    {said}")
+    return f": see {', '.join(failed)} above" if failed else ", see above"
+
+
+def _check(what: str, *arguments: str) -> None:
+    run_quietly(["docker", "compose", *arguments], what, folder=ROOT)
+
+
+def _ask(*arguments: str) -> str:
+    """What docker says, or "" if it refuses."""
+    done = subprocess.run(
+        ["docker", *arguments],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _containers(*arguments: str) -> list[str]:
+    """The working folder of each container that `docker ps` finds with `arguments`."""
+    form = f'{{{{.Label "{FOLDER_LABEL}"}}}}'
+    return _ask("ps", "--no-trunc", *arguments, "--format", form).splitlines()
+
+
+def _configuration() -> dict:
+    """Raises StackError with Compose's own words if the file or .env is not as it should be."""
+    done = subprocess.run(
+        ["docker", "compose", "--profile", "*", "config", "--format", "json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise StackError(f"docker compose config: {done.stderr.strip()}")
+    return json.loads(done.stdout)
+
+
+def _project() -> str:
+    return _configuration()["name"]
+
+
+def _published(service: str, port: str) -> int:
+    _, _, found = _ask("compose", "port", service, port).rpartition(":")
+    return int(found) if found.isdigit() else 0

@@ -1,0 +1,98 @@
+"""What the user has set, in .env or as variables of the same names, which win as with Compose."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stack import dotenv
+from stack.paths import ROOT
+from stack.terminal import StackError
+
+MODES = ("auto", "compose", "local")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """host: address that the services bind to. services: TRACKING_* and SERVING_* as given."""
+
+    mode: str
+    host: str
+    names: str
+    tracking_port: int
+    serving_port: int
+    services: Mapping[str, str]
+
+    @property
+    def tracking_url(self) -> str:
+        return f"http://{self._reached}:{self.tracking_port}"
+
+    @property
+    def serving_url(self) -> str:
+        return f"http://{self._reached}:{self.serving_port}"
+
+    @property
+    def _reached(self) -> str:
+        """The name to call this machine's services by."""
+        address = ipaddress.ip_address(self.host)
+        if address == ipaddress.ip_address("127.0.0.1") or address.is_unspecified:
+            return "localhost"
+        return f"[{address}]" if address.version == 6 else str(address)
+
+
+def read(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Raises StackError, which names the variable, what was expected and what was found."""
+    given = {**dotenv.read(ROOT / ".env", environ), **environ}
+    tracking_port, serving_port = (
+        _port(given, "TRACKING_PORT", 5000),
+        _port(given, "SERVING_PORT", 8080),
+    )
+    if tracking_port == serving_port:
+        raise StackError(
+            f"SERVING_PORT: expected another port than TRACKING_PORT, found {serving_port} for both"
+        )
+    return Settings(
+        mode=_mode(given),
+        host=_host(given),
+        names=given.get("STACK_NAMES", ""),
+        tracking_port=tracking_port,
+        serving_port=serving_port,
+        services={
+            name: value
+            for name, value in given.items()
+            if name.startswith(("TRACKING_", "SERVING_")) and value
+        },
+    )
+
+
+def _mode(given: Mapping[str, str]) -> str:
+    mode = given.get("STACK_MODE") or "auto"
+    if mode not in MODES:
+        raise StackError(f"STACK_MODE: expected auto, compose or local, found {mode}")
+    return mode
+
+
+def _port(given: Mapping[str, str], name: str, default: int) -> int:
+    text = given.get(name) or str(default)
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
+        raise StackError(f"{name}: expected a port from 1 to 65535, found {text}")
+    return int(text)
+
+
+def _host(given: Mapping[str, str]) -> str:
+    host = (given.get("STACK_HOST") or "127.0.0.1").strip("[]")
+    host = "127.0.0.1" if host == "localhost" else host
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        raise StackError(
+            f"STACK_HOST: expected an IP address of this machine, found {host}"
+        ) from None
+    if not loopback and given.get("STACK_OPEN") != "yes":
+        raise StackError(
+            f"STACK_HOST={host} lets other machines in without a login: "
+            "set STACK_OPEN=yes if that is meant, or STACK_HOST=127.0.0.1"
+        )
+    return host

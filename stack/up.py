@@ -1,0 +1,35 @@
+"""`make up`: start the stack, and say where it is."""
+
+from __future__ import annotations
+
+from stack import compose, doctor, local, modes, settings
+from stack.settings import Settings
+from stack.terminal import say
+
+
+def main() -> None:
+    started = start()
+    say(f"\nTracking  {started.tracking_url}\nServing   {started.serving_url}")
+    say("\nmake down stops it and keeps the data")
+
+
+def start() -> Settings:
+    """Bring the stack up, or stop again what was started if that fails or is interrupted.
+
+    Returns the settings, with the ports that it is really reached by.
+    """
+    given = settings.read()
+    choice = modes.choose(given)
+    say(f"- {choice.reason}")
+    doctor.check(given, choice)
+    try:
+        if choice.mode == "local":
+            local.up(given)
+            return given
+        compose.up()
+        return compose.published(given)
+    except BaseException:
+        if not choice.running:
+            say("- stopping what was half started; data is kept")
+            (local if choice.mode == "local" else compose).down()
+        raise

@@ -1,0 +1,47 @@
+"""Calls to the stack's own addresses: JSON over HTTP, past any proxy."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def get(url: str, timeout: float = 5.0) -> tuple[int, dict]:
+    """Status and parsed body; status 0 where nobody answers, {} for a body that is no object."""
+    try:
+        with _OPENER.open(url, timeout=timeout) as answer:
+            return answer.status, _parse(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, _parse(error.read())
+    except (OSError, HTTPException):
+        return 0, {}
+
+
+def ready(url: str) -> bool:
+    return get(f"{url}/readyz")[0] == 200
+
+
+def post(url: str, body: str, timeout: float = 30.0) -> tuple[int, str]:
+    """Status and text of the answer to a JSON body."""
+    request = urllib.request.Request(  # noqa: S310 - the address is one of our own
+        url, data=body.encode(), headers={"content-type": "application/json"}
+    )
+    try:
+        with _OPENER.open(request, timeout=timeout) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode(errors="replace")
+    except (OSError, HTTPException) as error:
+        return 0, str(error)
+
+
+def _parse(body: bytes) -> dict:
+    try:
+        parsed = json.loads(body)
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
