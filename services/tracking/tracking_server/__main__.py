@@ -1,0 +1,62 @@
+"""The command line: `tracking-server [serve | migrate | restore FILE | healthy]`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; its exit status. What an operator must mend is one line on stderr."""
+    parser = argparse.ArgumentParser("tracking-server", description="MLflow's tracking server")
+    commands = parser.add_subparsers(dest="command")
+    commands.add_parser("serve", help="serve until stopped (the default)")
+    commands.add_parser("migrate", help="bring the database to this version's schema, then end")
+    restore = commands.add_parser("restore", help="replace the database by a backup")
+    restore.add_argument("file", type=Path)
+    commands.add_parser("healthy", help="ask the running server whether it is ready")
+    parsed = parser.parse_args(arguments)
+
+    if parsed.command == "healthy":
+        from tracking_server.healthy import healthy
+
+        return healthy()
+
+    from tracking_server.errors import RefusedError
+
+    # As gunicorn writes it, so that a log reads as one.
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s [%(process)d] [%(levelname)s] %(message)s",
+        datefmt="[%Y-%m-%d %H:%M:%S %z]",
+    )
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+    try:
+        _run(parsed)
+    except RefusedError as error:
+        print(f"tracking-server: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(parsed: argparse.Namespace) -> None:
+    from tracking_server import environment, migrate, secret_files, settings
+
+    loaded = settings.load()
+    secret_files.check(loaded)
+    environment.apply(loaded)
+    if parsed.command == "migrate":
+        migrate.migrate(loaded)
+    elif parsed.command == "restore":
+        migrate.restore(loaded, parsed.file)
+    else:
+        migrate.check(loaded)
+        from tracking_server.server import serve
+
+        serve(loaded)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""The backend store of the settings, and patience with it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from tracking_server.errors import RefusedError, UnreachableError
+from tracking_server.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+PROGRESS_SECONDS = 5
+RETRY_SECONDS = 0.5
+
+T = TypeVar("T")
+
+
+def open_store(settings: Settings):
+    """The backend store: `Postgres` or `Sqlite`, which have the same methods."""
+    if settings.on_postgres:
+        from tracking_server.postgres import Postgres
+
+        return Postgres(settings)
+    from tracking_server.sqlite import Sqlite
+
+    return Sqlite(settings)
+
+
+class Progress:
+    """Says something at once and then every few seconds, as long as it is called."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._started = time.monotonic()
+        self._next = 0.0
+
+    def __call__(self, detail: str = "") -> None:
+        elapsed = time.monotonic() - self._started
+        if elapsed >= self._next:
+            logger.warning("%s (%.0f s)%s", self._text, elapsed, detail and f": {detail}")
+            self._next = elapsed + PROGRESS_SECONDS
+
+
+def patiently(ask: Callable[[], T], patience: float) -> T:
+    """What `ask` returns, asked again while the store is unreachable, for `patience` seconds.
+
+    Raises:
+        RefusedError: it did not answer in time, or `ask` refused.
+    """
+    progress = Progress("waiting for the backend store")
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return ask()
+        except UnreachableError as error:
+            if time.monotonic() >= deadline:
+                raise RefusedError(
+                    f"the backend store did not answer in {patience:g} s "
+                    f"(TRACKING_PATIENCE): {error}"
+                ) from None
+            progress(str(error))
+            time.sleep(RETRY_SECONDS)

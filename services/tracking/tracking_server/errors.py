@@ -1,0 +1,16 @@
+"""The two ways in which a dependency or a setting can be wrong."""
+
+
+class RefusedError(Exception):
+    """Waiting does not help: one line that names what is wrong and what to do."""
+
+
+class UnreachableError(Exception):
+    """A dependency does not answer now, but may soon.
+
+    `reason` is fit for anyone who can ask `/readyz`; `detail` is for the log.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason} ({detail})" if detail else reason)
+        self.reason = reason

@@ -1,0 +1,25 @@
+"""The container's health check: asks the running server, imports next to nothing."""
+
+from __future__ import annotations
+
+import os
+import urllib.error
+import urllib.request
+
+TIMEOUT_SECONDS = 8
+
+
+def healthy() -> int:
+    """0 when /readyz says ready; else 1, having printed why."""
+    port = os.environ.get("TRACKING_PORT", "5000")
+    host = os.environ.get("TRACKING_HOST", "127.0.0.1")
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
+    try:
+        urllib.request.urlopen(f"http://{host}:{port}/readyz", timeout=TIMEOUT_SECONDS).close()
+    except urllib.error.HTTPError as error:
+        print(error.read(1000).decode(errors="replace"))
+        return 1
+    except OSError as error:
+        print(f"no answer on port {port}: {error}")
+        return 1
+    return 0

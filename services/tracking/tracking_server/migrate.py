@@ -1,0 +1,113 @@
+"""Bring the backend store to the schema that this MLflow needs, once and under a lock."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+from tracking_server import backend, environment, schema
+from tracking_server.errors import RefusedError
+from tracking_server.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+def check(settings: Settings) -> None:
+    """Refuse to serve unless the schema is the one that this MLflow needs.
+
+    Opening MLflow's store would itself create or upgrade it, without lock or backup.
+    """
+    head = schema.installed().head
+    store = backend.open_store(settings)
+    revision = backend.patiently(store.revision, settings.patience)
+    if revision != head:
+        raise RefusedError(
+            f"the backend store's schema is {revision or 'not there yet'}, this server needs "
+            f"{head}: run `tracking-server migrate` first (`docker compose up -d` does)"
+        )
+
+
+def migrate(settings: Settings) -> None:
+    """Empty store: initialise it. Older schema: back up, upgrade. Newer: refuse.
+
+    A store that is up to date is left alone, without importing MLflow.
+    """
+    target = schema.installed()
+    store = backend.open_store(settings)
+    if backend.patiently(store.revision, settings.patience) == target.head:
+        logger.info("the backend store's schema is up to date (%s)", target.head)
+        return
+    with store.lock(backend.Progress("waiting for another migration of this backend store")):
+        revision = store.revision()
+        if revision == target.head:
+            logger.info("another migration brought the schema up to date (%s)", target.head)
+        elif revision is None:
+            _initialise(store)
+        elif revision in target.known:
+            _upgrade(store, settings, revision, target.head)
+        else:
+            raise RefusedError(
+                f"the backend store's schema {revision} is newer than this server's "
+                f"{target.head}: run the newer version of the stack, or restore a backup that "
+                "was made before the upgrade (`tracking-server restore FILE`)"
+            )
+
+
+def restore(settings: Settings, file: Path) -> None:
+    """Replace everything in the backend store by what is in a backup."""
+    if not file.is_file():
+        raise RefusedError(f"{file}: there is no such backup")
+    store = backend.open_store(settings)
+    backend.patiently(store.revision, settings.patience)
+    with store.lock(backend.Progress("waiting for a migration of this backend store")):
+        store.restore(file)
+    logger.info("restored %s", file)
+
+
+def _initialise(store) -> None:
+    # A first migration that was killed leaves tables of MLflow's first schema: going on is
+    # right there, and wrong in a database that belongs to something else.
+    tables = store.tables()
+    if tables and "experiments" not in tables:
+        raise RefusedError(
+            f"the database of TRACKING_BACKEND_STORE holds tables that are not MLflow's "
+            f"({', '.join(sorted(tables)[:3])}): give MLflow a database of its own"
+        )
+    logger.info("the backend store is empty: creating MLflow's tables")
+    started = time.monotonic()
+    with store.upgrading() as url:
+        from mlflow.server.handlers import initialize_backend_stores
+
+        # As `mlflow server` does before it starts workers; makes the Default experiment too.
+        initialize_backend_stores(url, url, environment.ARTIFACT_ROOT)
+    logger.info("created in %.1f s", time.monotonic() - started)
+
+
+def _upgrade(store, settings: Settings, revision: str, head: str) -> None:
+    if settings.backups is None:
+        raise RefusedError(
+            f"the backend store's schema {revision} must be upgraded to {head}: set "
+            "TRACKING_BACKUPS to a folder for the backup that is made before"
+        )
+    try:
+        settings.backups.mkdir(parents=True, exist_ok=True)
+        name = time.strftime(f"mlflow-{revision}-%Y%m%d-%H%M%S", time.gmtime())
+        backup = store.back_up(settings.backups / name)
+    except OSError as error:
+        raise RefusedError(
+            f"TRACKING_BACKUPS={settings.backups}: {error.strerror}; nothing was changed"
+        ) from None
+    logger.info("backed up to %s; upgrading %s to %s", backup, revision, head)
+    started = time.monotonic()
+    with store.upgrading() as url:
+        from mlflow.db import commands
+
+        try:
+            commands.main(["upgrade", url], standalone_mode=False)
+        except Exception as error:
+            raise RefusedError(
+                f"the upgrade from {revision} to {head} failed and changed nothing; the backup "
+                f"is {backup}: {error}"
+            ) from error
+    logger.info("upgraded in %.1f s", time.monotonic() - started)

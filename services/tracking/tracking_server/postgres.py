@@ -1,0 +1,156 @@
+"""A backend store in PostgreSQL: its schema's revision, its lock, its backups."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg2
+from psycopg2 import errors
+
+from tracking_server.errors import RefusedError, UnreachableError
+from tracking_server.secret_files import PGPASS_FILE
+from tracking_server.settings import Settings
+
+# Of this project alone, so that nothing else in the database waits for it by accident.
+MIGRATION_LOCK = 0x6D6C666C6F77
+LOCK_POLL_SECONDS = 0.2
+# What libpq says when waiting cannot help. It gives no code for a failed login.
+LOGIN_REFUSED = ("password authentication failed", "no password supplied", "pg_hba.conf")
+
+
+class Postgres:
+    """MLflow's tables in a PostgreSQL database, reached with the password in pgpass."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.url = settings.backend_store
+        self._dsn = self.url.replace("+psycopg2", "", 1)
+        self._passfile = settings.secrets / PGPASS_FILE
+
+    def revision(self, timeout: float = 5) -> str | None:
+        """The schema's revision in one query, None when MLflow's tables are not there.
+
+        Raises:
+            UnreachableError: no answer, perhaps later.
+            RefusedError: the login is wrong, or the database does not exist.
+        """
+        with self._connected(timeout) as connection, connection.cursor() as cursor:
+            try:
+                cursor.execute("SELECT version_num FROM alembic_version")
+            except errors.UndefinedTable:
+                return None
+            row = cursor.fetchone()
+            return row[0] if row else None
+
+    def tables(self) -> set[str]:
+        """The names of all tables in the schema that MLflow would use."""
+        with self._connected() as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
+            return {name for (name,) in cursor}
+
+    @contextmanager
+    def lock(self, waiting: Callable[[], None]) -> Iterator[None]:
+        """Hold this database's migration lock; `waiting` is called while another has it.
+
+        The lock belongs to the connection: PostgreSQL frees it when this process dies.
+        """
+        with self._connected() as connection, connection.cursor() as cursor:
+            while True:
+                cursor.execute("SELECT pg_try_advisory_lock(%s)", [MIGRATION_LOCK])
+                if cursor.fetchone()[0]:
+                    break
+                waiting()
+                time.sleep(LOCK_POLL_SECONDS)
+            yield
+
+    @contextmanager
+    def upgrading(self) -> Iterator[str]:
+        """The URL on which MLflow changes the schema, which PostgreSQL does all or nothing."""
+        yield self.url
+
+    def back_up(self, file: Path) -> Path:
+        """Write the whole database to `file`, in pg_dump's custom format."""
+        file = file.with_suffix(".dump")
+        partial = file.with_suffix(".partial")
+        self._run(
+            "pg_dump",
+            "--format=custom",
+            "--no-owner",
+            "--no-privileges",
+            "--file",
+            partial,
+            "--dbname",
+            self._dsn,
+        )
+        self._run("pg_restore", "--list", "--file", "/dev/null", partial)
+        partial.rename(file)
+        return file
+
+    def restore(self, file: Path) -> None:
+        """Replace the schema by the one in `file`; the present one stays until that is done."""
+        self._run("pg_restore", "--list", "--file", "/dev/null", file)
+        aside = f"replaced_{int(time.time())}"
+        with self._connected() as connection, connection.cursor() as cursor:
+            cursor.execute(f"ALTER SCHEMA public RENAME TO {aside}; CREATE SCHEMA public")
+            try:
+                self._run(
+                    "pg_restore",
+                    "--single-transaction",
+                    "--exit-on-error",
+                    "--no-owner",
+                    "--dbname",
+                    self._dsn,
+                    file,
+                )
+            except BaseException:
+                cursor.execute(f"DROP SCHEMA public CASCADE; ALTER SCHEMA {aside} RENAME TO public")
+                raise
+            cursor.execute(f"DROP SCHEMA {aside} CASCADE")
+
+    @contextmanager
+    def _connected(self, timeout: float | None = None) -> Iterator[psycopg2.extensions.connection]:
+        """A connection in autocommit mode; `timeout` limits connecting and each statement."""
+        try:
+            connection = psycopg2.connect(
+                self._dsn,
+                connect_timeout=max(2, round(timeout or 5)),
+                options=f"-c statement_timeout={int((timeout or 0) * 1000)}",
+            )
+        except psycopg2.OperationalError as error:
+            raise self._explained(error) from None
+        try:
+            connection.autocommit = True
+            yield connection
+        except psycopg2.OperationalError as error:
+            raise UnreachableError("connection lost", _first_line(error)) from None
+        finally:
+            connection.close()
+
+    def _explained(self, error: psycopg2.OperationalError) -> Exception:
+        message = str(error)
+        line = _first_line(error)
+        if any(text in message for text in LOGIN_REFUSED):
+            return RefusedError(f"PostgreSQL refuses the login, check {self._passfile}: {line}")
+        if 'database "' in message and "does not exist" in message:
+            return RefusedError(f"TRACKING_BACKEND_STORE names no database there: {line}")
+        return UnreachableError("cannot connect", line)
+
+    def _run(self, *command: str | Path) -> None:
+        """Run one of PostgreSQL's tools, which finds its password by PGPASSFILE."""
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            raise RefusedError(
+                f"{command[0]} is not installed: install PostgreSQL's client programs"
+            ) from None
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+            raise RefusedError(f"{command[0]} failed: {lines[0]}")
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

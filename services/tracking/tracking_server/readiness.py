@@ -1,0 +1,148 @@
+"""Whether the server can do its work now: the database answers, artifacts can be stored."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from tracking_server import backend
+from tracking_server.errors import RefusedError, UnreachableError
+from tracking_server.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+CHECK_SECONDS = 2
+# A check has its own timeouts; this one is for what they miss, such as a paused server.
+ANSWER_SECONDS = 4
+CACHE_SECONDS = 1
+
+Check = Callable[[], None]
+
+
+class Readiness:
+    """Runs the checks at most once a second, together, outside the event loop.
+
+    A check that still hangs is not started again, so that a dead dependency costs one
+    thread and not one for each question.
+    """
+
+    def __init__(self, checks: dict[str, Check]) -> None:
+        self._checks = checks
+        self._threads = ThreadPoolExecutor(len(checks), thread_name_prefix="readiness")
+        self._running: dict[str, asyncio.Future[None]] = {}
+        self._lock = asyncio.Lock()
+        self._failing: dict[str, str] = {}
+        self._checked_at = float("-inf")
+
+    async def failing(self) -> dict[str, str]:
+        """What fails and why, in words fit for anyone; empty when all is well."""
+        async with self._lock:
+            if time.monotonic() - self._checked_at > CACHE_SECONDS:
+                reasons = await asyncio.gather(*map(self._reason, self._checks))
+                failing = {
+                    name: reason
+                    for name, reason in zip(self._checks, reasons, strict=True)
+                    if reason
+                }
+                if failing != self._failing:
+                    logger.warning("readiness: %s", failing or "all well again")
+                self._failing, self._checked_at = failing, time.monotonic()
+            return self._failing
+
+    async def endpoint(self, _: Request) -> JSONResponse:
+        """GET /readyz"""
+        headers = {"Cache-Control": "no-store"}
+        if failing := await self.failing():
+            body = {"status": "unavailable", "failing": failing}
+            return JSONResponse(body, status_code=503, headers=headers)
+        return JSONResponse({"status": "ready"}, headers=headers)
+
+    async def _reason(self, name: str) -> str | None:
+        running = self._running.get(name)
+        if running is None or running.done():
+            loop = asyncio.get_running_loop()
+            running = loop.run_in_executor(self._threads, self._checks[name])
+            self._running[name] = running
+        try:
+            await asyncio.wait_for(asyncio.shield(running), ANSWER_SECONDS)
+        except TimeoutError:
+            return "no answer in time"
+        except UnreachableError as error:
+            logger.info("readiness: %s: %s", name, error)
+            return error.reason
+        except RefusedError as error:
+            logger.info("readiness: %s: %s", name, error)
+            return "login or configuration refused"
+        except Exception:
+            logger.exception("readiness: %s", name)
+            return "check failed, see the server's log"
+        return None
+
+
+def checks(settings: Settings, head: str) -> dict[str, Check]:
+    """The checks that the settings call for; `head` is the schema that MLflow needs."""
+    return {
+        "backend store": _backend_store(settings, head),
+        "artifact store": _bucket(settings) if settings.on_s3 else _folder(settings),
+    }
+
+
+def _backend_store(settings: Settings, head: str) -> Check:
+    store = backend.open_store(settings)
+
+    def check() -> None:
+        revision = store.revision(CHECK_SECONDS)
+        if revision != head:
+            raise UnreachableError("its schema is not this server's", str(revision))
+
+    return check
+
+
+def _bucket(settings: Settings) -> Check:
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    client = boto3.client(
+        "s3",
+        endpoint_url=settings.s3_endpoint or None,
+        config=Config(
+            connect_timeout=CHECK_SECONDS,
+            read_timeout=CHECK_SECONDS,
+            retries={"total_max_attempts": 1},
+        ),
+    )
+    refusals = {
+        "403": "access to the bucket refused",
+        "404": "the bucket is not there",
+    }
+
+    def check() -> None:
+        try:
+            client.head_bucket(Bucket=settings.bucket)
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            raise UnreachableError(refusals.get(code, "the store fails"), str(error)) from None
+        except BotoCoreError as error:
+            raise UnreachableError("cannot connect", str(error)) from None
+
+    return check
+
+
+def _folder(settings: Settings) -> Check:
+    def check() -> None:
+        try:
+            with tempfile.TemporaryFile(dir=settings.artifact_store) as probe:
+                probe.write(b"1")
+                probe.flush()
+        except OSError as error:
+            raise UnreachableError("cannot write to the folder", str(error.strerror)) from None
+
+    return check

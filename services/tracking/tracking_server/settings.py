@@ -1,0 +1,175 @@
+"""Everything an operator may set: TRACKING_* variables, read and checked once."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from tracking_server.errors import RefusedError
+
+PREFIX = "TRACKING_"
+POSTGRES = "postgresql+psycopg2://"
+SQLITE = "sqlite:///"
+HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
+
+
+class Settings(BaseSettings):
+    """The settings of one tracking server; every field is `TRACKING_<FIELD>`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    backend_store: str = Field(
+        description=f"{POSTGRES}USER@HOST:PORT/DATABASE without a password, or {SQLITE}/FILE"
+    )
+    artifact_store: str = Field(description="s3://BUCKET[/PREFIX] or an absolute folder")
+    secrets: Path = Field(
+        description="folder with kek-passphrase, flask-secret-key; pgpass for PostgreSQL; "
+        "s3.ini for S3"
+    )
+    s3_endpoint: str = Field("", description="http(s)://HOST[:PORT] of an S3 server; empty: AWS")
+    host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
+    port: int = Field(5000, ge=1, le=65535, description="port to listen on")
+    names: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="further host names to answer to, separated by commas"
+    )
+    workers: int = Field(2, ge=1, le=64, description="server processes")
+    patience: float = Field(
+        60, ge=0, description="seconds to wait at start for a database that does not answer"
+    )
+    grace: int = Field(
+        30, ge=1, description="seconds that requests in flight get to finish when stopped"
+    )
+    backups: Path | None = Field(
+        None, description="folder for the backup that is made before a schema upgrade"
+    )
+
+    @field_validator("backend_store")
+    @classmethod
+    def _known_backend(cls, value: str) -> str:
+        if value.startswith(POSTGRES):
+            url = urlsplit(value)
+            if url.password is not None or "password" in parse_qs(url.query):
+                raise ValueError(
+                    "must not hold a password, it would show in process lists and logs: "
+                    f"put it into the file pgpass in {PREFIX}SECRETS"
+                )
+            if not url.path.strip("/"):
+                raise ValueError("names no database: end it with /DATABASE")
+            return value
+        if value.startswith(SQLITE):
+            if not value.removeprefix(SQLITE).startswith("/"):
+                raise ValueError("needs an absolute path: sqlite:////absolute/file")
+            return value
+        raise ValueError(f"must begin with {POSTGRES} or {SQLITE}/")
+
+    @field_validator("artifact_store")
+    @classmethod
+    def _known_artifacts(cls, value: str) -> str:
+        if value.startswith("s3://"):
+            if not urlsplit(value).netloc:
+                raise ValueError("names no bucket: s3://BUCKET")
+            return value.rstrip("/")
+        if not value.startswith("/"):
+            raise ValueError("must be s3://BUCKET or an absolute folder")
+        return value
+
+    @field_validator("s3_endpoint")
+    @classmethod
+    def _endpoint_is_a_url(cls, value: str) -> str:
+        url = urlsplit(value)
+        if value and (url.scheme not in ("http", "https") or not url.netloc):
+            raise ValueError("must be http://HOST:PORT or https://HOST:PORT")
+        if "@" in url.netloc:
+            raise ValueError(f"must not hold credentials: put them into s3.ini in {PREFIX}SECRETS")
+        return value
+
+    @field_validator("names", mode="before")
+    @classmethod
+    def _split_names(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = [name.strip() for name in value.split(",")]
+        return tuple(dict.fromkeys(_host_name(name) for name in value if name))
+
+    @field_validator("secrets", "backups")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_absolute():
+            raise ValueError("must be an absolute folder")
+        return value
+
+    @model_validator(mode="after")
+    def _endpoint_has_a_use(self) -> Settings:
+        if self.s3_endpoint and not self.on_s3:
+            raise ValueError(f"{PREFIX}S3_ENDPOINT is set, but {PREFIX}ARTIFACT_STORE is no s3://")
+        return self
+
+    @property
+    def on_postgres(self) -> bool:
+        return self.backend_store.startswith(POSTGRES)
+
+    @property
+    def on_s3(self) -> bool:
+        return self.artifact_store.startswith("s3://")
+
+    @property
+    def bucket(self) -> str:
+        """The bucket of an artifact store on S3."""
+        return urlsplit(self.artifact_store).netloc
+
+    @property
+    def sqlite_file(self) -> Path:
+        """The file of a backend store on SQLite."""
+        return Path(self.backend_store.removeprefix(SQLITE))
+
+
+def load(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings in the environment.
+
+    Raises:
+        RefusedError: one line naming the variable and what is expected of it.
+    """
+    known = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields}
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in known:
+            raise RefusedError(f"{name} is not a setting; there are {', '.join(sorted(known))}")
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise RefusedError(_one_line(error)) from None
+
+
+def _one_line(error: ValidationError) -> str:
+    """The first problem of a validation, as a sentence about a variable."""
+    problem = error.errors(include_url=False)[0]
+    if not problem["loc"]:
+        return problem["msg"].removeprefix("Value error, ")
+    field = str(problem["loc"][0])
+    name = f"{PREFIX}{field.upper()}"
+    expected = Settings.model_fields[field].description
+    if problem["type"] == "missing":
+        return f"{name} is not set: {expected}"
+    message = problem["msg"].removeprefix("Value error, ")
+    # A wrong backend store may hold a password, so that its value is never repeated.
+    value = "" if field == "backend_store" else f"={problem['input']!r}"
+    return f"{name}{value}: {message} (expected: {expected})"
+
+
+def _host_name(name: str) -> str:
+    """A host name or address as it stands in a Host header, without a port."""
+    try:
+        address = ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        if HOST_NAME.fullmatch(name):
+            return name.lower()
+        raise ValueError(
+            f"{name!r} is no host name: give names without scheme and port, e.g. mlflow.lan"
+        ) from None
+    return f"[{address}]" if address.version == 6 else str(address)

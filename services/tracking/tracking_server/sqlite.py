@@ -1,0 +1,110 @@
+"""A backend store in an SQLite file: its schema's revision, its lock, its backups."""
+
+from __future__ import annotations
+
+import fcntl
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from tracking_server.errors import RefusedError, UnreachableError
+from tracking_server.settings import SQLITE, Settings
+
+LOCK_POLL_SECONDS = 0.2
+
+
+class Sqlite:
+    """MLflow's tables in one file on this machine."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.url = settings.backend_store
+        self._file = settings.sqlite_file
+
+    def revision(self, timeout: float = 5) -> str | None:
+        """The schema's revision, None when there is no file yet or no table in it.
+
+        Raises:
+            UnreachableError: the file cannot be opened, or is locked for longer than `timeout`.
+            RefusedError: it is no SQLite database.
+        """
+        rows = self._rows("SELECT version_num FROM alembic_version", timeout)
+        return rows[0][0] if rows else None
+
+    def tables(self) -> set[str]:
+        """The names of all tables in the file."""
+        return {name for (name,) in self._rows("SELECT name FROM sqlite_master WHERE type='table'")}
+
+    @contextmanager
+    def lock(self, waiting: Callable[[], None]) -> Iterator[None]:
+        """Hold this file's migration lock; `waiting` is called while another has it.
+
+        The kernel frees it when this process dies.
+        """
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            lock = self._file.with_name(f"{self._file.name}.lock").open("w")
+        except OSError as error:
+            raise RefusedError(
+                f"TRACKING_BACKEND_STORE: cannot write beside {self._file}: {error.strerror}"
+            ) from None
+        with lock:
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    waiting()
+                    time.sleep(LOCK_POLL_SECONDS)
+            yield
+
+    @contextmanager
+    def upgrading(self) -> Iterator[str]:
+        """The URL of a copy on which MLflow changes the schema; the copy then replaces all.
+
+        SQLite commits after every change of a schema, so that a migration killed halfway
+        would leave a file that no MLflow knows. The last step is one transaction.
+        """
+        with tempfile.TemporaryDirectory(dir=self._file.parent, prefix="migration-") as folder:
+            copy = Path(folder, self._file.name)
+            if self._file.exists():
+                _copy(self._file, copy)
+            yield f"{SQLITE}{copy}"
+            _copy(copy, self._file)
+
+    def back_up(self, file: Path) -> Path:
+        """Write a consistent copy of the database to `file`."""
+        file = file.with_suffix(".db")
+        partial = file.with_suffix(".partial")
+        _copy(self._file, partial)
+        partial.rename(file)
+        return file
+
+    def restore(self, file: Path) -> None:
+        """Replace the database by the copy in `file`, in one transaction."""
+        if not file.read_bytes()[:16].startswith(b"SQLite format 3"):
+            raise RefusedError(f"{file} is no SQLite database")
+        _copy(file, self._file)
+
+    def _rows(self, query: str, timeout: float = 5) -> list[tuple]:
+        if not self._file.exists():
+            return []
+        try:
+            with closing(sqlite3.connect(f"file:{self._file}?mode=ro", timeout, uri=True)) as db:
+                return db.execute(query).fetchall()
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):
+                return []
+            raise UnreachableError("cannot read the database file", str(error)) from None
+        except sqlite3.DatabaseError as error:
+            raise RefusedError(
+                f"TRACKING_BACKEND_STORE: {self._file} is no SQLite database: {error}"
+            ) from None
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a database page by page, under SQLite's own locks, in one transaction."""
+    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+        old.backup(new)
