@@ -76,6 +76,7 @@ VOLUMES = {
     "postgres-data": POSTGRES,
     "minio-data": MINIO,
     "tracking-tmp": TRACKING,
+    "tracking-backups": TRACKING,
     "serving-cache": SERVING,
     "runner-home": RUNNER,
 }
