@@ -1,0 +1,79 @@
+"""What a client is told when its request is refused: a status and a body in MLflow's shape."""
+
+import re
+
+import msgspec
+
+MESSAGE_LIMIT = 2000
+"""Characters of a message; a model's own words are cut to this."""
+
+UNEXPECTED = "The server met an unexpected error; its log has the details under request id {}."
+
+
+class RefusedError(Exception):
+    """An answer other than 200. Text and code are public; a cause goes to the log only."""
+
+    def __init__(
+        self,
+        status: int,
+        error_code: str,
+        message: str,
+        *,
+        retry_after: int | None = None,
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+        close: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error_code = error_code
+        self.headers = list(headers)
+        if retry_after is not None:
+            self.headers.append((b"retry-after", str(retry_after).encode()))
+        if close:
+            self.headers.append((b"connection", b"close"))
+
+    @property
+    def body(self) -> bytes:
+        return error_body(self.error_code, str(self))
+
+
+class LoadError(Exception):
+    """A version cannot be served; the text is the reason shown in /models, the log and tests."""
+
+
+class FetchError(Exception):
+    """A version's files did not arrive; worth another try."""
+
+
+class WorkerLostError(Exception):
+    """The process that held the model ended, or was ended, before it answered."""
+
+
+def error_body(error_code: str, message: str) -> bytes:
+    return msgspec.json.encode({"error_code": error_code, "message": bounded(message)})
+
+
+def bounded(message: str, limit: int = MESSAGE_LIMIT) -> str:
+    message = message.strip()
+    return message if len(message) <= limit else message[: limit - 3] + "..."
+
+
+_FOLDERS = re.compile(r"(?<![\w:/])/(?:[\w.@+-]+/)+")
+
+
+def without_paths(message: str) -> str:
+    """Folders of this machine are nobody's business: `/a/b/model.pkl` becomes `model.pkl`."""
+    return _FOLDERS.sub("", message)
+
+
+# Refusals that more than one module gives.
+def overloaded(message: str) -> RefusedError:
+    return RefusedError(429, "REQUEST_LIMIT_EXCEEDED", message, retry_after=1)
+
+
+def unavailable(message: str, retry_after: int = 1) -> RefusedError:
+    return RefusedError(503, "TEMPORARILY_UNAVAILABLE", message, retry_after=retry_after)
+
+
+def too_late(seconds: float) -> RefusedError:
+    return RefusedError(504, "DEADLINE_EXCEEDED", f"No answer within {seconds:g} s.")

@@ -1,0 +1,71 @@
+"""Brings a version's files here, by MLflow's own client, in a process of its own that alone is
+given the tracking credentials and that can be stopped."""
+
+import asyncio
+import os
+import shutil
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from model_server import process, wire
+from model_server.errors import FetchError, bounded, without_paths
+
+_problem = msgspec.msgpack.Decoder(str | None)
+
+
+@dataclass(frozen=True)
+class Fetcher:
+    tracking_uri: str | None
+    credentials: dict[str, str]
+    timeout: float
+    """Seconds for one version."""
+
+    async def fetch(self, uri: str, folder: Path) -> None:
+        """Make `folder`, with MLmodel in it, from any URI that MLflow reads. Raises FetchError."""
+        child = await process.spawn(
+            __name__, uri, str(folder), self.tracking_uri, self.credentials, name=f"fetch {uri}"
+        )
+        try:
+            async with asyncio.timeout(self.timeout):
+                problem = await child.receive(_problem)
+        except TimeoutError:
+            problem = f"not here after {self.timeout:g} s"
+        except wire.PeerClosedError:
+            problem = "the process that fetched it died"
+        finally:
+            await asyncio.shield(child.end())
+        if problem is not None:
+            raise FetchError(f"{uri} cannot be fetched: {problem}")
+
+
+def main(
+    sock: socket.socket,
+    uri: str,
+    folder: str,
+    tracking_uri: str | None,
+    credentials: dict[str, str],
+) -> None:
+    """The child: download, then send what went wrong, or None."""
+    os.environ.update(credentials)
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "2"  # the server retries too, and says why
+    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "30"
+    import mlflow.artifacts  # not at the top: the HTTP process imports this module
+
+    problem = None
+    try:
+        target = Path(folder)
+        parts = target.with_name(target.name + ".parts")
+        parts.mkdir(parents=True)
+        found = mlflow.artifacts.download_artifacts(
+            artifact_uri=uri, dst_path=str(parts), tracking_uri=tracking_uri
+        )
+        if not (Path(found) / "MLmodel").is_file():
+            problem = "there is no MLmodel file in it"
+        shutil.move(found, target)
+        shutil.rmtree(parts, ignore_errors=True)
+    except Exception as error:
+        problem = bounded(without_paths(f"{type(error).__name__}: {error}"), 500)
+    sock.sendall(wire.pack(problem))

@@ -1,0 +1,38 @@
+"""Imported once by the process that all workers are forked from, never by the HTTP process.
+
+Importing takes seconds, forking milliseconds, and forked memory is shared. Nothing here may start
+a thread: a fork keeps only the thread that forked, and a lock held by another stays held forever.
+"""
+
+import contextlib
+import gc
+import importlib
+import os
+
+MODULES = (
+    "mlflow.pyfunc.scoring_server",
+    "mlflow.sklearn",
+    "mlflow.tracing",
+    "numpy",
+    "pandas",
+    "pyarrow.parquet",
+    "scipy.sparse",
+    "skops.io",
+    "sklearn.compose",
+    "sklearn.ensemble",
+    "sklearn.impute",
+    "sklearn.linear_model",
+    "sklearn.pipeline",
+    "sklearn.preprocessing",
+    "model_server.fetch",
+    "model_server.worker",
+)
+
+os.setpgrp()  # Ctrl-C and a manager's signal to the group are for the HTTP process alone
+
+for module in MODULES:
+    with contextlib.suppress(ImportError):  # a model that needs it will say so better
+        importlib.import_module(module)
+
+gc.collect()
+gc.freeze()  # a collection in a worker would otherwise write to, and so copy, every shared page

@@ -1,0 +1,157 @@
+"""Child processes: forked from one prepared process, tied to this one, spoken to over a socket."""
+
+import asyncio
+import contextlib
+import ctypes
+import importlib
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+
+from model_server import log as logs
+from model_server import wire
+
+log = logging.getLogger(__name__)
+
+_CREDENTIALS = (
+    "MLFLOW_TRACKING_",
+    "MLFLOW_REGISTRY_",
+    "MLFLOW_S3_",
+    "AWS_",
+    "AZURE_",
+    "GOOGLE_",
+    "DATABRICKS_",
+)
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ARROW_NUM_THREADS")
+
+_context = multiprocessing.get_context("forkserver")
+# One thread, because multiprocessing's bookkeeping of children is not made for several.
+_starter = ThreadPoolExecutor(1, thread_name_prefix="processes")
+
+
+def prepare(threads: int) -> dict[str, str]:
+    """To be called once, before the first child. Returns the credentials taken from the
+    environment: no child inherits them.
+
+    One BLAS thread a worker by default: a row or a hundred gain nothing from more, and workers
+    beside each other lose. It also keeps the process that is forked free of threads.
+    """
+    for name in _THREADS:
+        os.environ.setdefault(name, str(threads))
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ["DO_NOT_TRACK"] = "true"
+    _context.set_forkserver_preload(["model_server.preload"])
+    taken = [name for name in os.environ if name.startswith(_CREDENTIALS)]
+    return {name: os.environ.pop(name) for name in taken}
+
+
+class Child:
+    """A running child and the socket to it. Made by `spawn`, the one way to start a process."""
+
+    def __init__(
+        self,
+        process: multiprocessing.Process,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        self._process = process
+        self._reader = reader
+        self._writer = writer
+        self._gone = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(process.sentinel, self._on_gone, loop, process.sentinel)
+
+        self._when_gone: Callable[[], None] | None = None
+
+    def _on_gone(self, loop: asyncio.AbstractEventLoop, sentinel: int) -> None:
+        loop.remove_reader(sentinel)
+        self._gone.set()
+        if self._when_gone:
+            self._when_gone()
+
+    def when_gone(self, call: Callable[[], None]) -> None:
+        self._when_gone = call
+
+    @property
+    def is_gone(self) -> bool:
+        return self._gone.is_set()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def send(self, message: object) -> None:
+        try:
+            self._writer.write(wire.pack(message))
+            await self._writer.drain()
+        except ConnectionError:
+            raise wire.PeerClosedError(0, 1) from None
+
+    async def receive(self, decoder: msgspec.msgpack.Decoder) -> object:
+        """Raises wire.PeerClosedError when the child is gone."""
+        try:
+            return await wire.read(self._reader, decoder)
+        except ConnectionError:
+            raise wire.PeerClosedError(0, 4) from None
+
+    async def end(self, grace: float = 0) -> int:
+        """Close the socket, which a child takes as its end, and kill it after `grace` seconds.
+        Returns the exit code, negative for a signal."""
+        self._writer.close()
+        try:
+            async with asyncio.timeout(grace):
+                await self._gone.wait()
+        except TimeoutError:
+            self.kill()
+            await self._gone.wait()
+        await _in_starter(self._process.join)
+        code = self._process.exitcode
+        self._process.close()
+        return code
+
+    def kill(self) -> None:
+        """With everything that it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+
+async def spawn(module: str, *arguments: object, name: str) -> Child:
+    """Run `main(socket, *arguments)` of a module, which only the child imports."""
+    ours, theirs = socket.socketpair()
+    try:
+        process = _context.Process(
+            target=_child, args=(module, theirs, *arguments), name=name, daemon=True
+        )
+        await _in_starter(process.start)
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    ours.setblocking(False)
+    reader, writer = await asyncio.open_unix_connection(sock=ours)
+    return Child(process, reader, writer)
+
+
+async def _in_starter(call: Callable) -> None:
+    # Shielded: a start half done must be finished, or its process would be nobody's.
+    await asyncio.shield(asyncio.get_running_loop().run_in_executor(_starter, call))
+
+
+def _child(module: str, sock: socket.socket, *arguments: object) -> None:
+    os.setpgrp()
+    if sys.platform == "linux":
+        # When the forking process ends, as it does with the HTTP process, end even while hung.
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    logs.configure(os.environ.get("MODEL_SERVER_LOG_LEVEL", "INFO"))
+    with contextlib.suppress(wire.PeerClosedError, BrokenPipeError, ConnectionResetError):
+        importlib.import_module(module).main(sock, *arguments)

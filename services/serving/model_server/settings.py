@@ -1,0 +1,195 @@
+"""Every setting in one table: a SERVING_* variable, a flag, a default and one line each.
+
+A flag wins over its variable. A wrong value stops the start with one line that names it.
+"""
+
+import argparse
+import logging
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from model_server.wanted import Wanted, WantedError, parse_wanted
+
+log = logging.getLogger(__name__)
+
+MIB = 2**20
+
+
+class SettingsError(Exception):
+    """One line: which variable or flag, its value, what would be right."""
+
+
+def _tracking_uri(uri: str | None) -> str | None:
+    if uri and not uri.startswith(("http://", "https://")):
+        raise ValueError("must be the http(s) address of a tracking server")
+    return uri.rstrip("/") if uri else None
+
+
+def _list(text: str | tuple[str, ...]) -> tuple[str, ...]:
+    parts = text.split(",") if isinstance(text, str) else text
+    return tuple(part.strip() for part in parts if part.strip())
+
+
+def _level(level: str) -> str:
+    if level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise ValueError("must be debug, info, warning or error")
+    return level.upper()
+
+
+def _cache_default() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "model-server"
+
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(gt=0)]
+Bytes = Annotated[int, Field(gt=0, lt=2**31)]
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix="SERVING_", env_ignore_empty=True, extra="forbid", frozen=True
+    )
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    names: Annotated[str, AfterValidator(_list)] = Field(
+        "", description="further host names to answer to, comma-separated; * is a wildcard"
+    )
+    models: str = Field(
+        "",
+        description="what to serve, comma-separated: name, name@alias, name/3, name=URI or folder; "
+        "empty: every registered model that carries the alias",
+    )
+    alias: str = Field("champion", min_length=1, description="the alias that is followed")
+    default: str | None = Field(
+        None, description="the model behind /invocations; empty: the only one"
+    )
+    tracking_uri: Annotated[str | None, AfterValidator(_tracking_uri)] = Field(
+        None,
+        validation_alias="MLFLOW_TRACKING_URI",
+        description="the tracking server whose registry is followed; empty: none",
+    )
+    poll: Seconds = Field(0.5, description="seconds between two looks at the registry")
+    cache: Path = Field(
+        default_factory=_cache_default, description="folder that keeps fetched versions"
+    )
+
+    body_limit: Bytes = Field(16 * MIB, description="bytes of a request's body; more: 413")
+    body_timeout: Seconds = Field(30, description="seconds for a body to arrive; longer: 408")
+    buffer_limit: Count = Field(
+        256 * MIB, description="bytes of all bodies held at one time; more: 429"
+    )
+    queue_limit: Count = Field(
+        1024, description="requests waiting for one model; more: 429 with Retry-After"
+    )
+    concurrency: Count = Field(
+        4096, description="requests in the server at one time; more: 503 with Retry-After"
+    )
+    timeout: Seconds = Field(
+        60, description="seconds from body to answer; longer: 504, and a hung worker is restarted"
+    )
+    load_timeout: Seconds = Field(300, description="seconds for a version to load and warm up")
+    fetch_timeout: Seconds = Field(900, description="seconds for a version's files to arrive")
+    loads: Count = Field(4, description="versions fetched and loaded at one time")
+    threads: Count = Field(1, description="BLAS and OpenMP threads of a worker")
+    grace: Seconds = Field(20, description="seconds that running requests get at shutdown")
+    log_level: Annotated[str, AfterValidator(_level)] = Field(
+        "info", description="debug, info, warning or error"
+    )
+
+    @property
+    def wanted(self) -> tuple[Wanted, ...]:
+        return parse_wanted(self.models, self.alias)
+
+
+def load(arguments: list[str]) -> Settings:
+    """Settings from flags and environment. Raises SettingsError; `--help` and bad flags exit."""
+    flags = {
+        name: value
+        for name, value in vars(_parser().parse_args(arguments)).items()
+        if value is not None
+    }
+    # The registry's address keeps MLflow's own variable name, which pydantic calls its alias.
+    given = {
+        ("MLFLOW_TRACKING_URI" if name == "tracking_uri" else name): value
+        for name, value in flags.items()
+    }
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        name = "tracking_uri" if name == "MLFLOW_TRACKING_URI" else name
+        raise SettingsError(_line(name, name in flags, first["input"], first["msg"])) from None
+    try:
+        wanted = settings.wanted
+    except WantedError as error:
+        line = _line("models", "models" in flags, settings.models, str(error))
+        raise SettingsError(line) from None
+    _check(settings, wanted)
+    _warn_of_unknown()
+    return settings
+
+
+def _check(settings: Settings, wanted: tuple[Wanted, ...]) -> None:
+    if settings.tracking_uri is None:
+        if not wanted:
+            raise SettingsError(
+                "SERVING_MODELS: nothing to serve: set it to name=FOLDER, "
+                "or set MLFLOW_TRACKING_URI to follow a registry"
+            )
+        for entry in wanted:
+            if entry.needs_registry:
+                raise SettingsError(
+                    f"SERVING_MODELS: {entry.text!r} is in a registry: set MLFLOW_TRACKING_URI"
+                )
+    if settings.default and wanted and settings.default not in {entry.name for entry in wanted}:
+        raise SettingsError(f"SERVING_DEFAULT={settings.default!r}: is not among SERVING_MODELS")
+
+
+def variable(name: str) -> str:
+    alias = Settings.model_fields[name].validation_alias
+    return str(alias) if alias else f"SERVING_{name.upper()}"
+
+
+def flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _line(name: str, by_flag: bool, value: object, problem: str) -> str:
+    where = f"{flag(name)} {value!r}" if by_flag else f"{variable(name)}={value!r}"
+    return f"{where}: {problem.removeprefix('Value error, ')}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="model-server",
+        description="Serves MLflow models. Each flag is also a variable; the flag wins.",
+        epilog="model-server healthy: asks a running server's /livez and /readyz, exits 0 or 1.",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=34, width=100),
+    )
+    for name, field in Settings.model_fields.items():
+        default = field.default
+        if default is PydanticUndefined and field.default_factory:
+            default = field.default_factory()
+        shown = "" if default in (None, "", ()) else f"; default {default}"
+        parser.add_argument(
+            flag(name),
+            metavar=name.rsplit("_")[-1].upper(),
+            help=f"{field.description} [{variable(name)}{shown}]".replace("%", "%%"),
+        )
+    return parser
+
+
+def _warn_of_unknown() -> None:
+    """Not an error: Kubernetes sets SERVING_SERVICE_HOST and the like for a service's name."""
+    known = {variable(name) for name in Settings.model_fields}
+    for name in sorted(os.environ):
+        if name.startswith("SERVING_") and name not in known:
+            log.warning("unknown setting ignored", extra={"variable": name})

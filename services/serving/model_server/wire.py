@@ -1,0 +1,88 @@
+"""Frames between the HTTP process and a worker: four bytes of length, then msgpack.
+
+Down goes one frame with every request that waited when the worker became free. Up come one or
+more frames, each with the answers that are ready; an answer names its request by number.
+The first frame a worker sends says whether it could load its model.
+"""
+
+import asyncio
+import socket
+
+import msgspec
+
+MAX_FRAME = 2**31
+"""Bytes; a longer announcement can only be garbage."""
+
+
+class PeerClosedError(EOFError):
+    """The other side closed the socket; `received` of `wanted` bytes had come."""
+
+    def __init__(self, received: int, wanted: int) -> None:
+        super().__init__(f"peer closed after {received} of {wanted} bytes")
+
+
+class Request(msgspec.Struct, array_like=True, frozen=True):
+    number: int
+    request_id: str
+    content_type: str | None
+    body: bytes
+
+
+class Answer(msgspec.Struct, array_like=True, frozen=True):
+    number: int
+    status: int
+    body: bytes
+    seconds: float
+    """Spent parsing, predicting and writing."""
+
+
+class Loaded(msgspec.Struct, array_like=True, frozen=True):
+    """A worker's greeting. Without `problem`, it is ready for requests."""
+
+    problem: str | None = None
+    example: bytes | None = None
+    """The model's own input example as a request body, if it was logged with one."""
+    warnings: list[str] = []
+
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def pack(message: object) -> bytes:
+    payload = bytearray(4)
+    _encoder.encode_into(message, payload, 4)
+    payload[:4] = (len(payload) - 4).to_bytes(4, "big")
+    return payload
+
+
+def receive(sock: socket.socket, decoder: msgspec.msgpack.Decoder) -> object:
+    """Next message. Raises PeerClosedError at the end, also in the middle of a frame."""
+    return decoder.decode(_receive_exactly(sock, _length(_receive_exactly(sock, 4))))
+
+
+async def read(reader: asyncio.StreamReader, decoder: msgspec.msgpack.Decoder) -> object:
+    """As `receive`, without blocking."""
+    try:
+        header = await reader.readexactly(4)
+        return decoder.decode(await reader.readexactly(_length(header)))
+    except asyncio.IncompleteReadError as error:
+        raise PeerClosedError(len(error.partial), error.expected) from None
+
+
+def _length(header: bytes) -> int:
+    length = int.from_bytes(header, "big")
+    if length > MAX_FRAME:
+        raise ValueError(f"a frame of {length} bytes was announced; the limit is {MAX_FRAME}")
+    return length
+
+
+def _receive_exactly(sock: socket.socket, count: int) -> bytearray:
+    data = bytearray(count)
+    view = memoryview(data)
+    received = 0
+    while received < count:
+        step = sock.recv_into(view[received:])
+        if step == 0:
+            raise PeerClosedError(received, count)
+        received += step
+    return data

@@ -1,0 +1,65 @@
+"""A worker process: loads one model version, then answers frames of requests until the socket
+closes. It has the model's folder and nothing else: no credentials, no registry."""
+
+import logging
+import os
+import socket
+import time
+import traceback
+from pathlib import Path
+
+import mlflow.pyfunc
+import mlflow.tracing
+import msgspec
+from mlflow.models.utils import SERVING_INPUT_FILENAME
+
+from model_server import wire
+from model_server.errors import bounded, without_paths
+from model_server.protocol import Scorer
+
+log = logging.getLogger(__name__)
+
+FLUSH_AFTER = 0.005
+"""Seconds that a finished answer may wait for the others of its frame."""
+
+_requests = msgspec.msgpack.Decoder(list[wire.Request])
+
+
+def main(sock: socket.socket, name: str, version: str, folder: str) -> None:
+    """Raises wire.PeerClosedError, the normal end, when the HTTP process closes the socket."""
+    os.environ["_MLFLOW_IS_IN_SERVING_ENVIRONMENT"] = "true"  # as `mlflow models serve` says
+    logging.getLogger("mlflow.pyfunc.scoring_server").setLevel(logging.ERROR)
+    try:
+        mlflow.tracing.disable()  # there is no tracking server here to send traces to
+        scorer = Scorer(mlflow.pyfunc.load_model(folder))
+        greeting = wire.Loaded(example=_input_example(Path(folder)))
+    except Exception as error:
+        log.error(
+            "model cannot be loaded",
+            extra={"model": name, "version": version, "trace": traceback.format_exc()},
+        )
+        problem = f"{type(error).__name__}: {error}"
+        greeting = wire.Loaded(problem=bounded(without_paths(problem)))
+    sock.sendall(wire.pack(greeting))
+    while greeting.problem is None:
+        answer_frame(sock, scorer)
+
+
+def answer_frame(sock: socket.socket, scorer: Scorer) -> None:
+    """Read one frame of requests, send all their answers, in as many frames as it takes."""
+    requests = wire.receive(sock, _requests)
+    ready: list[wire.Answer] = []
+    flushed = time.monotonic()
+    for answer in scorer.answers(requests):
+        ready.append(answer)
+        if time.monotonic() - flushed > FLUSH_AFTER:
+            sock.sendall(wire.pack(ready))
+            ready = []
+            flushed = time.monotonic()
+    if ready:
+        sock.sendall(wire.pack(ready))
+
+
+def _input_example(folder: Path) -> bytes | None:
+    file = folder / SERVING_INPUT_FILENAME
+    return file.read_bytes() if file.is_file() else None
