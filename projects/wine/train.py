@@ -6,26 +6,31 @@ Everything is recorded by the tracking server that MLFLOW_TRACKING_URI names. Wh
 wrong is said in one line; the run is then FAILED and nothing is registered.
 """
 
-import math
 import os
 import re
 import sys
+from math import isnan
 
 import click
 
 
-def number(_context: click.Context, _option: click.Parameter, value: float) -> float:
-    """Refuse nan, which passes a range check."""
-    if math.isnan(value):
-        raise click.BadParameter(f"{value} is not a number.")
-    return value
+class Number(click.FloatRange):
+    """A number within bounds; nan is none."""
+
+    name = "number"
+
+    def convert(
+        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Parse the number and check the bounds."""
+        number = super().convert(value, param, ctx)
+        return self.fail(f"{value!r} is not a number.", param, ctx) if isnan(number) else number
 
 
-def whole(_context: click.Context, _option: click.Parameter, value: float) -> int:
-    """Take 2 and 2.0, since MLproject knows no integers."""
-    if not value.is_integer():
-        raise click.BadParameter(f"{value} is not a whole number.")
-    return int(value)
+class Whole(click.IntRange):
+    """A whole number within bounds."""
+
+    name = "whole number"
 
 
 def plain(_context: click.Context, _option: click.Parameter, value: str) -> str:
@@ -35,18 +40,18 @@ def plain(_context: click.Context, _option: click.Parameter, value: str) -> str:
     return value
 
 
-POSITIVE = click.FloatRange(0, 1e6, min_open=True)
-SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
-SEED = click.FloatRange(0, 2**32)
+STRENGTH = Number(0, 1e6, min_open=True)
+SHARE = Number(0, 1, min_open=True, max_open=True)
+SEED = Whole(0, 2**32)
 MODE = click.Choice(["auto", "always", "never"])
 
 
 @click.command(context_settings={"show_default": True})
 @click.option("--data", default="data/wine.csv", help="CSV file or URL.")
 @click.option("--target", default="cultivar", help="Column to predict; all others are numbers.")
-@click.option("--C", "C", type=POSITIVE, callback=number, default=1.0, help="Higher fits closer.")
-@click.option("--test-size", type=SHARE, callback=number, default=0.25, help="Rows to hold out.")
-@click.option("--seed", type=SEED, callback=whole, default=2, help="Which rows to hold out.")
+@click.option("--C", "C", type=STRENGTH, default=1.0, help="Higher fits closer.")
+@click.option("--test-size", type=SHARE, default=0.25, help="Rows to hold out.")
+@click.option("--seed", type=SEED, default=2, help="Which rows to hold out.")
 @click.option("--model-name", callback=plain, default="wine", help="Name in the registry.")
 @click.option("--alias", callback=plain, default="champion", help="What the model server follows.")
 @click.option("--promote", type=MODE, default="auto", help="auto: if at least as good.")

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 
 import mlflow
+import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 from sklearn.linear_model import LogisticRegression
@@ -77,11 +78,10 @@ def recorded_run() -> Iterator[mlflow.ActiveRun]:
                 mlflow.set_tag("failure", error.message)
                 raise
     except MlflowException as error:
-        raise BadInput(f"tracking server: {first_line(error)}") from error
-    except ImportError as error:
-        if error.name != "sqlalchemy":
-            raise
-        raise BadInput("MLFLOW_TRACKING_URI: this environment records to a server only") from error
+        message = first_line(error)
+        if not on_server():
+            message = f"set MLFLOW_TRACKING_URI, to http://localhost:5000 for the stack ({message})"
+        raise BadInput(message) from error
 
 
 def record(
@@ -102,10 +102,11 @@ def record(
             for table in (training, test)
         ]
     mlflow.log_inputs(tables, contexts=["training", "test"], tags_list=[None, None])
+    answers = pd.Series(model.predict(training.features))
     logged = mlflow.sklearn.log_model(
         model,
         name="model",
-        signature=infer_signature(training.features, model.predict(training.features)),
+        signature=infer_signature(training.features, answers),
         input_example=training.features.head(3),
         pip_requirements=REQUIREMENTS,
     )
@@ -117,6 +118,13 @@ def record(
 
 
 def run_page(run: mlflow.ActiveRun) -> str:
-    """The address of the run's page."""
-    experiment, server = run.info.experiment_id, mlflow.get_tracking_uri().rstrip("/")
-    return f"{server}/#/experiments/{experiment}/runs/{run.info.run_id}"
+    """The address of the run's page, or its id where no server shows it."""
+    if not on_server():
+        return run.info.run_id
+    server = mlflow.get_tracking_uri().rstrip("/")
+    return f"{server}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+
+
+def on_server() -> bool:
+    """Whether runs are recorded by a tracking server."""
+    return mlflow.get_tracking_uri().startswith("http")
