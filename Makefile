@@ -10,10 +10,16 @@ STACK = $(if $(PYTHON),,$(error no Python 3.11 or newer found: install python3, 
 	or name one: make PYTHON=/path/to/python3 $@))$(PYTHON) -m stack
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean doctor lock
+.PHONY: help demo test up down clean doctor lint lock
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## start the stack, train and promote a model, ask it for a prediction
+	@$(STACK) demo
+
+test: ## run every test that this machine can (TIER=unit K=name FULL=1)
+	@$(STACK) test
 
 up: ## start the stack: Docker Compose where an engine answers, else local processes
 	@$(STACK) up
@@ -27,7 +33,8 @@ clean: ## remove all data, after asking (YES=1: without)
 doctor: ## check this machine: ports, memory, disk, Docker
 	@$(STACK) doctor
 
+lint: ## check all files (FIX=1: mend what can be mended)
+	@$(STACK) lint
+
 lock: ## pin all packages anew from the .in files (UPGRADE=1: newest versions)
 	@$(STACK) lock
-
-export STACK_MODE UPGRADE YES

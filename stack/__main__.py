@@ -10,10 +10,13 @@ from stack.terminal import StackError, say
 
 # command: (module, what it does). The module's main() takes no arguments; settings are variables.
 COMMANDS = {
+    "demo": ("stack.demo", "start the stack, train, promote, predict"),
     "up": ("stack.up", "start the stack"),
     "down": ("stack.down", "stop it, keep the data"),
     "clean": ("stack.clean", "remove its data, after asking"),
     "doctor": ("stack.doctor", "check this machine"),
+    "test": ("stack.test", "run all tests that this machine can"),
+    "lint": ("stack.lint", "check all files"),
     "lock": ("stack.lock", "pin every environment's packages anew"),
 }
 

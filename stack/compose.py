@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from dataclasses import replace
 
 from stack.paths import ROOT
@@ -18,16 +17,12 @@ LOG_LINES = "8"  # of a service that failed
 
 def up() -> None:
     """Build and start what is not there yet; return when all services are healthy."""
-    say("- docker compose up (the first time, this downloads and builds images: minutes)")
-    command = ["docker", "compose", "up", "--detach", "--build", "--wait"]
-    if sys.stdout.isatty():
-        status = subprocess.run(command, cwd=ROOT, check=False).returncode
-    else:
-        command[2:2] = ["--progress", "plain"]
-        status, _ = run_loudly(command, folder=ROOT)
-    if status != 0:
-        reason = explain_failure()
-        raise StackError(f"docker compose up failed{reason}")
+    what = "docker compose up (the first time, this downloads and builds images)"
+    command = ["docker", "compose", "--progress", "plain", "up", "--detach", "--build", "--wait"]
+    try:
+        run_loudly(command, what, folder=ROOT)
+    except StackError:
+        raise StackError(f"docker compose up failed{explain_failure()}") from None
 
 
 def down() -> None:

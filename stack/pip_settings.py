@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 # pip's option: uv's variable. The last option of pip's that is set wins over those before it.
@@ -20,17 +21,17 @@ VARIABLES = {
 }
 
 
-def in_uv_words(python: Path) -> dict[str, str]:
-    """What `python -m pip` would use, as uv's variables; those that are set already are kept."""
+def in_uv_words(python: Path, known: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What `python -m pip` would use, as uv's variables, without those that are known already."""
     listed = subprocess.run(
         [python, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
     )
     found = {
         variable: value
         for option, value in parse(listed.stdout).items()
-        if (variable := VARIABLES.get(option)) and variable not in os.environ
+        if (variable := VARIABLES.get(option)) and variable not in known
     }
-    if "UV_INDEX" in found and "UV_INDEX_STRATEGY" not in os.environ:
+    if "UV_INDEX" in found and "UV_INDEX_STRATEGY" not in known:
         # pip looks at all indexes for the best version; uv by default stops at the first one.
         found["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     return found

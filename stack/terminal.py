@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+CLEAR = "\r\033[K"  # the line that the seconds are shown on
 TERMINAL_TICK = 1.0  # seconds between updates of the running line on a terminal
 LOG_TICK = 10.0  # the same where output goes to a file: a line of its own each time
 INTERRUPT_DEADLINE = 20.0  # seconds that an interrupted command gets to end
@@ -27,36 +28,60 @@ def say(text: str = "") -> None:
     print(text, flush=True)
 
 
-@contextlib.contextmanager
-def step(what: str) -> Iterator[None]:
-    """Show `what`, the seconds while it lasts, and how it ended."""
-    terminal = sys.stdout.isatty()
-    started = time.monotonic()
-    over = threading.Event()
+class _Progress:
+    """Says that something still runs, whenever nothing else has been said for a while."""
 
-    def tick() -> None:
-        while not over.wait(TERMINAL_TICK if terminal else LOG_TICK):
-            seconds = time.monotonic() - started
-            if terminal:
-                print(f"\r- {what} ... {seconds:.0f} s", end="", flush=True)
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._terminal = sys.stdout.isatty()
+        self._tick = TERMINAL_TICK if self._terminal else LOG_TICK
+        self._started = self._said = time.monotonic()
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def write(self, line: str) -> None:
+        with self._lock:
+            self._said = time.monotonic()
+            say(f"{CLEAR if self._terminal else ''}{line}")
+
+    def start(self) -> None:
+        self.write(f"- {self._what}")
+        self._thread.start()
+
+    def end(self, outcome: str) -> None:
+        self._over.set()
+        self._thread.join()
+        self.write(f"  {outcome} ({self._seconds():.1f} s)")
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self._started
+
+    def _run(self) -> None:
+        while not self._over.wait(self._tick):
+            if time.monotonic() - self._said < self._tick:
+                continue
+            if self._terminal:
+                with self._lock:
+                    print(f"{CLEAR}  {self._seconds():.0f} s", end="", flush=True)
             else:
-                say(f"  {what} ... {seconds:.0f} s")
+                self.write(f"  {self._what}: {self._seconds():.0f} s so far")
 
-    print(f"- {what}", end="" if terminal else "\n", flush=True)
-    ticker = threading.Thread(target=tick, daemon=True)
-    ticker.start()
+
+@contextlib.contextmanager
+def step(what: str) -> Iterator[Callable[[str], None]]:
+    """Show `what`, the seconds while it lasts, and how it ended; yields what writes a line."""
+    progress = _Progress(what)
+    progress.start()
     outcome = "interrupted"
     try:
-        yield
+        yield progress.write
         outcome = "done"
     except Exception:
         outcome = "failed"
         raise
     finally:
-        over.set()
-        ticker.join()
-        line = f"{what}: {outcome} ({time.monotonic() - started:.1f} s)"
-        say(f"\r- {line}   " if terminal else f"  {line}")
+        progress.end(outcome)
 
 
 def run_quietly(
@@ -88,31 +113,37 @@ def run_quietly(
 
 def run_loudly(
     command: Sequence[str | Path],
+    what: str,
     *,
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
-) -> tuple[int, list[str]]:
-    """Run `command`, show its output line by line; return its status and its last lines."""
-    last: collections.deque[str] = collections.deque(maxlen=TAIL)
-    with subprocess.Popen(
-        command,
-        env=environment,
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,  # an interrupt reaches it once, by us
-    ) as process:
+    hidden: re.Pattern[str] | None = None,
+) -> None:
+    """Run `command` under a step and show its output, save `hidden` lines, as it comes."""
+    with (
+        step(what) as write,
+        subprocess.Popen(
+            command,
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # an interrupt reaches it once, by us
+        ) as process,
+    ):
         try:
             for line in process.stdout:
-                say(f"    {line.rstrip()}")
-                last.append(line.rstrip())
+                if not (hidden and hidden.match(line)):
+                    write(f"    {line.rstrip()}")
         except BaseException:
             _interrupt(process)
             raise
-    return process.returncode, list(last)
+        if process.wait() != 0:
+            name = Path(command[0]).name
+            raise StackError(f"{what}: {name} ended with status {process.returncode}, see above")
 
 
 def _interrupt(process: subprocess.Popen[str]) -> None:

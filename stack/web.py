@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from http.client import HTTPException
 
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -25,18 +26,18 @@ def ready(url: str) -> bool:
     return get(f"{url}/readyz")[0] == 200
 
 
-def post(url: str, body: str, timeout: float = 30.0) -> tuple[int, str]:
-    """Status and text of the answer to a JSON body."""
+def post(url: str, body: str, timeout: float = 30.0) -> tuple[int, str, Mapping[str, str]]:
+    """Status, text and headers of the answer to a JSON body; status 0 where nobody answers."""
     request = urllib.request.Request(  # noqa: S310 - the address is one of our own
         url, data=body.encode(), headers={"content-type": "application/json"}
     )
     try:
         with _OPENER.open(request, timeout=timeout) as answer:
-            return answer.status, answer.read().decode()
+            return answer.status, answer.read().decode(), answer.headers
     except urllib.error.HTTPError as error:
-        return error.code, error.read().decode(errors="replace")
+        return error.code, error.read().decode(errors="replace"), error.headers
     except (OSError, HTTPException) as error:
-        return 0, str(error)
+        return 0, str(error), {}
 
 
 def _parse(body: bytes) -> dict:

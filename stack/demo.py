@@ -1,0 +1,136 @@
+"""`make demo`: from nothing to a prediction of a model that was trained, promoted and served.
+
+A second call finds the model served and only asks it again.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import time
+
+from stack import environment, up, web
+from stack.paths import LOCAL, ROOT
+from stack.settings import Settings
+from stack.terminal import StackError, run_loudly, say, step
+
+MODEL = "wine"
+PROJECT = ROOT / "projects" / MODEL
+PACKAGE_LINE = re.compile(r" [+-] \S+==")  # uv names each package that it installs
+SERVED_DEADLINE = 120.0  # seconds from promotion, the cold start of a worker included
+
+
+def main() -> None:
+    settings = up.start()
+    try:
+        _loop(settings)
+    except KeyboardInterrupt:
+        say("\ninterrupted; the stack runs on: make demo continues, make down stops it")
+        raise
+    _summarise(settings)
+
+
+def _loop(settings: Settings) -> None:
+    if version := _promoted(settings):
+        say(f"- {MODEL} version {version} is promoted already: not training again")
+    else:
+        _train(settings)
+        version = _promoted(settings)
+        if not version:
+            raise StackError("the run ended well but promoted nothing: its last lines say why")
+    url, body = _address(settings), _example()
+    _wait_until_served(settings, url, body, version)
+    _predict(url, body)
+
+
+def _alias(settings: Settings) -> str:
+    return settings.services.get("SERVING_ALIAS", "champion")
+
+
+def _promoted(settings: Settings) -> str:
+    """The version that carries the alias which serving follows, or "" if there is none."""
+    question = f"registered-models/alias?name={MODEL}&alias={_alias(settings)}"
+    status, answer = web.get(f"{settings.tracking_url}/api/2.0/mlflow/{question}", timeout=30)
+    if status not in (200, 404):
+        raise StackError(f"tracking does not say what is promoted (status {status}): make down up")
+    return answer.get("model_version", {}).get("version", "")
+
+
+def _train(settings: Settings) -> None:
+    environment.ensure(environment.HOST)
+    command = _training(settings)
+    say(f"\n$ MLFLOW_TRACKING_URI={settings.tracking_url} {shlex.join(command)}")
+    variables = {
+        **environment.clean_variables(),
+        "MLFLOW_TRACKING_URI": settings.tracking_url,
+        "MLFLOW_ENV_ROOT": str(LOCAL / "environments"),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MODEL_SERVER_URL": settings.serving_url,
+        "GIT_PYTHON_REFRESH": "quiet",
+        "PYTHONUNBUFFERED": "1",
+    }
+    no_proxy = filter(None, (variables.get("NO_PROXY"), "localhost", "127.0.0.1", settings.host))
+    variables["NO_PROXY"] = variables["no_proxy"] = ",".join(no_proxy)
+    run_loudly(command, "training", environment=variables, folder=ROOT, hidden=PACKAGE_LINE)
+
+
+def _training(settings: Settings) -> list[str]:
+    command = [".venv/bin/mlflow", "run", f"projects/{MODEL}", "--env-manager", "uv"]
+    alias = _alias(settings)
+    return command if alias == "champion" else [*command, "-P", f"alias={alias}"]
+
+
+def _address(settings: Settings) -> str:
+    default = settings.services.get("SERVING_DEFAULT", MODEL)
+    path = "/invocations" if default == MODEL else f"/models/{MODEL}/invocations"
+    return f"{settings.serving_url}{path}"
+
+
+def _example() -> str:
+    """A request for the first row of the project's data, without the column to be predicted."""
+    with (PROJECT / "data" / "wine.csv").open(newline="") as table:
+        header, row, *_ = csv.reader(table)
+    columns, values = header[:-1], [float(value) for value in row[:-1]]
+    return json.dumps({"dataframe_split": {"columns": columns, "data": [values]}})
+
+
+def _wait_until_served(settings: Settings, url: str, body: str, version: str) -> None:
+    deadline = time.monotonic() + SERVED_DEADLINE
+    with step(f"waiting until version {version} is served"):
+        while True:
+            status, text, headers = web.post(url, body)
+            if status == 200 and headers.get("X-Model-Version") == version:
+                return
+            if time.monotonic() > deadline:
+                shown = f"see {settings.serving_url}/models"
+                raise StackError(f"version {version} is not served ({status} {text}): {shown}")
+            time.sleep(0.1)
+
+
+def _predict(url: str, body: str) -> None:
+    command = ["curl", "--silent", "--show-error", url]
+    command += ["--header", "content-type: application/json", "--data", body]
+    say(f"\n$ {shlex.join(command)}")
+    if shutil.which("curl"):
+        subprocess.run([*command, "--noproxy", "*"], check=True)
+        say()
+    else:
+        _, text, _ = web.post(url, body)
+        say(f"{text}\n(asked by Python, since curl is not installed)")
+
+
+def _summarise(settings: Settings) -> None:
+    train = shlex.join(_training(settings))
+    say(f"""
+Tracking   {settings.tracking_url}   runs, models, artifacts
+Serving    {settings.serving_url}   /invocations, /models, /docs of each in README.md
+
+Next
+  train again, promote if better   MLFLOW_TRACKING_URI={settings.tracking_url} {train} -P C=0.1
+  stop, keep the data              make down
+  remove the data                  make clean
+  everything else                  README.md""")

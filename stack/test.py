@@ -1,0 +1,106 @@
+"""`make test`: all tiers that this machine can run, and a loud word about those it cannot.
+
+TIER=unit (or unit,stack) selects, K= is pytest's -k, FULL=1 runs long checks at their whole size.
+STACK_TIER=required makes a machine fail that cannot run the stack tier.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+
+from stack import compose, engine, environment, lint
+from stack.paths import ROOT
+from stack.terminal import StackError, run_loudly, say
+
+TIERS = ("lint", "unit", "integration", "stack")
+NO_TESTS = 5  # pytest's status where nothing was selected
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """verdict: passed, FAILED or NOT RUN."""
+
+    tier: str
+    verdict: str
+    seconds: float
+    reason: str = ""
+
+
+def main() -> int:
+    chosen = _chosen()
+    environment.ensure(environment.DEV)
+    outcomes = []
+    try:
+        for tier in chosen:
+            outcomes.append(_run(tier))  # noqa: PERF401 - what ran is shown if one is interrupted
+    finally:
+        _summarise(outcomes)
+    return 1 if any(outcome.verdict == "FAILED" for outcome in outcomes) else 0
+
+
+def _chosen() -> list[str]:
+    wanted = [name for name in os.environ.get("TIER", "").replace(",", " ").split() if name]
+    for name in wanted:
+        if name not in TIERS:
+            raise StackError(f"TIER: expected {', '.join(TIERS)}, found {name}")
+    return [tier for tier in TIERS if tier in wanted or not wanted]
+
+
+def _run(tier: str) -> Outcome:
+    say(f"\n=== {tier} ===")
+    started = time.monotonic()
+    if tier == "stack" and (reason := why_no_stack()):
+        say(reason)
+        required = os.environ.get("STACK_TIER") == "required"
+        return Outcome(tier, "FAILED" if required else "NOT RUN", 0, reason)
+    passed = lint.run() if tier == "lint" else _pytest(tier)
+    return Outcome(tier, "passed" if passed else "FAILED", time.monotonic() - started)
+
+
+def _pytest(tier: str) -> bool:
+    command: list[str] = [str(environment.PYTHON), "-m", "pytest", f"tests/{tier}"]
+    if tier != "stack":  # whose tests share one stack
+        command += ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"]
+    selection = os.environ.get("K", "")
+    command += ["-k", selection] if selection else []
+    status = subprocess.run(command, cwd=ROOT, env=environment.variables(), check=False).returncode
+    return status == 0 or bool(selection and status == NO_TESTS)
+
+
+def why_no_stack() -> str:
+    """Why the stack tier cannot run here, with the way out, or "" if it can."""
+    found = engine.find()
+    if found.problem:
+        return f"expected {engine.expected()}, found {found.found}: {found.problem}"
+    for image in compose.base_images():
+        if not _have(image):
+            return f"the image {image} is not here and cannot be pulled: docker pull {image}"
+    return ""
+
+
+def _have(image: str) -> bool:
+    inspected = subprocess.run(
+        ["docker", "image", "inspect", image], capture_output=True, check=False
+    )
+    if inspected.returncode == 0:
+        return True
+    try:
+        run_loudly(["docker", "pull", "--quiet", image], f"pulling {image}")
+    except StackError:
+        return False
+    return True
+
+
+def _summarise(outcomes: list[Outcome]) -> None:
+    say(f"\n{'tier':<13}{'':<9}seconds")
+    for outcome in outcomes:
+        say(f"{outcome.tier:<13}{outcome.verdict:<9}{outcome.seconds:7.0f}")
+    for outcome in outcomes:
+        if outcome.reason:
+            say(f"\n!!! {outcome.tier} DID NOT RUN: {outcome.reason}")
+    if not shutil.which("docker"):
+        say("    (the stack tier is what proves docker-compose.yml)")
