@@ -1,0 +1,73 @@
+"""The stack tier: the docker-compose.yml that ships, started once for all tests of a process."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from stack import engine
+from tests.stack.shipped import Stack, copy_shipped_files, missing_image
+from tests.support import free_port
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items):
+    """One stack serves all tests, so they stay together; building its images takes minutes."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.xdist_group("stack"))
+            if not item.get_closest_marker("timeout"):
+                item.add_marker(pytest.mark.timeout(900))
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory):
+    """The shipped files in a folder of their own; skips where no stack can run."""
+    found = engine.find()
+    if not found.answers or found.problem:
+        pytest.skip(f"STACK TIER NOT RUN: {found.found}: {found.problem}")
+    if problem := missing_image():
+        pytest.skip(f"STACK TIER NOT RUN: no image {problem}")
+    folder = tmp_path_factory.mktemp("clone")
+    copy_shipped_files(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def new_stack(clone):
+    """Makes stacks from the clone, each with its own name and ports, and removes them."""
+    made = []
+
+    def make() -> Stack:
+        project = f"mlflow-stack-test-{os.getpid()}-{len(made)}"
+        made.append(Stack(clone, project, free_port(), free_port()))
+        return made[-1]
+
+    yield make
+    for stack in made:
+        stack.down("--volumes", "--timeout", "5")
+
+
+@pytest.fixture(scope="session")
+def stack(new_stack, request):
+    """The one running stack, built from the clone. A test leaves it as it found it: healthy."""
+    running = new_stack()
+    try:
+        running.up("--build")
+        yield running
+    finally:
+        if request.session.testsfailed:
+            print("\n".join(running.trouble()))
+
+
+@pytest.fixture
+def client(stack):
+    """MLflow's client, in a process that has the tracking server's address and nothing else."""
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(stack.tracking)
+    yield mlflow.MlflowClient()
+    mlflow.set_tracking_uri(before)
