@@ -1,10 +1,12 @@
 # Every target calls one thing; what it does is written there.
-# PYTHON=... chooses the interpreter, otherwise the first that is new enough.
+# PYTHON=... chooses the interpreter, otherwise the first that is new enough, preferably one that
+# can make virtual environments (Debian ships that part as python3-venv).
 
 ifeq ($(origin PYTHON), undefined)
-PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
-	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
-	&& command -v $$python && break; done)
+PYTHON := $(firstword $(shell for needed in sys,venv,ensurepip sys; do \
+	for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c "import $$needed; sys.exit(sys.version_info < (3, 11))" 2>/dev/null \
+	&& command -v $$python && break 2; done; done))
 endif
 STACK = $(if $(PYTHON),,$(error no Python 3.11 or newer found: install python3, \
 	or name one: make PYTHON=/path/to/python3 $@))$(PYTHON) -m stack

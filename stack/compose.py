@@ -35,13 +35,12 @@ def clean() -> None:
 
 def running() -> bool:
     """Whether containers of this checkout run."""
-    return bool(_containers("--filter", f"label={FOLDER_LABEL}={ROOT}"))
+    return str(ROOT) in _folders()
 
 
 def other_checkouts() -> list[str]:
     """Folders of other checkouts whose containers have this project's name."""
-    containers = _containers("--all", "--filter", f"label={PROJECT_LABEL}={_project()}")
-    return sorted(set(containers) - {str(ROOT), ""})
+    return sorted(set(_folders("--all")) - {str(ROOT), ""})
 
 
 def volumes() -> list[str]:
@@ -107,10 +106,11 @@ def _ask(*arguments: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _containers(*arguments: str) -> list[str]:
-    """The working folder of each container that `docker ps` finds with `arguments`."""
+def _folders(*arguments: str) -> list[str]:
+    """The folder that each of this project's containers was made in."""
     form = f'{{{{.Label "{FOLDER_LABEL}"}}}}'
-    return _ask("ps", "--no-trunc", *arguments, "--format", form).splitlines()
+    project = f"label={PROJECT_LABEL}={_project()}"
+    return _ask("ps", *arguments, "--filter", project, "--format", form).splitlines()
 
 
 def _configuration() -> dict:

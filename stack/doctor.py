@@ -46,7 +46,7 @@ def main() -> int:
 
 def check(given: Settings, choice: modes.Choice) -> None:
     """Raise StackError with what keeps the stack from starting in the chosen mode."""
-    findings = [*_machine(choice), *_stack(given, choice)]
+    findings = [_virtual_environment(), *_machine(choice), *_stack(given, choice)]
     failed = [
         f"{finding.subject}: {finding.text}" for finding in findings if finding.level == "FAIL"
     ]
@@ -71,12 +71,12 @@ def examine() -> Iterator[Finding]:
 
 
 def _virtual_environment() -> Finding:
-    if not VENV.exists():
-        return Finding("note", "environment", f"{shown(VENV)} is made by the first command")
-    if not environment.STAMP.exists():
-        text = f"expected {shown(VENV)} to be ours, found another one: move it away"
-        return Finding("FAIL", "environment", text)
-    return Finding("ok", "environment", shown(VENV))
+    try:
+        environment.check()
+    except StackError as error:
+        return Finding("FAIL", "environment", str(error))
+    text = shown(VENV) if VENV.exists() else f"{shown(VENV)} is made by the first command"
+    return Finding("ok", "environment", text)
 
 
 def _machine(choice: modes.Choice) -> Iterator[Finding]:

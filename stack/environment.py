@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import importlib.util
 import json
 import os
 import platform
@@ -22,7 +23,7 @@ from stack import pip_settings
 from stack.paths import ROOT, VENV, shown
 from stack.terminal import StackError, run_quietly, step
 
-UV_LOCK = ROOT / "stack" / "uv.txt"
+BOOTSTRAP = ROOT / "stack" / "bootstrap.txt"
 HOST = (ROOT / "stack" / "requirements.txt",)
 STACK = (
     *HOST,
@@ -103,31 +104,54 @@ def _sound() -> bool:
     return same and "locks" in stamp and os.access(PYTHON, os.X_OK) and os.access(UV, os.X_OK)
 
 
+def check() -> None:
+    """Raise StackError, before any change, if the environment is not ours or cannot be made."""
+    if VENV.exists() and not STAMP.exists():
+        raise StackError(
+            f"{VENV} was not made by this project: move it away, or remove it, and try again"
+        )
+    parts = {name for name in ("venv", "ensurepip", "pip") if importlib.util.find_spec(name)}
+    if not _sound() and not parts > {"venv"}:
+        raise StackError(f"{_base_python()} cannot make virtual environments: {PACKAGE_HINT}")
+
+
+def _base_python() -> str:
+    """The interpreter, and not that of the environment, which may be the one that runs this."""
+    return getattr(sys, "_base_executable", None) or sys.executable
+
+
 def _create() -> None:
+    check()
     if VENV.exists():
-        if not STAMP.exists():
-            raise StackError(
-                f"{VENV} was not made by this project: move it away, or remove it, and try again"
-            )
         with step(f"removing {shown(VENV)}, which is incomplete or of another Python or place"):
             shutil.rmtree(VENV)
     VENV.mkdir()
     STAMP.write_text("{}")  # from here on it is ours, however far the rest gets
-    # The interpreter may itself be that of the environment which was just removed.
-    python = getattr(sys, "_base_executable", None) or sys.executable
     with step(f"creating {shown(VENV)} with Python {platform.python_version()}"):
-        made = subprocess.run(
-            [python, "-m", "venv", VENV], capture_output=True, text=True, check=False
-        )
-    if made.returncode != 0:
-        if "ensurepip" in made.stdout + made.stderr or "No module named venv" in made.stderr:
-            raise StackError(f"{python} has no venv and ensurepip modules: {PACKAGE_HINT}")
-        reason = (made.stdout + made.stderr).strip().splitlines()
-        raise StackError(f"{python} cannot make {VENV}: {reason[-1] if reason else 'no reason'}")
+        pip = _make(_base_python())
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_USER": "0"}
-    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", UV_LOCK]
-    run_quietly(pip, "installing uv", environment=environment)
+    command = [*pip, "install", "--quiet", "--require-hashes", "--requirement", BOOTSTRAP]
+    run_quietly(command, "installing uv", environment=environment)
     _write_stamp({})
+
+
+def _make(python: str) -> list[str | Path]:
+    """Make the virtual environment; return the pip command that installs into it."""
+    if _run(python, "-m", "venv", VENV)[0] == 0:
+        return [PYTHON, "-m", "pip"]
+    # Debian packages the pip that goes into environments apart: any other will do as well.
+    status, said = _run(python, "-m", "venv", "--without-pip", VENV)
+    if status == 0:
+        status, said = _run(python, "-m", "pip", "--python", PYTHON, "--version")
+    if status != 0:
+        raise StackError(f"{python} cannot make {VENV} ({said}): {PACKAGE_HINT}")
+    return [python, "-m", "pip", "--python", PYTHON]
+
+
+def _run(*command: str | Path) -> tuple[int, str]:
+    """Status of `command` and the last line that it says."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, (done.stdout + done.stderr).strip().rpartition("\n")[2]
 
 
 def _install(locks: tuple[Path, ...]) -> None:

@@ -20,8 +20,7 @@ START_DEADLINE = 120.0  # seconds
 
 
 def up(settings: Settings) -> None:
-    """Start what does not run; return when both services are ready."""
-    environment.ensure(environment.STACK)
+    """Start what does not run; return when both services are ready. Needs environment.STACK."""
     LOCAL.mkdir(mode=0o700, exist_ok=True)
     _keep_secrets()
     programs = [_tracking(settings), _serving(settings)]

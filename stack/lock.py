@@ -23,7 +23,7 @@ HEADER = (
 def sources() -> list[Path]:
     """All .in files, the one that constrains the others first."""
     parts = sorted(ROOT.glob("services/*/requirements.in"))
-    return [DEV, ROOT / "stack" / "uv.in", ROOT / "stack" / "requirements.in", *parts]
+    return [DEV, ROOT / "stack" / "bootstrap.in", ROOT / "stack" / "requirements.in", *parts]
 
 
 def lock_of(source: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stack import compose, doctor, local, modes, settings
+from stack import compose, doctor, environment, local, modes, settings
 from stack.settings import Settings
 from stack.terminal import say
 
@@ -22,6 +22,8 @@ def start() -> Settings:
     choice = modes.choose(given)
     say(f"- {choice.reason}")
     doctor.check(given, choice)
+    if choice.mode == "local":
+        environment.ensure(environment.STACK)
     try:
         if choice.mode == "local":
             local.up(given)
