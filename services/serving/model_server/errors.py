@@ -75,5 +75,5 @@ def unavailable(message: str, retry_after: int = 1) -> RefusedError:
     return RefusedError(503, "TEMPORARILY_UNAVAILABLE", message, retry_after=retry_after)
 
 
-def too_late(seconds: float) -> RefusedError:
-    return RefusedError(504, "DEADLINE_EXCEEDED", f"No answer within {seconds:g} s.")
+def too_late() -> RefusedError:
+    return RefusedError(504, "DEADLINE_EXCEEDED", "No answer within the time limit.")

@@ -1,7 +1,8 @@
 """Imported once by the process that all workers are forked from, never by the HTTP process.
 
 Importing takes seconds, forking milliseconds, and forked memory is shared. Nothing here may start
-a thread: a fork keeps only the thread that forked, and a lock held by another stays held forever.
+a thread: a fork keeps only the thread that forked, and a lock held by another stays held forever. (The
+one of pyarrow's allocator is there all the same; jemalloc guards its locks over a fork.)
 """
 
 import contextlib

@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PyFuncModel, scoring_server
 
-from model_server.errors import UNEXPECTED, RefusedError, error_body, without_paths
+from model_server.errors import UNEXPECTED, RefusedError, error_body, too_late, without_paths
 from model_server.wire import Answer, Request
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,8 @@ class Scorer:
     def answer(self, request: Request) -> Answer:
         started = time.perf_counter()
         try:
+            if time.monotonic() > request.deadline:
+                raise too_late()
             status, body = 200, self._score(request)
         except RefusedError as refusal:
             status, body = refusal.status, refusal.body

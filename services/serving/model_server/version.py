@@ -76,7 +76,8 @@ class Version:
         if len(self._queue) >= self._settings.queue_limit:
             raise errors.overloaded("Too many requests wait for this model.")
         self._number += 1
-        request = wire.Request(self._number, request_id, content_type, body)
+        deadline = time.monotonic() + self._settings.timeout
+        request = wire.Request(self._number, request_id, content_type, body, deadline)
         waiting = _Waiting(request, asyncio.get_running_loop().create_future(), time.perf_counter())
         self._queue.append(waiting)
         self.metrics.queue.set(len(self._queue))
@@ -85,7 +86,7 @@ class Version:
             async with asyncio.timeout(self._settings.timeout):
                 return await waiting.answer
         except TimeoutError:
-            raise errors.too_late(self._settings.timeout) from None
+            raise errors.too_late() from None
         except WorkerLostError:
             raise errors.unavailable(
                 "The model's worker process ended before it answered."
@@ -138,7 +139,8 @@ class Version:
         if example is None:
             self.warnings = [*self.warnings, "logged without an input example: not warmed up"]
             return
-        request = wire.Request(0, "warm-up", "application/json", example)
+        deadline = time.monotonic() + self._settings.load_timeout
+        request = wire.Request(0, "warm-up", "application/json", example, deadline)
         await child.send([request])
         (answer,) = await child.receive(_answers)
         if answer.status != 200:

@@ -26,6 +26,8 @@ class Request(msgspec.Struct, array_like=True, frozen=True):
     request_id: str
     content_type: str | None
     body: bytes
+    deadline: float
+    """By time.monotonic(), which processes of one machine share; later, nobody waits for it."""
 
 
 class Answer(msgspec.Struct, array_like=True, frozen=True):

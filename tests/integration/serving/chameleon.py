@@ -1,0 +1,53 @@
+"""A model from code that does what a request tells it, and fails where its config says."""
+
+import os
+import time
+
+import mlflow
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_EXHAUSTED
+
+
+class Chameleon(mlflow.pyfunc.PythonModel):
+    def load_context(self, context):
+        self.config = context.model_config or {}
+        if self.config.get("fails") == "load":
+            raise RuntimeError(f"weights are missing in {__file__}")
+        if self.config.get("fails") == "load-crash":
+            os._exit(7)
+
+    def predict(self, context, model_input: pd.DataFrame, params=None):
+        if self.config.get("fails") == "warm-up":
+            raise RuntimeError("a bug")
+        return [self._act(act) for act in model_input["act"]]
+
+    def _act(self, act):
+        match act:
+            case "answer":
+                return self.config["answer"]
+            case "process":
+                return os.getpid()
+            case "environment":
+                return dict(os.environ)
+            case "crash":
+                os._exit(3)
+            case "hang":
+                time.sleep(3600)
+            case "slow":
+                time.sleep(1)
+                return "slow"
+            case "raise":
+                raise ValueError("secret of /srv/models/weights.bin")
+            case "raise-mlflow":
+                raise MlflowException("not this", error_code=INVALID_PARAMETER_VALUE)
+            case "raise-exhausted":
+                raise MlflowException("later", error_code=RESOURCE_EXHAUSTED)
+            case "nan":
+                return float("nan")
+            case "unwritable":
+                return object()
+        return act
+
+
+mlflow.models.set_model(Chameleon())

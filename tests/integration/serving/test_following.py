@@ -1,0 +1,161 @@
+"""The server does what the registry says, and no client notices how."""
+
+import time
+
+import pytest
+from tests.integration.serving.load import Load
+from tests.integration.serving.models import act
+from tests.integration.serving.servers import ModelServer, assert_error
+
+SERVED_WITHIN = 5
+"""Seconds from the alias to the first answer; 2 on an idle machine."""
+
+
+def answer_of(server, name: str):
+    answer = server.ask(act("answer"), name)
+    return answer.json()["predictions"][0] if answer.status_code == 200 else None
+
+
+def wait_for_answer(server, name: str, expected: object, timeout: float = 30) -> None:
+    server.wait_for(
+        lambda: answer_of(server, name) == expected, timeout, f"{name} answering {expected}"
+    )
+
+
+def test_promotion_and_rollback_under_load(following, shelf, models, record_property):
+    first = shelf.publish("busy", models.chameleon_with(answer=1))
+    second = shelf.publish("busy", models.chameleon_with(answer=2))
+    shelf.promote("busy", first)
+    wait_for_answer(following, "busy", 1)
+    with Load(f"{following.url}/models/busy/invocations", act("answer")) as load:
+        for version in (second, first, second):
+            since = time.monotonic()
+            shelf.promote("busy", version)
+            took = following.wait_for(
+                lambda version=version, since=since: load.first(version, since),
+                30,
+                f"version {version}",
+            )
+            record_property("seconds_to_serve", round(took, 2))
+            print(f"version {version} served after {took:.2f} s")
+            assert took < SERVED_WITHIN
+    assert not load.failures()
+    right = {first: [1], second: [2]}
+    assert all(sample.prediction == right[sample.version] for sample in load.samples)
+    following.wait_for(lambda: len(workers(following)) == 1, 20, "old workers to end")
+
+
+def workers(server) -> list:
+    """Processes with a process group of their own: workers, and the one they are forked from."""
+    return [child for child in server.family() if is_worker(server, child)]
+
+
+def is_worker(server, child) -> bool:
+    return child.pid in {model.get("worker") for model in served(server)}
+
+
+def served(server) -> list[dict]:
+    return server.http.get("/models").json()["models"]
+
+
+@pytest.mark.parametrize("fails", ["load", "load-crash", "warm-up"])
+def test_broken_version_never_replaces_one_that_works(following, shelf, models, fails):
+    name = f"fragile-{fails}"
+    good = shelf.publish(name, models.chameleon_with(answer=1))
+    shelf.promote(name, good)
+    wait_for_answer(following, name, 1)
+    bad = shelf.publish(name, models.chameleon_with(fails=fails))
+    shelf.promote(name, bad)
+    following.wait_for(lambda: following.model(name)["state"] == "failed", 30, "the refusal")
+    entry = following.model(name)
+    assert (entry["version"], entry["wanted_version"]) == (good, bad)
+    assert {
+        "load": "RuntimeError: weights are missing in ",
+        "load-crash": "exit code 7",
+        "warm-up": "its own input example gets a 400",
+    }[fails] in entry["problem"]
+    assert "/tmp" not in entry["problem"]
+    assert answer_of(following, name) == 1
+    assert f'model_server_load_failures_total{{model="{name}",stage="load"}} 1.0' in (
+        following.http.get("/metrics").text
+    )
+    assert any(line["model"] == name for line in following.log_lines("version refused"))
+    shelf.promote(name, good)
+    following.wait_for(lambda: following.model(name)["problem"] is None, 10, "the way back")
+
+
+def test_model_without_alias_is_served_no_more(following, shelf, models):
+    version = shelf.publish("fleeting", models.chameleon_with(answer=1))
+    assert following.model("fleeting") == {}
+    shelf.promote("fleeting", version)
+    wait_for_answer(following, "fleeting", 1)
+    shelf.client.delete_registered_model_alias("fleeting", "champion")
+    following.wait_for(lambda: following.model("fleeting") == {}, 20, "its end")
+    assert_error(following.ask(act("answer"), "fleeting"), 404, "RESOURCE_DOES_NOT_EXIST")
+
+
+def test_model_made_anew_is_not_served_from_the_cache(following, shelf, models):
+    version = shelf.publish("reborn", models.chameleon_with(answer=1))
+    shelf.promote("reborn", version)
+    wait_for_answer(following, "reborn", 1)
+    shelf.client.delete_registered_model("reborn")
+    again = shelf.publish("reborn", models.chameleon_with(answer=2))
+    assert again == version
+    shelf.promote("reborn", again)
+    wait_for_answer(following, "reborn", 2)
+
+
+def test_several_models_and_no_default(following, shelf, models):
+    for name in ("one", "two"):
+        shelf.promote(name, shelf.publish(name, models.chameleon_with(answer=name)))
+    for name in ("one", "two"):
+        wait_for_answer(following, name, name)
+    message = assert_error(following.ask(act("answer")), 404, "RESOURCE_DOES_NOT_EXIST")
+    assert "/models/one/invocations" in message
+    assert following.http.get("/ping").status_code == 404
+
+
+def test_restart_without_the_registry_serves_what_it_served(
+    local_tracking, shelf, models, tmp_path
+):
+    first = shelf.publish("kept", models.chameleon_with(answer=1))
+    shelf.promote("kept", first)
+    wanted = f"kept,pinned=models:/kept/{first},late@nobody"
+    settings = {"MLFLOW_TRACKING_URI": local_tracking.uri, "SERVING_MODELS": wanted}
+    server = ModelServer(tmp_path, **settings)
+    server.process.start()
+    wait_for_answer(server, "kept", 1, timeout=90)
+    wait_for_answer(server, "pinned", 1)
+    assert server.http.get("/readyz").status_code == 503
+    assert "late" in server.http.get("/readyz").json()["failing"]
+    server.wait_for(
+        lambda: {"kept", "pinned"} <= index(tmp_path)["served"].keys(), 10, "the index"
+    )
+    server.process.kill()
+
+    # A version that rotted in the cache is not served, one that did not is.
+    pinned = index(tmp_path)["served"]["pinned"]["identity"][:32]
+    rotten = tmp_path / "cache" / "versions" / pinned / "model" / "MLmodel"
+    same = index(tmp_path)["served"]["kept"]["identity"][:32] == pinned
+    if not same:
+        rotten.write_text(rotten.read_text() + "\n")
+    local_tracking.stop()
+    try:
+        server.process.start()
+        wait_for_answer(server, "kept", 1, timeout=90)
+        registry = server.http.get("/models").json()["registry"]
+        assert registry["reachable"] is False
+        assert server.model("kept")["state"] == "serving"
+    finally:
+        local_tracking.start()
+    second = shelf.publish("kept", models.chameleon_with(answer=2))
+    shelf.promote("kept", second)
+    wait_for_answer(server, "kept", 2)
+    server.stop()
+
+
+def index(folder) -> dict:
+    import json
+
+    file = folder / "cache" / "index.json"
+    return json.loads(file.read_text()) if file.exists() else {"served": {}}
