@@ -21,8 +21,8 @@ def up() -> None:
     command = ["docker", "compose", "--progress", "plain", "up", "--detach", "--build", "--wait"]
     try:
         run_loudly(command, what, folder=ROOT)
-    except StackError:
-        raise StackError(f"docker compose up failed{explain_failure()}") from None
+    except StackError as error:
+        raise StackError(explain_failure() or str(error)) from None
 
 
 def down() -> None:
@@ -72,20 +72,21 @@ def base_images() -> list[str]:
 
 
 def explain_failure() -> str:
-    """Show the last lines of services that failed; return their names for the message."""
+    """Show the last lines of each service that failed; return the last line of the first."""
     listed = _ask("compose", "ps", "--all", "--format", "json")
-    failed = []
+    reason = ""
     for line in listed.splitlines():
         service = json.loads(line)
         exited = service["State"] in ("exited", "dead", "restarting") and service["ExitCode"] != 0
         if not exited and service["Health"] != "unhealthy":
             continue
-        failed.append(service["Service"])
         say(f"\n  {service['Service']} ({service['Status']}) said last:")
         logs = ["compose", "logs", "--no-color", "--no-log-prefix", "--tail", LOG_LINES]
-        for said in _ask(*logs, service["Service"]).splitlines():
-            say(f"    {said}")
-    return f": see {', '.join(failed)} above" if failed else ", see above"
+        said = _ask(*logs, service["Service"]).splitlines()
+        for line in said:
+            say(f"    {line}")
+        reason = reason or f"{service['Service']}: {said[-1] if said else service['Status']}"
+    return reason
 
 
 def _check(what: str, *arguments: str) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
-import shlex
 import signal
 import subprocess
 import tempfile
@@ -23,11 +23,40 @@ from stack.paths import LOCAL
 from stack.terminal import StackError
 
 CONFIGURATION = LOCAL / "supervisord.conf"
-LOG = LOCAL / "logs" / "supervisord.log"
 MARK = "MLFLOW_STACK_LOCAL"
 LONGEST_SOCKET = 90  # the system's limit is 104 to 108, and supervisord adds its pid to the name
-INTERFACE = "supervisor.rpcinterface:make_main_rpcinterface"
 STOP_DEADLINE = 40.0  # seconds; beyond what every program below gets
+
+HEAD = """\
+[unix_http_server]
+file={socket}
+chmod=0700
+
+[supervisorctl]
+serverurl=unix://{socket}
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+
+[supervisord]
+logfile=logs/supervisord.log
+pidfile=run/supervisord.pid
+"""
+# TERM goes to the service alone, which ends its workers itself; KILL goes to all of them.
+PROGRAM = """\
+[program:{name}]
+command=../.venv/bin/python ../stack/launch.py run/{name}.json
+environment=PROGRAM_DIGEST={digest}
+stdout_logfile=logs/{name}.log
+redirect_stderr=true
+stdout_logfile_maxbytes=10MB
+stdout_logfile_backups=2
+autorestart=true
+startsecs=3
+startretries=3
+stopwaitsecs={stop}
+killasgroup=true
+"""
 
 
 @dataclass(frozen=True)
@@ -45,24 +74,24 @@ class Program:
 
 
 def configure(programs: list[Program]) -> None:
-    """Write the configuration; `start` makes a running supervisord follow it."""
-    socket = _socket()
-    socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if socket.parent.stat().st_uid != os.getuid():
-        raise StackError(f"{socket.parent} belongs to another user: remove it, or set TMPDIR")
-    socket.parent.chmod(0o700)
-    LOG.parent.mkdir(parents=True, exist_ok=True)
-    sections = [
-        f"[unix_http_server]\nfile={_plain(socket)}\nchmod=0700",
-        f"[supervisorctl]\nserverurl=unix://{_plain(socket)}",
-        f"[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory={INTERFACE}",
-        f"[supervisord]\nlogfile={_plain(LOG)}\npidfile={_plain(socket.with_suffix('.pid'))}",
-        *map(_section, programs),
-    ]
-    temporary = CONFIGURATION.with_suffix(".new")
-    temporary.write_text("\n\n".join(sections) + "\n")
-    temporary.chmod(0o600)
-    temporary.replace(CONFIGURATION)
+    """Write what supervisord reads; `start` makes a running one follow it.
+
+    Its syntax cannot say every path and value, so it gets none: paths are relative to LOCAL, and a
+    program's command and variables are in a file of their own, whose digest makes supervisord
+    notice a change.
+    """
+    for folder in (LOCAL / "run", LOCAL / "logs", _socket().parent):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    if _socket().parent.stat().st_uid != os.getuid():
+        raise StackError(f"{_socket().parent} belongs to another user: remove it, or set TMPDIR")
+    sections = [HEAD.format(socket=_socket())]
+    for program in programs:
+        content = json.dumps({"command": program.command, "environment": program.environment})
+        _replace(LOCAL / "run" / f"{program.name}.json", content)
+        digest = hashlib.sha256(content.encode()).hexdigest()
+        section = PROGRAM.format(name=program.name, digest=digest, stop=program.stop)
+        sections.append(section)
+    _replace(CONFIGURATION, "\n".join(sections))
 
 
 def start() -> None:
@@ -78,8 +107,8 @@ def start() -> None:
         command, env=environment, cwd=LOCAL, capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        reason = (done.stdout + done.stderr).strip().splitlines()
-        raise StackError(f"supervisord does not start: {reason[-1] if reason else f'see {LOG}'}")
+        reason = (done.stdout + done.stderr).strip().rpartition("\n")[2]
+        raise StackError(f"supervisord does not start: {reason or 'see .local/logs'}")
 
 
 def stop() -> None:
@@ -94,7 +123,7 @@ def stop() -> None:
 
 def running() -> int:
     """The pid of the supervisord that answers, or 0."""
-    if not CONFIGURATION.exists() or not _socket().exists():
+    if not CONFIGURATION.exists():
         return 0
     answer = _control("pid")
     return int(answer) if answer.isdigit() else 0
@@ -146,43 +175,16 @@ def _control(*words: str) -> str:
 
 
 def _socket() -> Path:
+    """In LOCAL, or, where that is too long or says something to supervisord, apart."""
     socket = LOCAL / "run" / "supervisor.sock"
-    if len(os.fsencode(socket)) <= LONGEST_SOCKET:
+    if len(os.fsencode(socket)) <= LONGEST_SOCKET and not set(str(socket)) & set("%; "):
         return socket
     place = hashlib.sha256(os.fsencode(LOCAL)).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"mlflow-stack-{os.getuid()}-{place}" / "supervisor.sock"
 
 
-def _section(program: Program) -> str:
-    environment = ",".join(f"{name}={_quoted(v)}" for name, v in program.environment.items())
-    return "\n".join(
-        [
-            f"[program:{program.name}]",
-            f"command={_plain(shlex.join(program.command))}",
-            f"environment={environment}",
-            f"directory={_plain(LOCAL)}",
-            f"stdout_logfile={_plain(program.log)}",
-            "redirect_stderr=true",
-            "stdout_logfile_maxbytes=10MB",
-            "stdout_logfile_backups=2",
-            "autorestart=true",
-            "startsecs=3",
-            "startretries=3",
-            f"stopwaitsecs={program.stop}",
-            # TERM goes to the service, which ends its workers itself; KILL to all of them.
-            "killasgroup=true",
-        ]
-    )
-
-
-def _plain(value: str | Path) -> str:
-    """`value` as supervisord's configuration takes it: % starts an expansion, ` ;` a comment."""
-    text = str(value)
-    if "\n" in text or " ;" in text:
-        raise StackError(f"supervisord cannot be given {text!r}: move the checkout, or mend .env")
-    return text.replace("%", "%%")
-
-
-def _quoted(value: str) -> str:
-    escaped = _plain(value).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+def _replace(path: Path, content: str) -> None:
+    temporary = path.with_suffix(".new")
+    temporary.touch(mode=0o600)
+    temporary.write_text(content)
+    temporary.replace(path)

@@ -134,6 +134,7 @@ def run_loudly(
             start_new_session=True,  # an interrupt reaches it once, by us
         ) as process,
     ):
+        line = ""
         try:
             for line in process.stdout:
                 if not (hidden and hidden.match(line)):
@@ -143,7 +144,7 @@ def run_loudly(
             raise
         if process.wait() != 0:
             name = Path(command[0]).name
-            raise StackError(f"{what}: {name} ended with status {process.returncode}, see above")
+            raise StackError(f"{what}: {name} ended with {process.returncode}: {line.strip()}")
 
 
 def _interrupt(process: subprocess.Popen[str]) -> None:
