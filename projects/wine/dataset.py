@@ -47,6 +47,10 @@ class Split:
     test_size: float
     seed: int
 
+    def __post_init__(self) -> None:
+        if not (0 < self.test_size < 1 and 0 <= self.seed < 2**64):
+            raise ValueError(f"no split: {self}")
+
     def __str__(self) -> str:
         return f"test_size={self.test_size}, seed={self.seed}"
 
@@ -105,11 +109,11 @@ def train_and_test(table: Table, split: Split) -> tuple[Table, Table]:
             f"test_size: {split.test_size} of {len(table)} rows holds out {len(test)}; "
             f"at least {FEWEST_HELD_OUT} are needed"
         )
-    classes = set(table.labels)
+    classes = set(table.labels.tolist())
     if len(classes) < 2:
         raise BadInput(f"target: column {table.target!r} has one class only: {classes.pop()!r}")
     for part, what in (train, "train on"), (test, "hold out"):
-        if missing := sorted(classes - set(part.labels)):
+        if missing := sorted(classes - set(part.labels.tolist())):
             raise BadInput(
                 f"target: no rows of class {missing[0]!r} to {what} "
                 f"({len(missing)} of {len(classes)} classes are too rare)"

@@ -34,10 +34,16 @@ class Comparison:
     candidate: int
     incumbent: int
     rows: int
-    caveat: str
+    caveat: str = ""
+
+    @property
+    def good_enough(self) -> bool:
+        """Whether the candidate may replace the incumbent."""
+        return self.candidate >= self.incumbent
 
     def __str__(self) -> str:
-        return f"{self.candidate} against {self.incumbent} of {self.rows} held-out rows right"
+        counts = f"{self.candidate} against {self.incumbent} of {self.rows}"
+        return f"{counts} held-out rows right{self.caveat}"
 
 
 class Gate:
@@ -77,9 +83,8 @@ class Gate:
             result = self.compare(candidate, incumbent)
         except CannotCompareError as error:
             return Outcome(False, f"{error}; promote=always replaces it without comparison")
-        good = result.candidate >= result.incumbent
-        judgement = "at least as good as" if good else "worse than"
-        return Outcome(good, f"{judgement} version {incumbent}: {result}{result.caveat}")
+        judgement = "at least as good as" if result.good_enough else "worse than"
+        return Outcome(result.good_enough, f"{judgement} version {incumbent}: {result}")
 
     def compare(self, candidate: str, incumbent: str) -> Comparison:
         """Let both versions predict the rows that neither was trained on.

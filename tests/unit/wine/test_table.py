@@ -1,0 +1,66 @@
+"""A table that cannot be used is refused in one line that says what and where."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataset import BadInput, read_table
+
+GOOD = "a,b,kind\n1,2,x\n3,4.5,y\n"
+
+
+def write(folder, text: str | bytes) -> str:
+    path = folder / "table.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return str(path)
+
+
+def test_a_table_is_floats_and_labels(tmp_path):
+    table = read_table(write(tmp_path, GOOD), "kind")
+
+    assert table.features.to_dict("list") == {"a": [1.0, 3.0], "b": [2.0, 4.5]}
+    assert table.labels.tolist() == ["x", "y"]
+    assert table.frame().columns.tolist() == ["a", "b", "kind"]
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "message"),
+    [
+        ("", "kind", "is empty"),
+        ("a,b,kind\n", "kind", "has no rows"),
+        (GOOD, "sort", "target: no column 'sort' in .*; its columns: a, b, kind"),
+        ("kind\nx\ny\n", "kind", "has no column besides 'kind'"),
+        (GOOD + "5,six,x\n", "kind", "column 'b', row 3: 'six' is not a number"),
+        (GOOD + "5,,x\n", "kind", "column 'b', row 3: 'nan' is not a number"),
+        (GOOD + "5,inf,x\n", "kind", "column 'b', row 3: 'inf' is not a number"),
+        (GOOD + "5,6,\n", "kind", "column 'kind' has no label in row 3"),
+        (GOOD + "5,6,7,8\n", "kind", "cannot be read"),
+        (b"\x89PNG\r\n\x00\xff", "kind", "cannot be read"),
+        (GOOD, "", "target: no column ''"),
+    ],
+)
+def test_a_bad_table_is_refused_in_one_line(tmp_path, text, target, message):
+    with pytest.raises(BadInput, match=message) as refusal:
+        read_table(write(tmp_path, text), target)
+
+    assert len(refusal.value.message.splitlines()) == 1
+    assert len(refusal.value.message) < 500
+
+
+@pytest.mark.parametrize(
+    "source", ["missing.csv", "/", "http://127.0.0.1:9/table.csv", "nonsense://table.csv", "\0"]
+)
+def test_what_cannot_be_opened_is_refused(source):
+    with pytest.raises(BadInput, match=r"^data: "):
+        read_table(source, "kind")
+
+
+@given(st.binary(max_size=200))
+def test_no_file_raises_anything_else(tmp_path_factory, content):
+    source = write(tmp_path_factory.getbasetemp(), content)
+    try:
+        table = read_table(source, "kind")
+    except BadInput:
+        return
+    assert np.isfinite(table.features.to_numpy()).all()
