@@ -24,6 +24,9 @@ def build(settings: Settings) -> FastAPI:
         warnings.simplefilter("ignore", UserWarning)
         from mlflow.server.fastapi_app import app
 
+        from tracking_server import artifacts
+
+    artifacts.register()
     checks = readiness.checks(settings, schema.installed().head)
     probe = readiness.Readiness(checks)
     # First, because MLflow mounts its Flask application on everything; under MLflow's

@@ -65,8 +65,6 @@ def mlflow_server(settings: Settings) -> dict[str, str]:
         "_MLFLOW_SERVER_ARTIFACT_ROOT": ARTIFACT_ROOT,
         "_MLFLOW_SERVER_ARTIFACT_DESTINATION": settings.artifact_store,
         "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
-        "_MLFLOW_SERVER_SECRETS_CACHE_TTL": "60",
-        "_MLFLOW_SERVER_SECRETS_CACHE_MAX_SIZE": "1000",
         "_MLFLOW_SERVER_BOOT_ID": uuid.uuid4().hex,
         "_MLFLOW_IN_JOB_EXECUTOR": "false",
         "_MLFLOW_SGI_NAME": "uvicorn",
@@ -99,7 +97,7 @@ def allowed_origins(names: Iterable[str]) -> list[str]:
     """
     origins = []
     for name in dict.fromkeys(names):
-        pattern = name.replace("[", "[[]").replace(".", "[.]")
+        pattern = name.replace("[", "[\\[]").replace(".", "[.]")
         for scheme in ("http", "https"):
             origins.append(f"{scheme}://{pattern}:[0-9]*")
             # Without a port, as a browser writes the usual one. An address in brackets

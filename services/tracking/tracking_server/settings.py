@@ -6,6 +6,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import parse_qs, urlsplit
@@ -24,7 +25,7 @@ HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 class Settings(BaseSettings):
     """The settings of one tracking server; every field is `TRACKING_<FIELD>`."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
 
     backend_store: str = Field(
         description=f"{POSTGRES}USER@HOST:PORT/DATABASE without a password, or {SQLITE}/FILE"
@@ -136,10 +137,12 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
     Raises:
         RefusedError: one line naming the variable and what is expected of it.
     """
-    known = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields}
-    for name in sorted(environment):
-        if name.startswith(PREFIX) and name not in known:
-            raise RefusedError(f"{name} is not a setting; there are {', '.join(sorted(known))}")
+    known = [f"{PREFIX}{field.upper()}" for field in Settings.model_fields]
+    for name in environment:
+        # Others use the prefix too (TRACKING_MEMORY is compose's); a slip is another matter.
+        meant = name.startswith(PREFIX) and get_close_matches(name, known, n=1, cutoff=0.9)
+        if meant and name not in known:
+            raise RefusedError(f"{name} is not a setting: did you mean {meant[0]}?")
     try:
         return Settings()
     except ValidationError as error:
@@ -157,8 +160,8 @@ def _one_line(error: ValidationError) -> str:
     if problem["type"] == "missing":
         return f"{name} is not set: {expected}"
     message = problem["msg"].removeprefix("Value error, ")
-    # A wrong backend store may hold a password, so that its value is never repeated.
-    value = "" if field == "backend_store" else f"={problem['input']!r}"
+    # A URL may hold a password, so that it is not repeated.
+    value = "" if "://" in str(problem["input"]) else f"={problem['input']!r}"
     return f"{name}{value}: {message} (expected: {expected})"
 
 

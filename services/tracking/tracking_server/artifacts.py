@@ -1,0 +1,46 @@
+"""S3 as clients of this server may use it: through the server, whole, and not otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlflow.entities import FileInfo
+from mlflow.store.artifact.artifact_repo import ArtifactRepository
+from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry
+from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
+
+
+class ProxiedS3(ArtifactRepository):
+    """MLflow's S3 repository without its mixins for presigned URLs.
+
+    From 500 MB on, a client asks the server for presigned URLs when the repository has these
+    mixins. They sign the storage's own address, which clients cannot reach by design, and the
+    upload or download would fail there.
+    """
+
+    def __init__(self, artifact_uri: str, **uris: Any) -> None:
+        super().__init__(artifact_uri, **uris)
+        self._s3 = S3ArtifactRepository(artifact_uri, **uris)
+
+    def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
+        self._s3.log_artifact(local_file, artifact_path)
+
+    def log_artifacts(self, local_dir: str, artifact_path: str | None = None) -> None:
+        self._s3.log_artifacts(local_dir, artifact_path)
+
+    def list_artifacts(self, path: str | None = None) -> list[FileInfo]:
+        return self._s3.list_artifacts(path)
+
+    def _download_file(self, remote_file_path: str, local_path: str) -> None:
+        self._s3._download_file(remote_file_path, local_path)
+
+    def delete_artifacts(self, artifact_path: str | None = None) -> None:
+        self._s3.delete_artifacts(artifact_path)
+
+    def upload_archived_trace_data_bytes(self, data: bytes) -> None:
+        self._s3.upload_archived_trace_data_bytes(data)
+
+
+def register() -> None:
+    """Make it the repository for s3://, as a plugin of MLflow's would."""
+    _artifact_repository_registry.register("s3", ProxiedS3)
