@@ -1,0 +1,31 @@
+"""The front page keeps its word: each command is run by a test, each link leads somewhere."""
+
+import re
+
+from tests.readme import README, ROOT, blocks
+
+# Who runs the blocks so marked.
+RUN_BY = {
+    "ci": ".ci/run",
+    "demo": "tests/integration/stack/test_demo.py",
+    "stack": "tests/stack/test_readme.py",
+    "model-server": "tests/integration/serving/test_readme.py",
+}
+
+
+def test_every_command_is_run_by_a_test():
+    for block in blocks():
+        assert block.by in RUN_BY, f"README.md:{block.line}: no test runs this block"
+
+
+def test_the_tests_that_run_commands_do_so():
+    for by, path in RUN_BY.items():
+        script = (ROOT / path).read_text()
+        wanted = "make test" if by == "ci" else f'blocks("{by}")'
+        assert wanted in script, f"{path} does not run the blocks marked {by!r}"
+        assert blocks(by), f"README.md has no block marked {by!r}"
+
+
+def test_links_lead_to_files_that_exist():
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", README.read_text()):
+        assert (ROOT / target).exists(), f"README.md links to {target}, which is missing"
