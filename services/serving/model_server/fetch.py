@@ -50,6 +50,9 @@ def main(
 ) -> None:
     """The child: download, then send what went wrong, or None."""
     os.environ.update(credentials)
+    if tracking_uri:
+        # Not as an argument: MLflow forgets that for the registry half of a models:/ URI.
+        os.environ["MLFLOW_TRACKING_URI"] = tracking_uri
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "2"  # the server retries too, and says why
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "30"
     import mlflow.artifacts  # not at the top: the HTTP process imports this module
@@ -59,9 +62,7 @@ def main(
         target = Path(folder)
         parts = target.with_name(target.name + ".parts")
         parts.mkdir(parents=True)
-        found = mlflow.artifacts.download_artifacts(
-            artifact_uri=uri, dst_path=str(parts), tracking_uri=tracking_uri
-        )
+        found = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(parts))
         if not (Path(found) / "MLmodel").is_file():
             problem = "there is no MLmodel file in it"
         shutil.move(found, target)

@@ -13,9 +13,11 @@ import os
 MODULES = (
     "mlflow.pyfunc.scoring_server",
     "mlflow.sklearn",
-    "mlflow.tracing",
+    "mlflow.artifacts",
     "numpy",
     "pandas",
+    "narwhals._pandas_like.dataframe",
+    "pyarrow.pandas_compat",
     "pyarrow.parquet",
     "scipy.sparse",
     "skops.io",
@@ -34,6 +36,14 @@ os.setpgrp()  # Ctrl-C and a manager's signal to the group are for the HTTP proc
 for module in MODULES:
     with contextlib.suppress(ImportError):  # a model that needs it will say so better
         importlib.import_module(module)
+
+with contextlib.suppress(ImportError):
+    import mlflow.tracing
+    from mlflow.utils.requirements_utils import warn_dependency_requirement_mismatches
+
+    mlflow.tracing.disable()  # workers know no tracking server to send traces to
+    # The first call reads the metadata of every installed package, for half a second.
+    warn_dependency_requirement_mismatches(["mlflow"])
 
 gc.collect()
 gc.freeze()  # a collection in a worker would otherwise write to, and so copy, every shared page

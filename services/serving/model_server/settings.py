@@ -150,7 +150,10 @@ def _check(settings: Settings, wanted: tuple[Wanted, ...]) -> None:
                     f"SERVING_MODELS: {entry.text!r} is in a registry: set MLFLOW_TRACKING_URI"
                 )
     if settings.default and wanted and settings.default not in {entry.name for entry in wanted}:
-        raise SettingsError(f"SERVING_DEFAULT={settings.default!r}: is not among SERVING_MODELS")
+        log.warning(
+            "the default model is not among those to serve",
+            extra={"default": settings.default, "models": settings.models},
+        )
 
 
 def variable(name: str) -> str:

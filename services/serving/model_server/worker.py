@@ -9,7 +9,6 @@ import traceback
 from pathlib import Path
 
 import mlflow.pyfunc
-import mlflow.tracing
 import msgspec
 from mlflow.models.utils import SERVING_INPUT_FILENAME
 
@@ -30,7 +29,6 @@ def main(sock: socket.socket, name: str, version: str, folder: str) -> None:
     os.environ["_MLFLOW_IS_IN_SERVING_ENVIRONMENT"] = "true"  # as `mlflow models serve` says
     logging.getLogger("mlflow.pyfunc.scoring_server").setLevel(logging.ERROR)
     try:
-        mlflow.tracing.disable()  # there is no tracking server here to send traces to
         scorer = Scorer(mlflow.pyfunc.load_model(folder))
         greeting = wire.Loaded(example=_input_example(Path(folder)))
     except Exception as error:
