@@ -67,12 +67,14 @@ def _train(settings: Settings) -> None:
     variables = {
         **environment.clean_variables(),
         "MLFLOW_TRACKING_URI": settings.tracking_url,
-        "MLFLOW_ENV_ROOT": str(LOCAL / "environments"),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MODEL_SERVER_URL": settings.serving_url,
         "GIT_PYTHON_REFRESH": "quiet",
         "PYTHONUNBUFFERED": "1",
     }
+    # MLflow names the folder to a shell without quotes: where that cannot work, its own default.
+    if shlex.quote(str(LOCAL)) == str(LOCAL):
+        variables["MLFLOW_ENV_ROOT"] = str(LOCAL / "environments")
     no_proxy = filter(None, (variables.get("NO_PROXY"), "localhost", "127.0.0.1", settings.host))
     variables["NO_PROXY"] = variables["no_proxy"] = ",".join(no_proxy)
     run_loudly(command, "training", environment=variables, folder=ROOT, hidden=PACKAGE_LINE)

@@ -1,0 +1,160 @@
+"""`make demo`, `up`, `down` and `clean` without Docker, as a user meets them."""
+
+import json
+import os
+import re
+import signal
+import socket
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.support import wait_until
+
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc"),
+]
+
+
+@pytest.fixture(scope="module")
+def first(checkout):
+    """What the first `make demo` of the checkout said."""
+    return checkout.make("demo")
+
+
+# Tests that need it running come first, then those that need it stopped: a start takes long.
+@pytest.fixture
+def running(checkout, first):
+    """The checkout with its stack up and a model served, whatever ran before."""
+    assert first
+    checkout.make("up")
+    wait_until(lambda: served(checkout), 60, "wine is served")
+    return checkout
+
+
+@pytest.fixture
+def stopped(checkout, first):
+    """The checkout with data and nothing running, whatever ran before."""
+    assert first
+    checkout.make("down")
+    return checkout
+
+
+def served(checkout):
+    with urllib.request.urlopen(f"{checkout.serving_url}/models/wine", timeout=5) as answer:
+        return json.load(answer)
+
+
+def test_first_demo_trains_promotes_and_predicts(checkout, first):
+    assert "training" in first
+    assert re.search(r"^\$ curl .*/invocations", first, re.MULTILINE)
+    assert re.search(r'^\{"predictions": \[', first, re.MULTILINE)
+    assert f"http://localhost:{checkout.tracking_port}" in first
+    assert "make down" in first
+
+
+def test_second_demo_is_quick_and_trains_nothing(running):
+    before = served(running)
+    started = time.monotonic()
+    output = running.make("demo")
+    assert time.monotonic() - started < 30
+    assert "- training" not in output
+    assert '{"predictions": [' in output
+    assert served(running) == before
+
+
+def test_only_this_machine_is_listened_to(running):
+    inodes = {
+        str(descriptor.readlink())
+        for pid in running.processes()
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir()
+    }
+    table = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    listening = [row[1] for row in table if row[3] == "0A" and f"socket:[{row[9]}]" in inodes]
+    assert listening
+    assert {address.split(":")[0] for address in listening} == {"0100007F"}
+
+
+def test_secrets_are_for_their_user_alone(running):
+    files = list((running.folder / ".local" / "secrets").iterdir())
+    assert {file.name for file in files} == {"kek-passphrase", "flask-secret-key"}
+    for path in (*files, *(file.parent for file in files), running.folder / ".local"):
+        assert path.stat().st_mode & 0o077 == 0
+
+
+def test_another_setting_reaches_a_running_service(running):
+    running.make("up", SERVING_ALIAS="nobody")
+    with urllib.request.urlopen(f"{running.serving_url}/models", timeout=5) as answer:
+        assert "wine" not in json.load(answer)["models"]
+    running.make("up")
+
+
+def test_killed_supervisor_is_recovered_from(running):
+    pid = int((running.folder / ".local" / "run" / "supervisord.pid").read_text())
+    os.kill(pid, signal.SIGKILL)
+    left = set(running.processes()) - {pid}
+    assert left
+    running.make("up")
+    assert not left & set(running.processes())
+    assert wait_until(lambda: served(running), 60, "wine is served")
+
+
+def test_down_stops_what_a_killed_supervisor_left(running):
+    pid = int((running.folder / ".local" / "run" / "supervisord.pid").read_text())
+    os.kill(pid, signal.SIGKILL)
+    assert "the data is kept" in running.make("down")
+    assert running.processes() == []
+    assert "nothing of this checkout is running" in running.make("down")
+
+
+def test_taken_port_is_said_before_anything_changes(stopped):
+    with socket.create_server(("127.0.0.1", stopped.serving_port)):
+        output = stopped.make("up", status=2)
+    line = next(line for line in output.splitlines() if line.startswith("mlflow-stack:"))
+    assert f"port {stopped.serving_port}" in line
+    assert f"(pid {os.getpid()})" in line
+    assert "SERVING_PORT" in line
+    assert stopped.processes() == []
+
+
+def test_service_that_does_not_start_is_shown_and_stopped(stopped):
+    output = stopped.make("up", status=2, TRACKING_WORKERS="many")
+    assert re.search(r"^mlflow-stack: .*TRACKING_WORKERS", output, re.MULTILINE)
+    assert stopped.processes() == []
+
+
+def test_interrupted_start_stops_what_it_started(stopped):
+    process = stopped.start("up")
+    said = ""
+    for line in process.stdout:
+        said += line
+        if "starting tracking" in line:
+            os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(60) != 0
+    assert "stopping what was half started" in said
+    assert stopped.processes() == []
+
+
+def test_lost_passphrase_is_refused_until_it_is_put_back(stopped):
+    passphrase = stopped.folder / ".local" / "secrets" / "kek-passphrase"
+    kept = passphrase.rename(passphrase.with_name("elsewhere"))
+    output = stopped.make("up", status=2)
+    assert re.search(r"^mlflow-stack: .*kek-passphrase.*put it back", output, re.MULTILINE)
+    kept.rename(passphrase)
+    stopped.make("up")
+    assert wait_until(lambda: served(stopped), 60, "wine is served as before")
+
+
+def test_clean_asks_first_and_removes_only_what_was_made(running):
+    before = {path.name for path in running.folder.iterdir()} - {".local"}
+    output = running.make("clean", status=2)
+    assert str(running.folder / ".local") in output
+    assert "nothing removed" in output
+    assert served(running)
+    running.make("clean", YES="1")
+    assert running.processes() == []
+    assert {path.name for path in running.folder.iterdir()} == before
+    assert "nothing to remove" in running.make("clean")
