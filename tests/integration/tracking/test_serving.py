@@ -1,0 +1,172 @@
+"""What a user of a running tracking server notices: answers, refusals, secrets, stopping."""
+
+import signal
+from pathlib import Path
+
+import httpx
+import mlflow
+import psutil
+import pytest
+
+from tests.integration.tracking_server import on_postgres_and_s3
+from tests.support import wait_until
+
+EXPERIMENTS = "/api/2.0/mlflow/experiments/create"
+ARTIFACT = "/api/2.0/mlflow-artifacts/artifacts/probe/{}.txt"
+
+
+@pytest.fixture(scope="module")
+def own(postgres, s3, tmp_path_factory):
+    """A running server whose dependencies may be stopped."""
+    folder = tmp_path_factory.mktemp("own")
+    server = on_postgres_and_s3(folder, postgres, s3, TRACKING_NAMES="mlflow.lan")
+    assert server.migrate().returncode == 0
+    yield server.start()
+    server.stop()
+
+
+@pytest.fixture
+def http(own):
+    with httpx.Client(base_url=own.uri, timeout=30) as client:
+        yield client
+
+
+def processes(server):
+    parent = psutil.Process(server.process.pid)
+    return [parent, *parent.children(recursive=True)]
+
+
+def test_a_run_and_its_artifact_come_back_and_lie_where_they_should(own, postgres, s3, tmp_path):
+    client = mlflow.MlflowClient(own.uri, own.uri)
+    run = client.create_run("0")
+    client.log_metric(run.info.run_id, "loss", 0.5)
+    (tmp_path / "note.txt").write_text("kept")
+    client.log_artifact(run.info.run_id, tmp_path / "note.txt")
+
+    assert client.get_run(run.info.run_id).data.metrics == {"loss": 0.5}
+    copy = client.download_artifacts(run.info.run_id, "note.txt", tmp_path / "..")
+    assert Path(copy).read_text() == "kept"
+    assert postgres.execute("SELECT value FROM metrics", own.database) == [(0.5,)]
+    objects = s3.client().list_objects_v2(Bucket=own.bucket)["Contents"]
+    assert any(item["Key"].endswith("note.txt") for item in objects)
+    client.create_registered_model("probe")
+    assert client.get_registered_model("probe").name == "probe"
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:5000", "10.0.0.1:5000"])
+@pytest.mark.parametrize("path", ["/", "/readyz", "/api/2.0/mlflow/experiments/get", ARTIFACT])
+def test_a_foreign_host_is_refused_everywhere(http, host, path):
+    assert http.get(path, headers={"Host": host}).status_code == 403
+
+
+def test_a_foreign_origin_may_not_write(http):
+    foreign = {"Origin": "http://evil.example"}
+    assert http.post(EXPERIMENTS, json={"name": "foreign"}, headers=foreign).status_code == 403
+    refused = http.put(ARTIFACT.format("foreign"), content=b"x", headers=foreign)
+    assert refused.status_code == 403
+    assert http.get(ARTIFACT.format("foreign")).status_code != 200
+
+
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "mlflow.lan"])
+def test_the_ui_works_under_every_name(http, own, name):
+    host = f"{name}:{own.port}"
+    page = http.get("/", headers={"Host": host})
+    assert page.status_code == 200
+    assert "<title>MLflow</title>" in page.text
+    same = {"Host": host, "Origin": f"http://{host}"}
+    search = "/ajax-api/2.0/mlflow/experiments/search"
+    assert http.post(search, json={"max_results": 1}, headers=same).status_code == 200
+    assert http.put(ARTIFACT.format(name), content=b"x", headers=same).status_code == 200
+
+
+def test_no_secret_shows_in_environments_arguments_or_the_log(own):
+    folder = Path(own.environment["TRACKING_SECRETS"])
+    values = [
+        (folder / name).read_text().strip() for name in ("kek-passphrase", "flask-secret-key")
+    ]
+    values.append((folder / "pgpass").read_text().strip().rpartition(":")[2])
+    values.append((folder / "s3.ini").read_text().split()[-1])
+    assert all(len(value) >= 32 for value in values)
+    shown = own.log
+    for process in processes(own):
+        shown += Path(f"/proc/{process.pid}/environ").read_text()
+        shown += Path(f"/proc/{process.pid}/cmdline").read_text()
+    assert "TRACKING_BACKEND_STORE" in shown
+    assert not [value for value in values if value in shown]
+
+
+def test_readiness_names_the_database_while_it_is_away_and_heals(own, http, postgres):
+    assert http.get("/readyz").json() == {"status": "ready"}
+    postgres.stop()
+    try:
+        away = wait_until(lambda: failing(http), 15, "503 while PostgreSQL is away")
+        assert away == {"backend store": "cannot connect"}
+        health = own.run("healthy")
+        assert health.returncode == 1
+        assert "backend store" in health.stdout
+    finally:
+        postgres.start()
+    wait_until(lambda: http.get("/readyz").status_code == 200, 15, "ready again")
+    # Its pool held connections to the server that was killed.
+    found = http.post("/api/2.0/mlflow/experiments/search", json={"max_results": 1})
+    assert found.status_code == 200
+    assert own.run("healthy").returncode == 0
+
+
+def test_readiness_names_the_bucket_while_it_is_away_and_heals(own, http, s3):
+    s3.stop()
+    try:
+        away = wait_until(lambda: failing(http), 15, "503 while S3 is away")
+        assert away == {"artifact store": "cannot connect"}
+    finally:
+        s3.start()
+    wait_until(lambda: http.get("/readyz").status_code == 200, 15, "ready again")
+
+
+def test_readiness_names_a_schema_that_changed_underneath(own, http, postgres):
+    (old,) = postgres.execute("SELECT version_num FROM alembic_version", own.database)[0]
+    postgres.execute("UPDATE alembic_version SET version_num = 'fffffffffff0'", own.database)
+    try:
+        changed = wait_until(lambda: failing(http), 15, "503 on another schema")
+    finally:
+        postgres.execute(f"UPDATE alembic_version SET version_num = '{old}'", own.database)
+    assert "schema" in changed["backend store"]
+    wait_until(lambda: http.get("/readyz").status_code == 200, 15, "ready again")
+
+
+def failing(http):
+    answer = http.get("/readyz")
+    return answer.status_code == 503 and answer.json()["failing"]
+
+
+def test_a_request_in_flight_is_finished_when_stopped(own):
+    parent, *workers = processes(own)
+    sent, total = 0, 64
+
+    def body():
+        nonlocal sent
+        for sent in range(total):
+            if sent == total // 2:
+                own.process.send(signal.SIGTERM)
+                wait_until(lambda: "Handling signal: term" in own.log, 10, "stopping")
+            yield b"x" * 65536
+
+    try:
+        with httpx.Client(base_url=own.uri, timeout=30) as client:
+            assert client.put(ARTIFACT.format("slow"), content=body()).status_code == 200
+        assert own.process.wait(timeout=20) == 0
+        assert sent == total - 1
+        assert not any(worker.is_running() for worker in workers)
+        assert not list((own.folder / "tmp").glob("mlflow-tracking-*"))
+    finally:
+        own.process.stop()
+        own.start()
+
+
+def test_what_a_killed_server_left_on_the_disk_is_removed(own):
+    (folder,) = (own.folder / "tmp").glob("mlflow-tracking-*")
+    (folder / "half-an-artifact").write_bytes(b"x" * 1000)
+    own.process.kill()
+    assert folder.is_dir()
+    own.start()
+    assert not folder.exists()
