@@ -116,7 +116,8 @@ def test_what_it_registers_answers_the_request_that_it_prints(first):
     assert {"scikit-learn", "skops"} < {pin.split("==")[0] for pin in requirements.split()}
 
 
-def test_a_worse_model_is_registered_but_not_promoted_and_the_run_says_why(runs, first):
+@pytest.mark.usefixtures("first")
+def test_a_worse_model_is_registered_but_not_promoted_and_the_run_says_why(runs):
     status, output, run = runs.run("worse", C=0.001)
 
     assert status == 0, output
