@@ -30,59 +30,42 @@ class BodyReader:
     async def read(self, receive: Callable[[], Awaitable[dict]], length: bytes | None) -> bytes:
         """Raises RefusedError 400, 408, 413 or 429, and DisconnectedError."""
         announced = _announced(length)
-        if announced > self._limit:
-            await self._refuse_too_large(receive)
-        if self._held + announced > self._buffer_limit:
+        if problem := self._too_much(announced, self._held + announced):
             await self._drop(receive)
-            raise overloaded("The server holds too many requests' bodies.")
-        message = await self._first(receive)
-        if not message.get("more_body"):
-            return self._hold(message["body"])
-        return await self._rest(receive, message["body"])
-
-    async def _first(self, receive: Callable[[], Awaitable[dict]]) -> dict:
-        try:
-            async with asyncio.timeout(self._timeout):
-                return _checked(await receive())
-        except TimeoutError:
-            raise _too_slow(self._timeout) from None
-
-    async def _rest(self, receive: Callable[[], Awaitable[dict]], first: bytes) -> bytes:
-        parts = [self._hold(first)]
-        size = len(first)
+            raise problem
+        parts: list[bytes] = []
+        size = 0
         try:
             async with asyncio.timeout(self._timeout):
                 more = True
                 while more:
                     message = _checked(await receive())
                     more = message.get("more_body", False)
-                    parts.append(self._hold(message["body"]))
-                    size += len(message["body"])
-                    if size > self._limit:
-                        await self._refuse_too_large(receive)
-                    if self._held > self._buffer_limit:
-                        await self._drop(receive)
-                        raise overloaded("The server holds too many requests' bodies.")
+                    parts.append(message["body"])
+                    size += len(parts[-1])
+                    self.release(-len(parts[-1]))
+                    if problem := self._too_much(size, self._held):
+                        if more:
+                            await self._drop(receive)
+                        raise problem
         except BaseException as error:
             self.release(size)
             if isinstance(error, TimeoutError):
                 raise _too_slow(self._timeout) from None
             raise
-        return b"".join(parts)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _hold(self, part: bytes) -> bytes:
-        self._held += len(part)
-        BUFFERED.set(self._held)
-        return part
-
-    async def _refuse_too_large(self, receive: Callable[[], Awaitable[dict]]) -> None:
-        await self._drop(receive)
-        raise RefusedError(
-            413,
-            "INVALID_PARAMETER_VALUE",
-            f"The body is larger than {self._limit} bytes (SERVING_BODY_LIMIT).",
-            close=True,
-        )
+    def _too_much(self, size: int, held: int) -> RefusedError | None:
+        if size > self._limit:
+            return RefusedError(
+                413,
+                "INVALID_PARAMETER_VALUE",
+                f"The body is larger than {self._limit} bytes (SERVING_BODY_LIMIT).",
+                close=True,
+            )
+        if held > self._buffer_limit:
+            return overloaded("The server holds too many requests' bodies.")
+        return None
 
     async def _drop(self, receive: Callable[[], Awaitable[dict]]) -> None:
         try:

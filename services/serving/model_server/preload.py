@@ -1,14 +1,16 @@
 """Imported once by the process that all workers are forked from, never by the HTTP process.
 
 Importing takes seconds, forking milliseconds, and forked memory is shared. Nothing here may start
-a thread: a fork keeps only the thread that forked, and a lock held by another stays held forever. (The
-one of pyarrow's allocator is there all the same; jemalloc guards its locks over a fork.)
+a thread: a fork keeps only the thread that forked, and a lock held by another stays held forever.
+(pyarrow's allocator has one all the same; jemalloc guards its own locks over a fork.)
 """
 
 import contextlib
 import gc
 import importlib
 import os
+
+from model_server.process import die_with_parent
 
 MODULES = (
     "mlflow.pyfunc.scoring_server",
@@ -31,6 +33,7 @@ MODULES = (
     "model_server.worker",
 )
 
+die_with_parent()
 os.setpgrp()  # Ctrl-C and a manager's signal to the group are for the HTTP process alone
 
 for module in MODULES:

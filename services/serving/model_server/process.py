@@ -147,11 +147,17 @@ async def _in_starter(call: Callable) -> None:
     await asyncio.shield(asyncio.get_running_loop().run_in_executor(_starter, call))
 
 
+def die_with_parent() -> None:
+    """Be killed, even while hung, when the parent ends in whatever way. Linux only; elsewhere a
+    child ends when it next looks at its socket."""
+    if sys.platform == "linux":
+        set_death_signal = 1
+        ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
+
+
 def _child(module: str, sock: socket.socket, *arguments: object) -> None:
     os.setpgrp()
-    if sys.platform == "linux":
-        # When the forking process ends, as it does with the HTTP process, end even while hung.
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    die_with_parent()
     logs.configure(os.environ.get("MODEL_SERVER_LOG_LEVEL", "INFO"))
     with contextlib.suppress(wire.PeerClosedError, BrokenPipeError, ConnectionResetError):
         importlib.import_module(module).main(sock, *arguments)

@@ -17,7 +17,7 @@ class Chameleon(mlflow.pyfunc.PythonModel):
         if self.config.get("fails") == "load-crash":
             os._exit(7)
 
-    def predict(self, context, model_input: pd.DataFrame, params=None):
+    def predict(self, context, model_input: pd.DataFrame, params=None):  # noqa: ARG002
         if self.config.get("fails") == "warm-up":
             raise RuntimeError("a bug")
         return [self._act(act) for act in model_input["act"]]

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from tests.integration.serving.load import Load
 from tests.integration.serving.models import act
 from tests.integration.serving.servers import ModelServer, assert_error
@@ -128,9 +129,7 @@ def test_restart_without_the_registry_serves_what_it_served(
     wait_for_answer(server, "pinned", 1)
     assert server.http.get("/readyz").status_code == 503
     assert "late" in server.http.get("/readyz").json()["failing"]
-    server.wait_for(
-        lambda: {"kept", "pinned"} <= index(tmp_path)["served"].keys(), 10, "the index"
-    )
+    server.wait_for(lambda: {"kept", "pinned"} <= index(tmp_path)["served"].keys(), 10, "the index")
     server.process.kill()
 
     # A version that rotted in the cache is not served, one that did not is.

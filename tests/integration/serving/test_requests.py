@@ -8,6 +8,7 @@ import httpx
 import mlflow
 import pandas as pd
 import pytest
+
 from tests.integration.serving.models import WINE, act, wine_request
 from tests.integration.serving.servers import assert_error
 

@@ -1,0 +1,125 @@
+"""Starts that are refused, ends that lose nothing, and no process left behind."""
+
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+
+from tests.integration.serving.models import act
+from tests.integration.serving.servers import ModelServer
+from tests.support import clean_environment
+
+
+@pytest.fixture
+def server(models, tmp_path):
+    server = ModelServer(tmp_path, SERVING_MODELS=f"chameleon={models.chameleon}")
+    yield server.start()
+    server.stop()
+
+
+def ask_slowly(server):
+    """A request that is being answered, as (pool, future)."""
+    pool = ThreadPoolExecutor(1)
+    future = pool.submit(server.ask, act("slow"))
+    server.wait_for(lambda: is_busy(server), 10, "the request to be in the worker")
+    return pool, future
+
+
+def is_busy(server) -> bool:
+    line = 'model_server_frame_requests_count{model="chameleon",version="1"} '
+    page = server.http.get("/metrics").text
+    return line in page and float(page.partition(line)[2].split()[0]) > 0
+
+
+def test_sigterm_finishes_what_runs_and_leaves_nothing(server):
+    family = server.family()
+    assert len(family) >= 2
+    pool, future = ask_slowly(server)
+    server.process.send(signal.SIGTERM)
+    assert future.result(20).json() == {"predictions": ["slow"]}
+    assert server.process.wait(30) == 0
+    assert not psutil.wait_procs(family, timeout=10)[1]
+    pool.shutdown()
+
+
+def test_nothing_outlives_a_killed_server(server):
+    family = server.family()
+    with ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(server.ask, act("hang"))
+        server.wait_for(lambda: is_busy(server), 10, "the worker to hang")
+        psutil.Process(server.process.pid).kill()
+        server.process.wait(10)
+        _, alive = psutil.wait_procs(family, timeout=20)
+        assert not alive
+        assert hanging.exception() is not None
+
+
+def test_worker_killed_while_idle_is_replaced(server):
+    worker = server.model("chameleon")["worker"]
+    psutil.Process(worker).kill()
+    server.wait_for(
+        lambda: server.model("chameleon").get("worker") not in (None, worker), 20, "a new worker"
+    )
+    assert server.ask(act("answer")).json() == {"predictions": [1]}
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments", "line"),
+    [
+        ({"SERVING_PORT": "http"}, [], "SERVING_PORT='http': "),
+        ({"SERVING_POLL": "0"}, [], "SERVING_POLL='0': "),
+        ({}, ["--body-limit", "lots"], "--body-limit 'lots': "),
+        ({"SERVING_MODELS": "a@@b"}, [], "SERVING_MODELS='a@@b': "),
+        ({"SERVING_MODELS": "wine"}, [], "SERVING_MODELS: 'wine' is in a registry"),
+        ({}, [], "SERVING_MODELS: nothing to serve"),
+        ({"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}, [], "MLFLOW_TRACKING_URI="),
+        ({"SERVING_LOG_LEVEL": "loud"}, [], "SERVING_LOG_LEVEL='loud': "),
+        ({"SERVING_MODELS": "a=./b", "SERVING_CACHE": "/dev/null"}, [], "SERVING_CACHE: "),
+        ({"SERVING_MODELS": "a=./b", "SERVING_HOST": "203.0.113.1"}, [], "SERVING_HOST, "),
+    ],
+)
+def test_wrong_setting_stops_the_start_with_one_line(settings, arguments, line, tmp_path):
+    given = {"SERVING_CACHE": str(tmp_path), "SERVING_PORT": "0", **settings}
+    run = subprocess.run(
+        [sys.executable, "-m", "model_server", *arguments],
+        env=clean_environment(**given),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert run.stderr.startswith(f"model-server: {line}")
+    assert run.stderr.count("\n") == 1
+
+
+def test_healthy_says_what_is_missing(models, tmp_path):
+    command = [sys.executable, "-m", "model_server", "healthy"]
+    run = subprocess.run(
+        command,
+        env=clean_environment(SERVING_PORT="1", SERVING_MODELS="a=./b"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert "127.0.0.1:1/livez" in run.stderr
+    server = ModelServer(tmp_path, SERVING_MODELS=f"good={models.chameleon},absent={tmp_path}")
+    with server.process:
+        server.wait_for(lambda: server.model("absent").get("state") == "failed", 90, "its refusal")
+        server.wait_for(lambda: server.model("good").get("state") == "serving", 90, "the other")
+        run = subprocess.run(
+            command,
+            env=server.process.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert run.returncode == 1
+        assert "absent" in run.stderr
+        assert server.ask(act("answer"), "good").status_code == 200

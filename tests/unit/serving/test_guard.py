@@ -1,0 +1,51 @@
+"""Which hosts and origins are this server's own."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model_server.errors import RefusedError
+from model_server.guard import OPEN_PATHS, Guard
+
+guard = Guard(["Serving", "*.example.org"])
+
+
+def allowed(method="GET", path="/models", host=b"localhost", origin=None) -> bool:
+    try:
+        guard.check(method, path, host, origin)
+    except RefusedError as error:
+        return error.status != 403
+    return True
+
+
+@pytest.mark.parametrize("port", ["", ":80", ":8080"])
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "[::1]", "serving", "a.example.org"])
+def test_own_hosts_at_any_port(name, port):
+    assert allowed(host=f"{name}{port}".encode())
+    assert allowed("POST", origin=f"http://{name}{port}".encode())
+
+
+@pytest.mark.parametrize(
+    "host", ["", ":80", "evil.test", "localhost.evil.test", "example.org", "::1", "localhost:a"]
+)
+def test_foreign_hosts(host):
+    assert not allowed(host=host.encode())
+
+
+@pytest.mark.parametrize("path", OPEN_PATHS)
+def test_probes_come_with_any_host(path):
+    assert allowed(path=path, host=b"10.0.0.7:8080")
+    assert not allowed("POST", path=path, origin=b"http://evil.test")
+
+
+@pytest.mark.parametrize("origin", [b"null", b"", b"http://evil.test", b"http://[", b"localhost"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "ANY"])
+def test_foreign_origins_may_only_read(method, origin):
+    assert not allowed(method, origin=origin)
+    assert allowed("GET", origin=origin)
+
+
+@given(st.binary(max_size=40), st.binary(max_size=40))
+def test_no_bytes_upset_it(host, origin):
+    allowed("POST", host=host)
+    allowed("POST", origin=origin)

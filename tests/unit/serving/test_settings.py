@@ -1,0 +1,82 @@
+"""Settings: one table, of which the help, the variables and the documentation are views."""
+
+import re
+
+import pytest
+
+from model_server import settings
+from model_server.settings import SettingsError, load
+from tests.support import ROOT
+
+REGISTRY = {"MLFLOW_TRACKING_URI": "http://localhost:5000"}
+
+
+@pytest.fixture
+def given(monkeypatch):
+    def set_all(**variables: str) -> None:
+        for name, value in (REGISTRY | variables).items():
+            monkeypatch.setenv(name, value)
+
+    return set_all
+
+
+def test_defaults_follow_every_champion(given):
+    given()
+    options = load([])
+    assert (options.host, options.port, options.alias) == ("127.0.0.1", 8080, "champion")
+    assert options.wanted == ()
+    assert options.tracking_uri == "http://localhost:5000"
+
+
+def test_flag_wins_over_variable(given):
+    given(SERVING_PORT="1", SERVING_POLL="7")
+    options = load(["--port", "2", "--tracking-uri", "https://other/"])
+    assert (options.port, options.poll) == (2, 7)
+    assert options.tracking_uri == "https://other"
+
+
+def test_empty_variable_is_no_variable(given):
+    given(SERVING_PORT="", SERVING_NAMES="", SERVING_DEFAULT="")
+    options = load([])
+    assert (options.port, options.names, options.default) == (8080, (), None)
+
+
+def test_names_are_a_list(given):
+    given(SERVING_NAMES="serving,, 10.0.0.1 ,")
+    assert load([]).names == ("serving", "10.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SERVING_PORT", "70000"),
+        ("SERVING_POLL", "nan"),
+        ("SERVING_TIMEOUT", "-1"),
+        ("SERVING_BODY_LIMIT", "1.5"),
+        ("SERVING_QUEUE_LIMIT", "0"),
+        ("SERVING_LOG_LEVEL", "chatty"),
+        ("SERVING_MODELS", "a,a"),
+        ("MLFLOW_TRACKING_URI", "databricks"),
+    ],
+)
+def test_wrong_value_is_named_in_one_line(given, variable, value):
+    given(**{variable: value})
+    with pytest.raises(SettingsError, match=rf"^{variable}='{re.escape(value)}': .+$") as caught:
+        load([])
+    assert "\n" not in str(caught.value)
+
+
+def test_help_has_every_setting_on_its_line(capsys):
+    with pytest.raises(SystemExit):
+        load(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for name, field in settings.Settings.model_fields.items():
+        assert f"{settings.flag(name)} " in text
+        assert field.description
+        assert settings.variable(name) in text
+
+
+def test_documentation_has_every_setting():
+    text = (ROOT / "services" / "serving" / "README.md").read_text()
+    documented = set(re.findall(r"^\| `((?:SERVING|MLFLOW)_\w+)`", text, re.MULTILINE))
+    assert documented == {settings.variable(name) for name in settings.Settings.model_fields}

@@ -1,0 +1,103 @@
+"""Frames arrive whole, in whatever pieces, or not at all."""
+
+import asyncio
+import socket
+import threading
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model_server import wire
+
+REQUESTS = msgspec.msgpack.Decoder(list[wire.Request])
+ANSWERS = msgspec.msgpack.Decoder(list[wire.Answer])
+
+requests = st.lists(
+    st.builds(
+        wire.Request,
+        number=st.integers(0, 2**63),
+        request_id=st.text(max_size=20),
+        content_type=st.none() | st.text(max_size=20),
+        body=st.binary(max_size=300),
+        deadline=st.floats(0, 1e9),
+    ),
+    max_size=5,
+)
+
+
+@pytest.fixture
+def pair():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield ours, theirs
+
+
+@given(requests, st.integers(1, 50))
+def test_any_frame_survives_any_cutting(sent, piece):
+    frame = bytes(wire.pack(sent))
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+
+        def dribble():
+            for start in range(0, len(frame), piece):
+                ours.sendall(frame[start : start + piece])
+
+        sender = threading.Thread(target=dribble)
+        sender.start()
+        assert wire.receive(theirs, REQUESTS) == sent
+        sender.join()
+
+
+@given(requests, st.integers(1, 50))
+def test_reading_without_blocking_gives_the_same(sent, piece):
+    frame = bytes(wire.pack(sent))
+
+    async def read():
+        reader = asyncio.StreamReader()
+        for start in range(0, len(frame), piece):
+            reader.feed_data(frame[start : start + piece])
+        return await wire.read(reader, REQUESTS)
+
+    assert asyncio.run(read()) == sent
+
+
+def test_frames_follow_each_other(pair):
+    ours, theirs = pair
+    first = [wire.Answer(1, 200, b"a", 0.5)]
+    second = [wire.Answer(2, 400, b"", 0.0), wire.Answer(3, 200, b"c" * 70_000, 1.0)]
+    ours.sendall(wire.pack(first) + wire.pack(second))
+    assert wire.receive(theirs, ANSWERS) == first
+    assert wire.receive(theirs, ANSWERS) == second
+
+
+@pytest.mark.parametrize("kept", [0, 1, 3, 4, 5, -1])
+def test_peer_that_closes_in_the_middle_is_noticed(pair, kept):
+    ours, theirs = pair
+    frame = wire.pack([wire.Answer(1, 200, b"body", 0.5)])
+    ours.sendall(frame[:kept])
+    ours.close()
+    with pytest.raises(wire.PeerClosedError):
+        wire.receive(theirs, ANSWERS)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 3, 4, 5, -1])
+def test_and_without_blocking_too(kept):
+    frame = wire.pack([wire.Answer(1, 200, b"body", 0.5)])
+
+    async def read():
+        reader = asyncio.StreamReader()
+        reader.feed_data(frame[:kept])
+        reader.feed_eof()
+        await wire.read(reader, ANSWERS)
+
+    with pytest.raises(wire.PeerClosedError):
+        asyncio.run(read())
+
+
+def test_absurd_length_is_refused_before_memory_is_taken(pair):
+    ours, theirs = pair
+    ours.sendall(b"\xff\xff\xff\xff")
+    with pytest.raises(ValueError, match="4294967295 bytes"):
+        wire.receive(theirs, ANSWERS)
