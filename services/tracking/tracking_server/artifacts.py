@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from typing import Any
 
+from botocore.awsrequest import AWSRequest
 from mlflow.entities import FileInfo
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry
@@ -35,10 +38,18 @@ class ProxiedS3(ArtifactRepository):
         self._s3._download_file(remote_file_path, local_path)
 
     def delete_artifacts(self, artifact_path: str | None = None) -> None:
+        events = self._s3._get_s3_client().meta.events
+        events.register("before-sign.s3.DeleteObjects", _add_md5, unique_id="content-md5")
         self._s3.delete_artifacts(artifact_path)
 
     def upload_archived_trace_data_bytes(self, data: bytes) -> None:
         self._s3.upload_archived_trace_data_bytes(data)
+
+
+def _add_md5(request: AWSRequest, **_: Any) -> None:
+    """What S3 demanded of this one call before it took CRCs, and many servers demand still."""
+    digest = hashlib.md5(request.body, usedforsecurity=False).digest()
+    request.headers["Content-MD5"] = base64.b64encode(digest).decode()
 
 
 def register() -> None:

@@ -6,10 +6,10 @@ import tomllib
 
 import pytest
 import yaml
-from model_server.settings import Settings as ServingSettings
-from tracking_server.settings import Settings as TrackingSettings
 
+from model_server.settings import Settings as ServingSettings
 from tests.support import ROOT
+from tracking_server.settings import Settings as TrackingSettings
 
 TEXT = (ROOT / "docker-compose.yml").read_text()
 COMPOSE = yaml.safe_load(TEXT)

@@ -5,6 +5,7 @@ import os
 import stat
 
 import pytest
+
 from stack_secrets import fingerprint
 from stack_secrets.__main__ import main
 from stack_secrets.catalogue import READERS, SECRETS, VOLUMES
