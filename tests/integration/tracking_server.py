@@ -40,10 +40,10 @@ class Tracking:
         self.uri = f"http://127.0.0.1:{self.port}"
         temporary = folder / "tmp"
         temporary.mkdir(exist_ok=True)
-        self.environment = clean_environment(
-            TRACKING_PORT=str(self.port), TMPDIR=temporary, **settings
-        )
-        self.process = Process(COMMAND, self.environment, folder / "tracking.log")
+        environment = clean_environment(TRACKING_PORT=str(self.port), TMPDIR=temporary, **settings)
+        self.process = Process(COMMAND, environment, folder / "tracking.log")
+        # One object, so that a test can change it before the next start.
+        self.environment = self.process.environment
 
     @property
     def log(self) -> str:
