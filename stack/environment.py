@@ -48,7 +48,7 @@ def ensure(locks: tuple[Path, ...]) -> None:
         present = _read_stamp()["locks"]
         if wanted.items() <= present.items():
             return
-        _write_stamp(present)  # pip's settings may have changed since the last install
+        _write_stamp(None)
         _install(locks)
         _write_stamp({**present, **wanted})
 
@@ -91,7 +91,8 @@ def _read_stamp() -> dict:
         return {}
 
 
-def _write_stamp(locks: dict[str, str]) -> None:
+def _write_stamp(locks: dict[str, str] | None) -> None:
+    """Record what is installed: None while an install runs that may be interrupted."""
     temporary = STAMP.with_suffix(".new")
     content = {**_identity(), "locks": locks, "uv": pip_settings.in_uv_words(PYTHON)}
     temporary.write_text(json.dumps(content, indent=1))
@@ -100,8 +101,8 @@ def _write_stamp(locks: dict[str, str]) -> None:
 
 def _sound() -> bool:
     stamp = _read_stamp()
-    same = _identity().items() <= stamp.items()
-    return same and "locks" in stamp and os.access(PYTHON, os.X_OK) and os.access(UV, os.X_OK)
+    complete = _identity().items() <= stamp.items() and stamp.get("locks") is not None
+    return complete and os.access(PYTHON, os.X_OK) and os.access(UV, os.X_OK)
 
 
 def check() -> None:
@@ -123,7 +124,7 @@ def _base_python() -> str:
 def _create() -> None:
     check()
     if VENV.exists():
-        with step(f"removing {shown(VENV)}, which is incomplete or of another Python or place"):
+        with step(f"removing {shown(VENV)}: incomplete, or of another Python or place"):
             shutil.rmtree(VENV)
     VENV.mkdir()
     STAMP.write_text("{}")  # from here on it is ours, however far the rest gets
@@ -136,16 +137,20 @@ def _create() -> None:
 
 
 def _make(python: str) -> list[str | Path]:
-    """Make the virtual environment; return the pip command that installs into it."""
-    if _run(python, "-m", "venv", VENV)[0] == 0:
-        return [PYTHON, "-m", "pip"]
-    # Debian packages the pip that goes into environments apart: any other will do as well.
+    """Make the virtual environment; return the pip command that installs into it.
+
+    The interpreter's own pip saves the seconds that a second one takes; without it, ensurepip
+    brings one, which Debian packages apart.
+    """
+    pip = [python, "-m", "pip", "--python", PYTHON]
     status, said = _run(python, "-m", "venv", "--without-pip", VENV)
+    if status == 0 and _run(*pip, "--version")[0] == 0:
+        return pip
     if status == 0:
-        status, said = _run(python, "-m", "pip", "--python", PYTHON, "--version")
+        status, said = _run(PYTHON, "-m", "ensurepip", "--default-pip")
     if status != 0:
         raise StackError(f"{python} cannot make {VENV} ({said}): {PACKAGE_HINT}")
-    return [python, "-m", "pip", "--python", PYTHON]
+    return [PYTHON, "-m", "pip"]
 
 
 def _run(*command: str | Path) -> tuple[int, str]:
