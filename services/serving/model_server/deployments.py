@@ -116,6 +116,9 @@ class Deployment:
 
     def _swap(self, version: Version | None) -> None:
         old, self.serving = self.serving, version
+        # In this order: a model made anew has the same labels as the one it replaces.
+        if old:
+            old.metrics.served(False)
         if version:
             version.metrics.served(True)
         if old:

@@ -97,7 +97,6 @@ class Version:
         self._closing = True
         self._wake.set()
         await self._runner
-        self.metrics.served(False)
 
     async def stop(self) -> None:
         """End the worker now; what still waits is refused."""
