@@ -46,8 +46,7 @@ def train(settings: Settings) -> str:
     split, name = Split(settings.test_size, settings.seed), settings.model_name
     with recorded_run() as run:
         training, test = train_and_test(read_table(settings.data, settings.target), split)
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=settings.C, max_iter=1000))
-        model.fit(training.features, training.labels)
+        model = fit(training, settings.C)
         model_uri = record(run, settings, model, training, test)
         registered = mlflow.register_model(model_uri, name, None, tags=tags_of(split))
         candidate = str(registered.version)
@@ -84,6 +83,12 @@ def recorded_run() -> Iterator[mlflow.ActiveRun]:
         raise BadInput(message) from error
 
 
+def fit(table: Table, strength: float) -> Pipeline:
+    """A classifier of a table's labels; `strength` is the inverse of its regularisation's."""
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
+    return model.fit(table.features, table.labels)
+
+
 def record(
     run: mlflow.ActiveRun, settings: Settings, model: Pipeline, training: Table, test: Table
 ) -> str:
@@ -102,19 +107,22 @@ def record(
             for table in (training, test)
         ]
     mlflow.log_inputs(tables, contexts=["training", "test"], tags_list=[None, None])
-    answers = pd.Series(model.predict(training.features))
-    logged = mlflow.sklearn.log_model(
-        model,
-        name="model",
-        signature=infer_signature(training.features, answers),
-        input_example=training.features.head(3),
-        pip_requirements=REQUIREMENTS,
-    )
+    logged = mlflow.sklearn.log_model(model, name="model", **description(model, training))
     metrics = report.metrics(model, test)
     mlflow.log_metrics(metrics, model_id=logged.model_id, dataset=tables[1])
     for file, figure in report.plots(model, test).items():
         mlflow.log_figure(figure, file)
     return logged.model_uri
+
+
+def description(model: Pipeline, training: Table) -> dict[str, object]:
+    """What is saved beside a model, so that others can call it and load it."""
+    answers = pd.Series(model.predict(training.features))
+    return {
+        "signature": infer_signature(training.features, answers),
+        "input_example": training.features.head(3),
+        "pip_requirements": REQUIREMENTS,
+    }
 
 
 def run_page(run: mlflow.ActiveRun) -> str:

@@ -1,0 +1,62 @@
+"""python -m benchmarks [tracking] [serving] [logging]: measure, print ratios, save the figures."""
+
+import argparse
+import os
+import signal
+import sys
+from dataclasses import fields
+
+# Byte code is cached for every server alike, whatever this shell says; no telemetry from any.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true")
+
+from benchmarks import logging_speed, machine, serving, tracking
+from benchmarks.options import QUICK, Options, flag
+from benchmarks.report import Section, markdown, save, say
+
+SUMMARY = "Measure, print ratios, and save the figures."
+PARTS = {
+    "tracking": tracking.measure,
+    "serving": serving.measure,
+    "logging": logging_speed.measure,
+}
+
+
+def parse(arguments: list[str]) -> tuple[list[str], Options]:
+    """The parts to measure, and their sizes."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=SUMMARY)
+    parser.add_argument("part", nargs="*", help=f"of {', '.join(PARTS)} [all]")
+    parser.add_argument("--quick", action="store_true", help="shows that all works, in minutes")
+    for one in fields(Options):
+        parser.add_argument(f"--{one.name}", **flag(one))
+    given = vars(parser.parse_args(arguments))
+    parts, sizes = given.pop("part"), QUICK if given.pop("quick") else {}
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"no part {unknown.pop()!r}")
+    try:
+        return parts or list(PARTS), Options(
+            **sizes | {name: value for name, value in given.items() if value is not None}
+        )
+    except ValueError as error:
+        return parser.error(str(error))
+
+
+def main() -> int:
+    """Run the chosen parts; Ctrl-C and SIGTERM stop everything that was started."""
+    parts, options = parse(sys.argv[1:])
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sections: list[Section] = []
+    try:
+        for part in parts:
+            sections += PARTS[part](options)
+    except KeyboardInterrupt:
+        say("stopped")
+        return 130
+    facts = machine.describe()
+    print(markdown(options, facts, sections))
+    say(f"saved in {', '.join(map(str, save(options, facts, sections)))}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""What can be set for a run of the benchmarks: name, default and meaning in one table."""
+
+from dataclasses import Field, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+def option(default: Any, meaning: str) -> Any:
+    """A field that is also a flag."""
+    return field(default=default, metadata={"help": f"{meaning} [{default or 'none'}]"})
+
+
+@dataclass(frozen=True)
+class Options:
+    """Sizes of everything that is measured."""
+
+    rounds: int = option(5, "alternating rounds of each load")
+    seconds: float = option(2.5, "length of one burst of load")
+    starts: int = option(5, "starts of each tracking server")
+    runs: int = option(2000, "runs in the experiment that is searched, at least 16")
+    metrics: int = option(300, "metrics logged by each way of logging")
+    output: str = option("benchmarks/results", "folder for the figures")
+    page: str = option("", "Markdown page to write the figures into, between its two marks")
+
+    def __post_init__(self) -> None:
+        if self.page and not Path(self.page).is_file():
+            raise ValueError(f"--page: no file {self.page!r}")
+        for name, least in LEAST.items():
+            if (value := getattr(self, name)) < least:
+                raise ValueError(f"--{name}: {value} is less than {least}")
+
+
+LEAST = {"rounds": 1, "seconds": 0.5, "starts": 1, "runs": 16, "metrics": 10}
+QUICK = {"rounds": 1, "seconds": 1.0, "starts": 1, "runs": 100, "metrics": 50}
+
+
+def flag(one: Field) -> dict[str, Any]:
+    """The arguments of argparse for a field."""
+    return {"type": one.type, "metavar": one.name.upper(), "help": one.metadata["help"]}
