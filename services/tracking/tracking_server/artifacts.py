@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
+import posixpath
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from boto3.exceptions import Boto3Error
 from botocore.awsrequest import AWSRequest
+from botocore.exceptions import BotoCoreError, ClientError
 from mlflow.entities import FileInfo
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, TEMPORARILY_UNAVAILABLE
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry
 from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
+
+logger = logging.getLogger(__name__)
 
 
 class ProxiedS3(ArtifactRepository):
@@ -26,24 +37,53 @@ class ProxiedS3(ArtifactRepository):
         self._s3 = S3ArtifactRepository(artifact_uri, **uris)
 
     def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
-        self._s3.log_artifact(local_file, artifact_path)
+        with _legible_errors(artifact_path):
+            self._s3.log_artifact(local_file, artifact_path)
 
     def log_artifacts(self, local_dir: str, artifact_path: str | None = None) -> None:
-        self._s3.log_artifacts(local_dir, artifact_path)
+        with _legible_errors(artifact_path):
+            self._s3.log_artifacts(local_dir, artifact_path)
 
     def list_artifacts(self, path: str | None = None) -> list[FileInfo]:
-        return self._s3.list_artifacts(path)
+        with _legible_errors(path):
+            return self._s3.list_artifacts(path)
+
+    def download_artifacts(self, artifact_path: str, dst_path: str | None = None) -> str:
+        """A file directly: MLflow's own way turns every failure into an internal error."""
+        if dst_path is None or self._is_directory(artifact_path):
+            return super().download_artifacts(artifact_path, dst_path)
+        file = str(Path(dst_path, posixpath.basename(artifact_path)))
+        self._download_file(artifact_path, file)
+        return file
 
     def _download_file(self, remote_file_path: str, local_path: str) -> None:
-        self._s3._download_file(remote_file_path, local_path)
+        with _legible_errors(remote_file_path):
+            self._s3._download_file(remote_file_path, local_path)
 
     def delete_artifacts(self, artifact_path: str | None = None) -> None:
         events = self._s3._get_s3_client().meta.events
         events.register("before-sign.s3.DeleteObjects", _add_md5, unique_id="content-md5")
-        self._s3.delete_artifacts(artifact_path)
+        with _legible_errors(artifact_path):
+            self._s3.delete_artifacts(artifact_path)
 
     def upload_archived_trace_data_bytes(self, data: bytes) -> None:
         self._s3.upload_archived_trace_data_bytes(data)
+
+
+@contextmanager
+def _legible_errors(path: str | None) -> Iterator[None]:
+    """404 for what is not there, 503 for a store that does not answer, without its address."""
+    try:
+        yield
+    except (BotoCoreError, Boto3Error, ClientError) as error:
+        code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+        if code in ("NoSuchKey", "404"):
+            raise MlflowException(f"No such artifact: '{path}'", RESOURCE_DOES_NOT_EXIST) from None
+        logger.error("artifact store: %s", error)
+        raise MlflowException(
+            "The artifact store does not answer, or refuses; see the tracking server's log.",
+            TEMPORARILY_UNAVAILABLE,
+        ) from None
 
 
 def _add_md5(request: AWSRequest, **_: Any) -> None:

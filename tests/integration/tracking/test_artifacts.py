@@ -34,7 +34,7 @@ class MemoryPeak:
         return sum(process.memory_full_info().uss for process in self._tree)
 
     def _watch(self):
-        while not self._done.wait(0.1):
+        while not self._done.wait(0.25):
             self.bytes = max(self.bytes, self._now() - self._before)
 
     def __enter__(self):

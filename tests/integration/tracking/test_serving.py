@@ -53,6 +53,12 @@ def test_a_run_and_its_artifact_come_back_and_lie_where_they_should(own, postgre
     assert client.get_registered_model("probe").name == "probe"
 
 
+def test_a_missing_artifact_is_not_found(http):
+    missing = http.get(ARTIFACT.format("missing"))
+    assert missing.status_code == 404
+    assert missing.json()["error_code"] == "RESOURCE_DOES_NOT_EXIST"
+
+
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:5000", "10.0.0.1:5000"])
 @pytest.mark.parametrize("path", ["/", "/readyz", "/api/2.0/mlflow/experiments/get", ARTIFACT])
 def test_a_foreign_host_is_refused_everywhere(http, host, path):
@@ -118,6 +124,12 @@ def test_readiness_names_the_bucket_while_it_is_away_and_heals(http, s3):
     try:
         away = wait_until(lambda: failing(http), 15, "503 while S3 is away")
         assert away == {"artifact store": "cannot connect"}
+        for refused in (
+            http.get(ARTIFACT.format("x")),
+            http.put(ARTIFACT.format("x"), content="x"),
+        ):
+            assert refused.status_code == 503
+            assert "artifact store does not answer" in refused.json()["message"]
     finally:
         s3.start()
     wait_until(lambda: http.get("/readyz").status_code == 200, 15, "ready again")
