@@ -60,7 +60,7 @@ def assert_wine_is_served(stack, client) -> None:
 def test_mlflow_run_from_the_host_then_curl(stack, client):
     binaries = str(Path(sys.executable).parent)
     done = subprocess.run(
-        ["mlflow", "run", "projects/wine"],
+        ["mlflow", "run", "projects/wine", "--env-manager", "uv"],
         cwd=stack.folder,
         env={
             **os.environ,
@@ -75,10 +75,10 @@ def test_mlflow_run_from_the_host_then_curl(stack, client):
     assert_wine_is_served(stack, client)
 
 
-@pytest.mark.parametrize("manager", ["virtualenv", "uv", "local"])
+@pytest.mark.parametrize("manager", [[], ["uv"], ["local"]], ids=["default", "uv", "local"])
 def test_mlflow_run_from_the_runner(stack, client, manager):
     before = {version.version for version in client.search_model_versions("name='wine'")}
-    command = ["mlflow", "run", "projects/wine", "--env-manager", manager]
+    command = ["mlflow", "run", "projects/wine", *(["--env-manager", *manager] if manager else [])]
     stack.compose("--profile", "runner", "run", "--rm", "-T", "runner", *command)
     after = {version.version for version in client.search_model_versions("name='wine'")}
     assert len(after - before) == 1

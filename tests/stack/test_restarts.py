@@ -88,7 +88,8 @@ def test_lost_secrets_are_refused_then_mended(stack, kept):
 
     refused = stack.compose("up", check=False)
     assert refused.returncode != 0
-    (line,) = [line for line in refused.stdout.splitlines() if "refused: " in line]
+    said = refused.stdout + refused.stderr
+    (line,) = [line for line in said.splitlines() if "refused: " in line]
     assert "postgres-data" in line
     assert "minio-data" in line
     assert "docker compose run --rm secrets rotate" in line

@@ -314,7 +314,7 @@ def test_a_full_disk_leaves_the_old_file_whole(running, capsys, monkeypatch):
     assert not list(running.root.rglob("*.tmp"))
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "[::]"])  # noqa: S104
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "[::]"])
 def test_an_open_address_is_refused_unless_meant(stack, capsys, host):
     line = refusal(stack, capsys, STACK_HOST=host)
     assert line.startswith(f"STACK_HOST={host} ")
