@@ -4,15 +4,17 @@ import argparse
 import os
 import signal
 import sys
+import warnings
 from dataclasses import fields
 
+warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")  # PostgreSQL's wheel falls back
 # Byte code is cached for every server alike, whatever this shell says; no telemetry from any.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true")
 
-from benchmarks import logging_speed, machine, serving, tracking
-from benchmarks.options import QUICK, Options, flag
-from benchmarks.report import Section, markdown, save, say
+from benchmarks import logging_speed, machine, serving, tracking  # noqa: E402
+from benchmarks.options import QUICK, Options, flag  # noqa: E402
+from benchmarks.report import Section, markdown, save, say  # noqa: E402
 
 SUMMARY = "Measure, print ratios, and save the figures."
 PARTS = {

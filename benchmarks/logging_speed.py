@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -14,40 +15,36 @@ from benchmarks.report import Section, say
 from benchmarks.storage import running
 
 KEYS = 10  # metrics of one step
+MOST = 1000  # metrics that the server takes in one request
 
 
-def one_by_one(run_id: str, steps: int) -> None:
+def one_by_one(steps: int, synchronous: bool = True) -> None:
     for step in range(steps):
         for key in range(KEYS):
-            mlflow.log_metric(f"m{key}", step / 7, step=step, run_id=run_id)
+            mlflow.log_metric(f"m{key}", step / 7, step=step, synchronous=synchronous)
 
 
-def a_step_at_once(run_id: str, steps: int) -> None:
+def a_step_at_once(steps: int, synchronous: bool = True) -> None:
     for step in range(steps):
         values = {f"m{key}": step / 7 for key in range(KEYS)}
-        mlflow.log_metrics(values, step=step, run_id=run_id)
+        mlflow.log_metrics(values, step=step, synchronous=synchronous)
 
 
-def asynchronous(run_id: str, steps: int) -> None:
-    for step in range(steps):
-        values = {f"m{key}": step / 7 for key in range(KEYS)}
-        mlflow.log_metrics(values, step=step, run_id=run_id, synchronous=False)
-
-
-def all_at_the_end(run_id: str, steps: int) -> None:
-    now = int(time.time() * 1000)
+def all_at_the_end(steps: int) -> None:
+    now, run_id = int(time.time() * 1000), mlflow.active_run().info.run_id
     metrics = [
         Metric(f"m{key}", step / 7, now, step) for step in range(steps) for key in range(KEYS)
     ]
-    client = mlflow.MlflowClient()
-    for first in range(0, len(metrics), 1000):  # the server takes no more at once
-        client.log_batch(run_id, metrics=metrics[first : first + 1000])
+    for first in range(0, len(metrics), MOST):
+        mlflow.MlflowClient().log_batch(run_id, metrics=metrics[first : first + MOST])
 
 
-WAYS: dict[str, Callable[[str, int], None]] = {
-    "log_metric, one by one": one_by_one,
+SLOWEST = "log_metric"
+WAYS: dict[str, Callable[[int], None]] = {
+    SLOWEST: one_by_one,
+    "log_metric, asynchronous": partial(one_by_one, synchronous=False),
     "log_metrics, a step at once": a_step_at_once,
-    "log_metrics(synchronous=False)": asynchronous,
+    "log_metrics, asynchronous": partial(a_step_at_once, synchronous=False),
     "log_batch at the end": all_at_the_end,
 }
 
@@ -65,9 +62,9 @@ def measure(options: Options) -> list[Section]:
             mlflow.set_tracking_uri(server.uri)
             for number in range(options.rounds + 1):  # the first, unmeasured, warms up
                 for way, log in WAYS.items():
-                    with mlflow.start_run() as run:
+                    with mlflow.start_run():
                         start = time.perf_counter()
-                        log(run.info.run_id, steps)
+                        log(steps)
                         wait = time.perf_counter() - start
                         mlflow.flush_async_logging()
                         total = time.perf_counter() - start
@@ -83,7 +80,7 @@ def measure(options: Options) -> list[Section]:
 def section(
     options: Options, metrics: int, waited: dict[str, list[float]], arrived: dict[str, list[float]]
 ) -> Section:
-    slowest = median(waited["log_metric, one by one"])
+    slowest = median(waited[SLOWEST])
     rows = [
         [
             way,
