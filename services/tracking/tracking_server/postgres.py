@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -140,8 +141,10 @@ class Postgres:
 
     def _run(self, *command: str | Path) -> None:
         """Run one of PostgreSQL's tools, which finds its password by PGPASSFILE."""
+        # It gets what it needs and no more: this process's environment holds MLflow's keys.
+        needed = {k: v for k, v in os.environ.items() if k == "PATH" or k.startswith("PG")}
         try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            done = subprocess.run(command, env=needed, capture_output=True, text=True, check=False)
         except FileNotFoundError:
             raise RefusedError(
                 f"{command[0]} is not installed: install PostgreSQL's client programs"
