@@ -26,10 +26,11 @@ class Options:
         if self.page and not Path(self.page).is_file():
             raise ValueError(f"--page: no file {self.page!r}")
         for name, least in LEAST.items():
-            if (value := getattr(self, name)) < least:
-                raise ValueError(f"--{name}: {value} is less than {least}")
+            if not least <= (value := getattr(self, name)) <= MOST:
+                raise ValueError(f"--{name}: {value} is not from {least} to {MOST}")
 
 
+MOST = 100_000
 LEAST = {"rounds": 1, "seconds": 0.5, "starts": 1, "runs": 16, "metrics": 10}
 QUICK = {"rounds": 1, "seconds": 1.0, "starts": 1, "runs": 100, "metrics": 50}
 

@@ -1,0 +1,44 @@
+"""Small benchmarks run to their end, stop what they started, and give every figure."""
+
+import json
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from tests.support import ROOT, clean_environment
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("part", "title", "rows"),
+    [("serving", "Predictions per second", 6), ("logging", "Ways of logging", 5)],
+)
+def test_a_quick_run_prints_and_saves_its_figures(tmp_path, part, title, rows):
+    mark = f"BENCHMARK_{tmp_path.name}"
+    command = [sys.executable, "-m", "benchmarks", part, "--quick", "--output", tmp_path]
+
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=clean_environment(**{mark: "1"}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert f"### {title}" in done.stdout
+    (figures,) = (json.loads(file.read_text()) for file in tmp_path.glob("*.json"))
+    assert [len(section["rows"]) for section in figures["sections"]] == [rows]
+    assert figures["options"]["rounds"] == 1
+    assert figures["machine"]["mlflow"] == "3.17.2"
+    assert not [one for one in psutil.process_iter() if mark in environment_of(one)]
+
+
+def environment_of(process):
+    try:
+        return process.environ()
+    except psutil.Error:
+        return {}
