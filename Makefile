@@ -12,7 +12,7 @@ STACK = $(if $(PYTHON),,$(error no Python 3.11 or newer found: install python3, 
 	or name one: make PYTHON=/path/to/python3 $@))$(PYTHON) -m stack
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down clean doctor lint lock
+.PHONY: help demo test up down clean doctor bench lint lock
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ clean: ## remove all data, after asking (YES=1: without)
 
 doctor: ## check this machine: ports, memory, disk, Docker
 	@$(STACK) doctor
+
+bench: ## compare tracking and serving with MLflow's own (ARGS=--quick: in minutes)
+	@$(STACK) bench
 
 lint: ## check all files (FIX=1: mend what can be mended)
 	@$(STACK) lint

@@ -16,6 +16,7 @@ COMMANDS = {
     "clean": ("stack.clean", "remove its data, after asking"),
     "doctor": ("stack.doctor", "check this machine"),
     "test": ("stack.test", "run all tests that this machine can"),
+    "bench": ("stack.bench", "compare with MLflow's own servers"),
     "lint": ("stack.lint", "check all files"),
     "lock": ("stack.lock", "pin every environment's packages anew"),
 }

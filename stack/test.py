@@ -7,7 +7,6 @@ STACK_TIER=required makes a machine fail that cannot run the stack tier.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import time
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ NO_TESTS = 5  # pytest's status where nothing was selected
 
 @dataclass(frozen=True)
 class Outcome:
-    """verdict: passed, FAILED or NOT RUN."""
+    """verdict: passed, FAILED, NOT RUN, or empty where K selects none of the tier's tests."""
 
     tier: str
     verdict: str
@@ -39,7 +38,8 @@ def main() -> int:
             outcomes.append(_run(tier))  # noqa: PERF401 - what ran is shown if one is interrupted
     finally:
         _summarise(outcomes)
-    return 1 if any(outcome.verdict == "FAILED" for outcome in outcomes) else 0
+    verdicts = {outcome.verdict for outcome in outcomes}
+    return 0 if "passed" in verdicts and "FAILED" not in verdicts else 1
 
 
 def _chosen() -> list[str]:
@@ -57,18 +57,20 @@ def _run(tier: str) -> Outcome:
         say(reason)
         required = os.environ.get("STACK_TIER") == "required"
         return Outcome(tier, "FAILED" if required else "NOT RUN", 0, reason)
-    passed = lint.run() if tier == "lint" else _pytest(tier)
-    return Outcome(tier, "passed" if passed else "FAILED", time.monotonic() - started)
+    verdict = ("passed" if lint.run() else "FAILED") if tier == "lint" else _pytest(tier)
+    return Outcome(tier, verdict, time.monotonic() - started)
 
 
-def _pytest(tier: str) -> bool:
+def _pytest(tier: str) -> str:
     command: list[str] = [str(environment.PYTHON), "-m", "pytest", f"tests/{tier}"]
     if tier != "stack":  # whose tests share one stack
         command += ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"]
     selection = os.environ.get("K", "")
     command += ["-k", selection] if selection else []
     status = subprocess.run(command, cwd=ROOT, env=environment.variables(), check=False).returncode
-    return status == 0 or bool(selection and status == NO_TESTS)
+    if selection and status == NO_TESTS:
+        return "empty"
+    return "passed" if status == 0 else "FAILED"
 
 
 def why_no_stack() -> str:
@@ -101,6 +103,5 @@ def _summarise(outcomes: list[Outcome]) -> None:
         say(f"{outcome.tier:<13}{outcome.verdict:<9}{outcome.seconds:7.0f}")
     for outcome in outcomes:
         if outcome.reason:
-            say(f"\n!!! {outcome.tier} DID NOT RUN: {outcome.reason}")
-    if not shutil.which("docker"):
-        say("    (the stack tier is what proves docker-compose.yml)")
+            say(f"\n!!! {outcome.tier} tests DID NOT RUN: {outcome.reason}")
+            say("!!! nothing here has proved docker-compose.yml on this machine")
