@@ -34,7 +34,8 @@ class Runs:
             MLFLOW_HTTP_REQUEST_MAX_RETRIES="2",
             MODEL_SERVER_URL="http://models.example:81",
         )
-        environment["PATH"] = f"{BIN}:{environment['PATH']}"
+        # uv looks for the Python that MLflow runs on, and not in virtual environments.
+        environment["PATH"] = f"{BIN}:{environment['PATH']}:{sys.base_prefix}/bin"
         command = [BIN / "mlflow", "run", PROJECT, "--env-manager", manager]
         command += ["--experiment-name", experiment, "--storage-dir", self.folder]
         for name, value in parameters.items():
