@@ -1,0 +1,42 @@
+"""README's way to serve a model without the stack, in an environment of its own."""
+
+import os
+import shutil
+import sys
+
+import httpx
+import pytest
+
+from tests.integration.serving.models import wine_request
+from tests.readme import blocks
+from tests.support import ROOT, Process, clean_environment, free_port
+
+SOURCES = ("pyproject.toml", "README.md", "model_server")
+
+
+@pytest.mark.timeout(600)
+def test_readme_serves_a_model_alone(models, tmp_path):
+    (block,) = blocks("model-server")
+    port = free_port()
+    service = tmp_path / "services" / "serving"
+    service.mkdir(parents=True)
+    for name in SOURCES:
+        source = ROOT / "services" / "serving" / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, service / name)
+    shutil.copytree(models.wine, tmp_path / "model")
+    script = (
+        f"cd {tmp_path} && {sys.executable} -m venv env && . env/bin/activate\n"
+        + block.script.replace("8081", str(port))
+    )
+    environment = clean_environment(PATH=os.environ["PATH"], XDG_CACHE_HOME=tmp_path)
+    del environment["PYTHONPATH"]
+    server = Process(["bash", "-euo", "pipefail", "-c", script], environment, tmp_path / "log")
+
+    def answer() -> httpx.Response | None:
+        got = httpx.post(f"http://127.0.0.1:{port}/invocations", json=wine_request())
+        return got if got.status_code == 200 else None
+
+    with server:
+        got = server.wait_for(answer, 500, "a prediction")
+    assert got.json() == {"predictions": [0]}
+    assert got.headers["x-model-name"] == "demo"
