@@ -6,9 +6,7 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
-from collections import Counter
 from pathlib import Path
 
 import httpx
@@ -16,6 +14,7 @@ import mlflow
 import pytest
 from sklearn.dummy import DummyRegressor
 
+from tests.load import Load
 from tests.support import wait_until
 
 ROWS = {"dataframe_split": {"columns": ["x"], "data": [[1.0], [2.0]]}}
@@ -92,43 +91,6 @@ def register(name: str, value: float) -> str:
     return info.registered_model_version
 
 
-class Load:
-    """Clients that ask one model as fast as they get answers, until told to stop."""
-
-    CLIENTS = 8
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self.answers: Counter[tuple[int, str, str]] = Counter()
-        self.newest = ""
-        self._stop = threading.Event()
-        self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._ask) for _ in range(self.CLIENTS)]
-
-    def _ask(self) -> None:
-        with httpx.Client(timeout=30) as client:
-            while not self._stop.is_set():
-                try:
-                    answer = client.post(self.address, json=ROWS)
-                    version = answer.headers.get("x-model-version", "")
-                    seen = (answer.status_code, version, answer.text)
-                except httpx.HTTPError as error:
-                    version, seen = "", (0, "", repr(error))
-                with self._lock:
-                    self.answers[seen] += 1
-                    self.newest = version
-
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-
 def test_promotion_and_rollback_under_load(stack, client):
     mlflow.set_experiment("promotion under load")
     first, second = (str(register("swap", value)) for value in (1.0, 2.0))
@@ -137,20 +99,23 @@ def test_promotion_and_rollback_under_load(stack, client):
     wait_until(lambda: httpx.post(address, json=ROWS).status_code == 200, 30, "swap is served")
 
     took = []
-    with Load(address) as load:
-        wait_until(lambda: sum(load.answers.values()) > 200, 30, "load is on")
+    with Load(address, ROWS, clients=8) as load:
+        wait_until(lambda: len(load.samples) > 200, 30, "load is on")
         for version in (second, first):
             client.set_registered_model_alias("swap", "champion", version)
             moved = time.monotonic()
-            wait_until(lambda v=version: load.newest == v, 30, f"version {version} is served")
-            took.append(time.monotonic() - moved)
-            asked = sum(load.answers.values())
-            wait_until(lambda n=asked: sum(load.answers.values()) > n + 200, 30, "more answers")
+            took.append(
+                wait_until(
+                    lambda version=version, moved=moved: load.first(version, moved),
+                    30,
+                    f"version {version} is served",
+                )
+            )
+            asked = len(load.samples)
+            wait_until(lambda asked=asked: len(load.samples) > asked + 200, 30, "more answers")
 
-    failed = {seen: count for seen, count in load.answers.items() if seen[0] != 200}
-    assert not failed
-    bodies = {(version, body) for _, version, body in load.answers}
-    assert {(v, json.dumps(json.loads(b)["predictions"])) for v, b in bodies} == {
+    assert not load.failures()
+    assert {(sample.version, str(sample.prediction)) for sample in load.samples} == {
         (first, "[1.0, 1.0]"),
         (second, "[2.0, 2.0]"),
     }

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from tests.integration.serving.load import Load
 from tests.integration.serving.models import act
 from tests.integration.serving.servers import ModelServer, assert_error
+from tests.load import Load
 
 SERVED_WITHIN = 5
 """Seconds from the alias to the first answer; 2 on an idle machine."""

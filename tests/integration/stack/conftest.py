@@ -1,6 +1,7 @@
 """A checkout of its own for each module: the project's files, other ports, no Docker."""
 
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,8 @@ class Checkout:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            # A shell starts background jobs deaf to Ctrl-C, and all their children inherit it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def make(self, *arguments: str, status: int = 0, **variables: str) -> str:
