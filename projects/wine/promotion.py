@@ -124,10 +124,16 @@ class Gate:
             ) from error
 
     def settle(self, candidate: str, rivals: set[str]) -> None:
-        """Give the alias to the best version promoted at the same time; of equals, the newest."""
+        """Give the alias to the best version promoted at the same time; of equals, the newest.
+
+        A rival that cannot be compared does not win.
+        """
         best = candidate
         for rival in sorted(rivals, key=int):
-            result = self.compare(best, rival)
+            try:
+                result = self.compare(best, rival)
+            except CannotCompareError:
+                continue
             if (result.incumbent, int(rival)) > (result.candidate, int(best)):
                 best = rival
         if rivals:

@@ -207,3 +207,12 @@ def test_of_two_promotions_at_the_same_moment_the_better_model_stays(name, held_
     assert mlflow.MlflowClient().get_model_version_by_alias(name, "champion").version == "2"
     assert outcomes["2"].promoted
     assert "promoted_at" in tags(name, "2")
+
+
+def test_a_simultaneous_rival_that_cannot_be_compared_does_not_win(name, held_out):
+    candidate, rival = register(name, good()), register(name, good(), split=Split(0.001, 2))
+    gate = Gate(name, "champion", held_out, SPLIT)
+
+    gate.settle(candidate, {rival})
+
+    assert gate.holder() == candidate
