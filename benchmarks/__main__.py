@@ -46,6 +46,8 @@ def parse(arguments: list[str]) -> tuple[list[str], Options]:
 def main() -> int:
     """Run the chosen parts; Ctrl-C and SIGTERM stop everything that was started."""
     parts, options = parse(sys.argv[1:])
+    if refusal := machine.refusal():
+        sys.exit(f"benchmarks: {refusal}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sections: list[Section] = []
     try:

@@ -22,6 +22,13 @@ def describe() -> dict[str, str]:
     }
 
 
+def refusal() -> str | None:
+    """Why nothing can be measured here, or None: shared memory is told apart on Linux only."""
+    if sys.platform == "linux":
+        return None
+    return f"the benchmarks need Linux, which tells processes' shared memory apart: {sys.platform}"
+
+
 def _processor() -> str:
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
