@@ -6,10 +6,13 @@ import signal
 import sys
 import warnings
 from dataclasses import fields
+from pathlib import Path
 
 warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")  # PostgreSQL's wheel falls back
 # Byte code is cached for every server alike, whatever this shell says; no telemetry from any.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# `mlflow models serve` looks for uvicorn on the PATH: that of this environment.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true")
 
 from benchmarks import logging_speed, machine, serving, tracking  # noqa: E402
