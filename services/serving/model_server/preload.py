@@ -8,8 +8,11 @@ a thread: a fork keeps only the thread that forked, and a lock held by another s
 import contextlib
 import gc
 import importlib
+import logging
 import os
+import time
 
+from model_server import log as logs
 from model_server.process import die_with_parent
 
 MODULES = (
@@ -33,6 +36,7 @@ MODULES = (
     "model_server.worker",
 )
 
+started = time.monotonic()
 die_with_parent()
 os.setpgrp()  # Ctrl-C and a manager's signal to the group are for the HTTP process alone
 
@@ -47,6 +51,11 @@ with contextlib.suppress(ImportError):
     mlflow.tracing.disable()  # workers know no tracking server to send traces to
     # The first call reads the metadata of every installed package, for half a second.
     warn_dependency_requirement_mismatches(["mlflow"])
+
+logs.configure(os.environ.get("MODEL_SERVER_LOG_LEVEL", "INFO"))
+logging.getLogger(__name__).info(
+    "libraries imported", extra={"seconds": round(time.monotonic() - started, 3)}
+)
 
 gc.collect()
 gc.freeze()  # a collection in a worker would otherwise write to, and so copy, every shared page

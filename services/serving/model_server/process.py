@@ -6,6 +6,7 @@ import ctypes
 import importlib
 import logging
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import signal
 import socket
@@ -50,6 +51,20 @@ def prepare(threads: int) -> dict[str, str]:
     _context.set_forkserver_preload(["model_server.preload"])
     taken = [name for name in os.environ if name.startswith(_CREDENTIALS)]
     return {name: os.environ.pop(name) for name in taken}
+
+
+def prepare_ahead() -> None:
+    """Start the process that children are forked from, after `prepare`, without waiting for it:
+    its imports take seconds, which the first version to be loaded would otherwise pay."""
+    # In the thread that starts children: the kernel ties its life to the thread that started it.
+    _starter.submit(_start_forkserver)
+
+
+def _start_forkserver() -> None:
+    try:
+        multiprocessing.forkserver.ensure_running()
+    except OSError:  # the first child's start will try again, and say what is wrong
+        log.warning("preparing for children failed", exc_info=True)
 
 
 class Child:

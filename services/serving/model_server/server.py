@@ -52,6 +52,7 @@ async def serve(settings: Settings, sock: socket.socket, cache: Cache) -> None:
     """Until SIGTERM or SIGINT: then finish the requests that run, and end every process."""
     os.environ["MODEL_SERVER_LOG_LEVEL"] = settings.log_level
     credentials = process.prepare(settings.threads)
+    process.prepare_ahead()
     fetcher = Fetcher(settings.tracking_uri, credentials, settings.fetch_timeout)
     registry = (
         Registry(settings.tracking_uri, credentials, settings.alias)

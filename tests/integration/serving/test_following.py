@@ -46,6 +46,24 @@ def test_promotion_and_rollback_under_load(following, shelf, models, record_prop
     following.wait_for(lambda: len(workers(following)) == 1, 20, "old workers to end")
 
 
+def test_first_promotion_on_a_fresh_server(
+    local_tracking, shelf, models, tmp_path, record_property
+):
+    """What the imports take is over before there is anything to load."""
+    version = shelf.publish("newborn", models.chameleon_with(answer=1))
+    server = ModelServer(tmp_path, MLFLOW_TRACKING_URI=local_tracking.uri, SERVING_MODELS="newborn")
+    with server.process:
+        server.wait_for(lambda: server.log_lines("libraries imported"), 90, "the imports")
+        assert server.model("newborn")["state"] == "missing"
+        with Load(f"{server.url}/models/newborn/invocations", act("answer"), clients=1) as load:
+            since = time.monotonic()
+            shelf.promote("newborn", version)
+            took = server.wait_for(lambda: load.first(version, since), 30, "the first answer")
+        record_property("seconds_to_serve", round(took, 2))
+        print(f"first version served after {took:.2f} s")
+        assert took < SERVED_WITHIN
+
+
 def workers(server) -> list:
     """Processes with a process group of their own: workers, and the one they are forked from."""
     return [child for child in server.family() if is_worker(server, child)]
