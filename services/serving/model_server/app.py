@@ -196,11 +196,15 @@ class App:
         return 200, [JSON], _encode({"status": "alive"})
 
     async def _readyz(self, _: Exchange) -> Response:
+        """`knows` tells apart what the registry or the cache said from a server that waits for
+        a first word; `model-server healthy` asks for no more."""
+        knows = self._follower.knows
         failing = self._deployments.missing(self._required)
-        if not self._follower.knows:
+        if not knows:
             failing["registry"] = "not asked yet"
         if failing:
-            return 503, [JSON], _encode({"status": "unavailable", "failing": failing})
+            content = {"status": "unavailable", "knows": knows, "failing": failing}
+            return 503, [JSON], _encode(content)
         return 200, [JSON], _encode({"status": "ready"})
 
 

@@ -4,11 +4,17 @@ import sys
 import urllib.error
 import urllib.request
 
+import msgspec
 import uvloop
 
 from model_server import log as logs
 from model_server import server, settings
 from model_server.cache import Cache, CacheError
+
+
+class _Unready(msgspec.Struct):
+    knows: bool
+    failing: dict[str, str]
 
 
 def run(arguments: list[str]) -> int:
@@ -37,21 +43,38 @@ def run(arguments: list[str]) -> int:
 
 
 def healthy(arguments: list[str]) -> int:
-    """For a container's health check: exit status 0 when live and ready, else 1 and why."""
+    """For a container's health check: exit status 0 when the server answers and knows what to
+    serve, else 1 and why. A model that is missing is told, but no fault of the server: on a fresh
+    stack it can be trained only once everything is up."""
     try:
         options = settings.load(arguments)
     except settings.SettingsError as error:
         return _fail(str(error))
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(options.host, options.host)  # noqa: S104
-    for probe in ("livez", "readyz"):
-        url = f"http://{host}:{options.port}/{probe}"
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                pass
-        except urllib.error.HTTPError as error:
-            return _fail(error.read(2000).decode(errors="replace"))
-        except OSError as error:
-            return _fail(f"{url}: {error}")
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(options.host, options.host)  # noqa: S104
+    host = f"[{host}]" if ":" in host else host
+    url = f"http://{host}:{options.port}/readyz"
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    request = urllib.request.Request(url, headers={"Host": "localhost"})  # known to every server
+    try:
+        with direct.open(request, timeout=5):
+            return 0
+    except urllib.error.HTTPError as error:
+        return _judge(error.read())
+    except OSError as error:
+        return _fail(f"{url}: {error}")
+
+
+def _judge(answer: bytes) -> int:
+    """Of a /readyz that is not 200."""
+    text = answer[:2000].decode(errors="replace")
+    try:
+        unready = msgspec.json.decode(answer, type=_Unready)
+    except msgspec.DecodeError:
+        return _fail(text)
+    if not unready.knows:
+        return _fail(text)
+    for name, problem in unready.failing.items():
+        print(f"model-server: {name} is not served: {problem}")
     return 0
 
 

@@ -1,6 +1,7 @@
 """Starts that are refused, ends that lose nothing, and no process left behind."""
 
 import signal
+import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -96,30 +97,46 @@ def test_wrong_setting_stops_the_start_with_one_line(settings, arguments, line, 
     assert run.stderr.count("\n") == 1
 
 
-def test_healthy_says_what_is_missing(models, tmp_path):
-    command = [sys.executable, "-m", "model_server", "healthy"]
-    run = subprocess.run(
-        command,
-        env=clean_environment(SERVING_PORT="1", SERVING_MODELS="a=./b"),
+def healthy(**environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "model_server", "healthy"],
+        env=environment,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
+
+
+def test_unhealthy_is_a_server_that_does_not_answer():
+    run = healthy(**clean_environment(SERVING_PORT="1", SERVING_MODELS="a=./b"))
     assert run.returncode == 1
-    assert "127.0.0.1:1/livez" in run.stderr
+    assert "127.0.0.1:1/readyz" in run.stderr
+
+
+def test_healthy_is_a_server_whose_models_are_missing(models, tmp_path):
+    """Else a fresh stack could never come up, and the model never be trained. No proxy is asked."""
     server = ModelServer(tmp_path, SERVING_MODELS=f"good={models.chameleon},absent={tmp_path}")
     with server.process:
         server.wait_for(lambda: server.model("absent").get("state") == "failed", 90, "its refusal")
         server.wait_for(lambda: server.model("good").get("state") == "serving", 90, "the other")
-        run = subprocess.run(
-            command,
-            env=server.process.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert run.returncode == 1
-        assert "absent" in run.stderr
+        assert server.http.get("/readyz").status_code == 503
+        proxy = {"http_proxy": "http://127.0.0.1:1", "no_proxy": "", "NO_PROXY": ""}
+        run = healthy(**server.process.environment | proxy)
+        assert run.returncode == 0, run.stderr
+        assert "absent is not served: there is no folder" in run.stdout
+        assert "good" not in run.stdout
         assert server.ask(act("answer"), "good").status_code == 200
+
+
+def test_unhealthy_is_a_server_that_knows_nothing_yet(tmp_path):
+    """The registry takes the connection and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        server = ModelServer(
+            tmp_path, MLFLOW_TRACKING_URI=f"http://127.0.0.1:{silent.getsockname()[1]}"
+        )
+        with server.process:
+            server.wait_for(lambda: server.http.get("/livez").status_code == 200, 60, "an answer")
+            run = healthy(**server.process.environment)
+    assert run.returncode == 1
+    assert "not asked yet" in run.stderr
