@@ -3,7 +3,7 @@
     index.json                what was served last, and what before it
     versions/<id>/model/      a version's files, put there whole by one rename
     versions/<id>/digest      what they must add up to
-    incoming/                 downloads that are not finished; emptied at the start
+    incoming/<id>/            a download that is not finished; emptied at the start
 
 <id> is the target's identity. Kept is what is served and, a model each, the version before it.
 Methods block on the disk: call them in a thread.
@@ -79,10 +79,14 @@ class Cache:
 
     def incoming(self, target: Target) -> Path:
         """Where to download a version to, before `keep`."""
-        folder = self._folder / "incoming" / target.identity[:32]
-        shutil.rmtree(folder, ignore_errors=True)
+        self.clear_incoming(target)
+        folder = self._incoming(target)
         folder.mkdir()
         return folder / "model"
+
+    def clear_incoming(self, target: Target) -> None:
+        """Drop what there is of a download that was not kept."""
+        shutil.rmtree(self._incoming(target), ignore_errors=True)
 
     def keep(self, target: Target, model: Path) -> Path:
         """Move a finished download into its place."""
@@ -114,6 +118,9 @@ class Cache:
         for folder in (self._folder / "versions").iterdir():
             if folder.name not in needed:
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def _incoming(self, target: Target) -> Path:
+        return self._folder / "incoming" / target.identity[:32]
 
     def _version(self, target: Target) -> Path:
         return self._folder / "versions" / target.identity[:32]

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from model_server import metrics
 from model_server.cache import Cache
@@ -169,6 +170,7 @@ class Deployments:
         self._fetcher = fetcher
         self._all: dict[str, Deployment] = {}
         self._loads = asyncio.Semaphore(settings.loads)
+        self._obtaining: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._recording = asyncio.Lock()
         self._background: set[asyncio.Task] = set()
 
@@ -230,12 +232,17 @@ class Deployments:
             if not (folder / "MLmodel").is_file():
                 raise LoadError("there is no folder with an MLmodel file at this path")
             return folder
-        found = await asyncio.to_thread(self._cache.find, target)
-        if found:
-            return found
-        incoming = await asyncio.to_thread(self._cache.incoming, target)
-        await self._fetcher.fetch(target.uri, incoming)
-        return await asyncio.to_thread(self._cache.keep, target, incoming)
+        # Two names may want the same files, which then come once.
+        async with self._obtaining.setdefault(target.identity, asyncio.Lock()):
+            found = await asyncio.to_thread(self._cache.find, target)
+            if found:
+                return found
+            try:
+                incoming = await _to_its_end(self._cache.incoming, target)
+                await self._fetcher.fetch(target.uri, incoming)
+                return await _to_its_end(self._cache.keep, target, incoming)
+            finally:
+                await _to_its_end(self._cache.clear_incoming, target)
 
     async def record(self) -> None:
         """Write down what is served from the cache, for a start without the registry."""
@@ -262,6 +269,17 @@ class Deployments:
         await asyncio.gather(*(deployment.close() for deployment in self._all.values()))
         if self._background:
             await asyncio.wait(self._background, timeout=2)
+
+
+async def _to_its_end(call: Callable, *arguments: object):
+    """In a thread, which cannot be cancelled: whoever gives up waits, so that nothing touches its
+    files meanwhile."""
+    work = asyncio.create_task(asyncio.to_thread(call, *arguments))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        raise
 
 
 def _identity(target: Target | Missing | None) -> str | None:

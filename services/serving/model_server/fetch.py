@@ -61,7 +61,7 @@ def main(
     try:
         target = Path(folder)
         parts = target.with_name(target.name + ".parts")
-        parts.mkdir(parents=True)
+        parts.mkdir()  # its parent is gone when nobody waits for this any more
         found = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(parts))
         if not (Path(found) / "MLmodel").is_file():
             problem = "there is no MLmodel file in it"

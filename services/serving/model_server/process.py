@@ -124,37 +124,42 @@ class Child:
             async with asyncio.timeout(grace):
                 await self._gone.wait()
         except TimeoutError:
-            self.kill()
+            _kill(self.pid)
             await self._gone.wait()
         await _in_starter(self._process.join)
         code = self._process.exitcode
         self._process.close()
         return code
 
-    def kill(self) -> None:
-        """With everything that it started."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-
 
 async def spawn(module: str, *arguments: object, name: str) -> Child:
     """Run `main(socket, *arguments)` of a module, which only the child imports."""
     ours, theirs = socket.socketpair()
+    process = _context.Process(
+        target=_child, args=(module, theirs, *arguments), name=name, daemon=True
+    )
+    starting = asyncio.ensure_future(_in_starter(process.start))
     try:
-        process = _context.Process(
-            target=_child, args=(module, theirs, *arguments), name=name, daemon=True
-        )
-        await _in_starter(process.start)
+        await asyncio.shield(starting)
     except BaseException:
+        await asyncio.wait([starting])  # a start half done is finished, then undone
         ours.close()
+        if process.pid is not None:
+            _kill(process.pid)
         raise
     finally:
         theirs.close()
     ours.setblocking(False)
     reader, writer = await asyncio.open_unix_connection(sock=ours)
     return Child(process, reader, writer)
+
+
+def _kill(pid: int) -> None:
+    """With everything that it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 async def _in_starter(call: Callable) -> None:

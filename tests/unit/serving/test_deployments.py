@@ -1,0 +1,122 @@
+"""What a version's way in leaves behind when it ends early."""
+
+import asyncio
+import multiprocessing
+import multiprocessing.context
+import signal
+import time
+
+import pytest
+
+from model_server import deployments as module
+from model_server import process
+from model_server.cache import Cache
+from model_server.deployments import Deployments
+from model_server.errors import FetchError, LoadError
+from model_server.registry import Target
+from model_server.settings import Settings
+
+
+def target(name: str = "wine") -> Target:
+    return Target(name, "1", "models:/wine/1", "a" * 64, "alias champion")
+
+
+class Fetcher:
+    """Brings half a model, then does as told."""
+
+    def __init__(self, then: str) -> None:
+        self.then = then
+        self.begun = asyncio.Event()
+        self.fetches = 0
+
+    async def fetch(self, uri: str, folder) -> None:
+        self.fetches += 1
+        folder.with_name("model.parts").mkdir()
+        (folder.with_name("model.parts") / "weights").write_text("half")
+        self.begun.set()
+        match self.then:
+            case "fail":
+                raise FetchError(f"{uri} cannot be fetched: enough")
+            case "hang":
+                await asyncio.sleep(3600)
+            case "finish":
+                await asyncio.sleep(0.05)
+                folder.with_name("model.parts").rename(folder)
+
+
+class Loaded:
+    """A version that is up at once."""
+
+    def __init__(self, target: Target, folder, _settings: Settings) -> None:
+        self.target, self.folder = target, folder
+
+    async def start(self) -> None:
+        assert (self.folder / "weights").exists()
+
+
+@pytest.fixture
+def cache(tmp_path):
+    cache = Cache(tmp_path, None)
+    yield cache
+    cache.close()
+
+
+def bring_up(cache: Cache, then: str, *targets: Target, cancelled: bool = False):
+    async def run():
+        fetcher = Fetcher(then)
+        deployments = Deployments(Settings(), cache, fetcher, str)
+        tasks = [asyncio.create_task(deployments.bring_up(target)) for target in targets]
+        if cancelled:
+            await fetcher.begun.wait()
+            tasks[0].cancel()
+        return fetcher, await asyncio.gather(*tasks, return_exceptions=True)
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("then", "cancelled", "error"),
+    [
+        ("fail", False, FetchError),
+        ("hang", True, asyncio.CancelledError),
+        ("bring nothing", False, LoadError),
+    ],
+)
+def test_fetch_that_ends_early_leaves_no_files(cache, tmp_path, then, cancelled, error):
+    _, (outcome,) = bring_up(cache, then, target(), cancelled=cancelled)
+    assert isinstance(outcome, error)
+    assert not list((tmp_path / "incoming").iterdir())
+
+
+def test_same_files_under_two_names_come_once(cache, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "Version", Loaded)
+    fetcher, versions = bring_up(cache, "finish", target(), target("other"))
+    assert [version.target.name for version in versions] == ["wine", "other"]
+    assert fetcher.fetches == 1
+    assert not list((tmp_path / "incoming").iterdir())
+
+
+def test_abandoned_start_leaves_no_process(tmp_path, monkeypatch):
+    """Else a fetch nobody waits for would go on and write."""
+    started: list[multiprocessing.process.BaseProcess] = []
+
+    def start(child) -> None:
+        multiprocessing.process.BaseProcess.start(child)
+        started.append(child)
+        time.sleep(0.3)
+
+    async def abandon() -> None:
+        arguments = ("s3://nowhere/", str(tmp_path / "model"), None, {})
+        start = process.spawn("model_server.fetch", *arguments, name="abandoned")
+        starting = asyncio.create_task(start)
+        while not started:
+            await asyncio.sleep(0.01)
+        starting.cancel()
+        await asyncio.wait([starting])
+        assert starting.cancelled()
+
+    monkeypatch.setattr(multiprocessing.context.ForkServerProcess, "start", start, raising=False)
+    asyncio.run(abandon())
+    (child,) = started
+    child.join(0.5)
+    assert child.exitcode == -signal.SIGKILL
