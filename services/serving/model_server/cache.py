@@ -5,7 +5,8 @@
     versions/<id>/digest      what they must add up to
     incoming/<id>/            a download that is not finished; emptied at the start
 
-<id> is the target's identity. Kept is what is served and, a model each, the version before it.
+<id> is the target's identity. Kept is what is served or coming and, for each such name, the version
+before it.
 Methods block on the disk: call them in a thread.
 """
 
@@ -107,6 +108,8 @@ class Cache:
             now = served.get(name)
             if now is None or now.identity != target.identity:
                 index.previous[name] = target
+        current = served.keys() | {target.name for target in coming}
+        index.previous = {n: t for n, t in index.previous.items() if n in current}
         index.served = dict(served)
         temporary = self._folder / "index.json.new"
         temporary.write_bytes(msgspec.json.format(msgspec.json.encode(index)))

@@ -90,6 +90,22 @@ def test_served_previous_and_coming_versions_stay(cache):
     assert not cache.find(versions[3])
 
 
+def test_model_served_no_more_leaves_the_disk(cache):
+    """While it is on its way in again, or another version is, the way back stays."""
+    first, second = target(), target(version="2", identity="b" * 64)
+    other = target("other", identity="c" * 64)
+    for version in (first, second, other):
+        put(cache, version)
+    cache.record({"wine": first, "other": other}, [])
+    cache.record({"wine": second, "other": other}, [])
+    cache.record({"other": other}, [second])
+    assert cache.find(first)
+    cache.record({"other": other}, [])
+    assert not cache.find(first)
+    assert not cache.find(second)
+    assert cache.find(other)
+
+
 def test_half_a_download_is_gone_after_a_restart(cache, tmp_path):
     cache.incoming(target()).mkdir()
     cache.close()
