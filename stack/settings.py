@@ -16,7 +16,8 @@ MODES = ("auto", "compose", "local")
 
 @dataclass(frozen=True)
 class Settings:
-    """host: address that the services bind to. services: TRACKING_* and SERVING_* as given."""
+    """host: address that the services bind to. services: TRACKING_* and SERVING_* as given: an
+    empty one means the service's own default, save SERVING_DEFAULT, where it means none."""
 
     mode: str
     host: str
@@ -39,7 +40,7 @@ class Settings:
         address = ipaddress.ip_address(self.host)
         if address == ipaddress.ip_address("127.0.0.1") or address.is_unspecified:
             return "localhost"
-        return f"[{address}]" if address.version == 6 else str(address)
+        return _written(address)
 
 
 def read(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -62,9 +63,13 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         services={
             name: value
             for name, value in given.items()
-            if name.startswith(("TRACKING_", "SERVING_")) and value
+            if name.startswith(("TRACKING_", "SERVING_"))
         },
     )
+
+
+def _written(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    return f"[{address}]" if address.version == 6 else str(address)
 
 
 def _mode(given: Mapping[str, str]) -> str:
@@ -82,15 +87,20 @@ def _port(given: Mapping[str, str], name: str, default: int) -> int:
 
 
 def _host(given: Mapping[str, str]) -> str:
-    host = (given.get("STACK_HOST") or "127.0.0.1").strip("[]")
-    host = "127.0.0.1" if host == "localhost" else host
+    """The address without brackets. Compose takes it with, and no names, so this does too."""
+    written = given.get("STACK_HOST") or "127.0.0.1"
+    host = written[1:-1] if written.startswith("[") and written.endswith("]") else written
     try:
-        loopback = ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
+        address = None
+    if address is None or (address.version == 6 and host == written):
+        meant = _written(address or ipaddress.ip_address("127.0.0.1"))
         raise StackError(
-            f"STACK_HOST: expected an IP address of this machine, found {host}"
-        ) from None
-    if not loopback and given.get("STACK_OPEN") != "yes":
+            "STACK_HOST: expected an IP address of this machine, IPv6 in brackets, "
+            f"found {written}: set STACK_HOST={meant}"
+        )
+    if not address.is_loopback and given.get("STACK_OPEN") != "yes":
         raise StackError(
             f"STACK_HOST={host} lets other machines in without a login: "
             "set STACK_OPEN=yes if that is meant, or STACK_HOST=127.0.0.1"

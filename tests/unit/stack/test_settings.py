@@ -27,9 +27,10 @@ def test_variable_wins_over_file(no_dotenv):
     assert (found.tracking_port, found.serving_port) == (7000, 6001)
 
 
-def test_service_settings_are_handed_on_and_empty_ones_are_not():
-    found = settings.read({"SERVING_POLL": "2", "TRACKING_WORKERS": "", "HOME": "/"})
-    assert found.services == {"SERVING_POLL": "2"}
+def test_service_settings_are_handed_on_and_empty_ones_stay_empty(no_dotenv):
+    no_dotenv.write_text("SERVING_DEFAULT=\n")
+    found = settings.read({"SERVING_POLL": "2", "HOME": "/"})
+    assert found.services == {"SERVING_POLL": "2", "SERVING_DEFAULT": ""}
 
 
 @pytest.mark.parametrize(
@@ -37,8 +38,8 @@ def test_service_settings_are_handed_on_and_empty_ones_are_not():
     [
         ("0.0.0.0", "http://localhost:5000"),
         ("192.0.2.7", "http://192.0.2.7:5000"),
-        ("::1", "http://[::1]:5000"),
-        ("localhost", "http://localhost:5000"),
+        ("[::1]", "http://[::1]:5000"),
+        ("[::]", "http://localhost:5000"),
     ],
 )
 def test_address_is_one_that_this_machine_can_call(host, url):
@@ -57,6 +58,9 @@ def test_address_is_one_that_this_machine_can_call(host, url):
         ({"TRACKING_PORT": "8080"}, "another port than TRACKING_PORT"),
         ({"STACK_MODE": "docker"}, "STACK_MODE: expected auto, compose or local, found docker"),
         ({"STACK_HOST": "example"}, "STACK_HOST: expected an IP address"),
+        ({"STACK_HOST": "localhost"}, "found localhost: set STACK_HOST=127.0.0.1"),
+        ({"STACK_HOST": "::1"}, "IPv6 in brackets, found ::1: set STACK_HOST=[::1]"),
+        ({"STACK_HOST": " "}, "STACK_HOST: expected an IP address"),
         ({"STACK_HOST": "0.0.0.0"}, "STACK_OPEN=yes if that is meant"),
         ({"STACK_HOST": "0.0.0.0", "STACK_OPEN": "true"}, "STACK_OPEN=yes"),
     ],
