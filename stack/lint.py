@@ -84,9 +84,15 @@ def _files() -> list[Path]:
         listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
         names = [ROOT / name for name in listed.stdout.split("\0") if name]
     except (OSError, subprocess.CalledProcessError):
-        ignored = {".git", ".venv", ".local", "__pycache__", "secrets", "build"}
-        names = [path for path in ROOT.rglob("*") if not ignored & set(path.parts)]
+        names = [path for path in ROOT.rglob("*") if not _ignored(path)]
     return sorted(path for path in names if path.is_file())
+
+
+def _ignored(path: Path) -> bool:
+    """What .gitignore names, where git is not there to read it."""
+    parts = path.relative_to(ROOT).parts
+    made = {".git", ".venv", ".local", "__pycache__", "build"}
+    return bool(made & set(parts)) or parts[0] == "secrets"
 
 
 def _is_shell(path: Path) -> bool:
