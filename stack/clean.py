@@ -11,9 +11,12 @@ from stack.terminal import StackError, say
 
 
 def main() -> None:
-    holding = modes.holding_data(settings.read())
+    found = modes.holding_data(settings.read())
+    holding = found.modes
+    if found.unasked:
+        say(found.unasked)
     if not holding:
-        say("nothing to remove")
+        say("nothing else to remove" if found.unasked else "nothing to remove")
         return
     _explain(holding)
     _ask()

@@ -5,7 +5,10 @@ from stack.terminal import say
 
 
 def main() -> None:
-    running = modes.running(settings.read())
-    for mode in running:
+    found = modes.running(settings.read())
+    for mode in found.modes:
         (local if mode == "local" else compose).down()
-    say("stopped; the data is kept" if running else "nothing of this checkout is running")
+    if found.unasked:
+        say(found.unasked)
+    nothing = "nothing else" if found.unasked else "nothing"
+    say("stopped; the data is kept" if found.modes else f"{nothing} of this checkout is running")

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 ENGINE_MINIMUM = (25, 0)  # the first that knows start_interval in health checks
 COMPOSE_MINIMUM = (2, 24)
@@ -14,16 +15,19 @@ PATIENCE = 20  # seconds until an engine that says nothing counts as silent
 
 @dataclass(frozen=True)
 class Engine:
-    """answers: an engine is there. problem: why it cannot be used, with the way out, or ""."""
+    """answers: an engine is there. problem: why it cannot be used, with the way out, or "".
+    installed: there is a client, so that there may have been an engine."""
 
     answers: bool
     found: str
     problem: str = ""
+    installed: bool = True
 
 
 def find() -> Engine:
     if not shutil.which("docker"):
-        return Engine(False, "no docker command", "install Docker Engine and its Compose plugin")
+        way = "install Docker Engine and its Compose plugin"
+        return Engine(False, "no docker command", way, installed=False)
     status, version = _ask("docker", "version", "--format", "{{.Server.Version}}")
     if status != 0:
         if "permission denied" in version.lower():
@@ -40,6 +44,13 @@ def find() -> Engine:
     if _numbers(compose) < COMPOSE_MINIMUM:
         return Engine(True, found, "upgrade Docker Compose")
     return Engine(True, found)
+
+
+def folder() -> Path | None:
+    """Where the engine keeps images and volumes, if that is on this machine."""
+    status, found = _ask("docker", "info", "--format", "{{.DockerRootDir}}")
+    place = Path(found)
+    return place if status == 0 and place.is_absolute() and place.exists() else None
 
 
 def expected() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from stack import compose, engine, local
@@ -34,30 +35,38 @@ def choose(settings: Settings) -> Choice:
         way = f"{found.problem}, {LOCAL_INSTEAD}"
         raise StackError(f"Docker: expected {engine.expected()}, found {found.found}: {way}")
     if found.problem:
-        reason = f"local processes, since there is {found.found} (for Docker: {found.problem})"
+        reason = f"local processes, since: {found.found} (for Docker: {found.problem})"
         return Choice("local", reason, False)
     return Choice("compose", f"Docker Compose ({found.found})", compose.running())
 
 
-def running(settings: Settings) -> list[str]:
+@dataclass(frozen=True)
+class Found:
+    """modes: those it is true of. unasked: why Compose could not be asked, with the way out, or
+    "" if it was asked or is not there."""
+
+    modes: list[str]
+    unasked: str
+
+
+def running(settings: Settings) -> Found:
     """The modes in which this checkout's stack runs."""
-    found = []
-    if settings.mode != "compose" and (local.running() or local.left_behind()):
-        found.append("local")
-    if settings.mode != "local" and _compose_usable() and compose.running():
-        found.append("compose")
-    return found
+    return _where(settings, lambda: local.running() or local.left_behind(), compose.running)
 
 
-def holding_data(settings: Settings) -> list[str]:
+def holding_data(settings: Settings) -> Found:
     """The modes that have left something which `make clean` would remove."""
-    found = []
-    if settings.mode != "compose" and local.holds_data():
-        found.append("local")
-    if settings.mode != "local" and _compose_usable() and (compose.running() or compose.volumes()):
-        found.append("compose")
-    return found
+    return _where(settings, local.holds_data, lambda: compose.running() or compose.volumes())
 
 
-def _compose_usable() -> bool:
-    return not engine.find().problem
+def _where(
+    settings: Settings, in_local: Callable[[], object], in_compose: Callable[[], object]
+) -> Found:
+    found = ["local"] if settings.mode != "compose" and in_local() else []
+    if settings.mode == "local":
+        return Found(found, "")
+    docker = engine.find()
+    if docker.problem:
+        unasked = f"Docker Compose could not be asked: {docker.found}: {docker.problem}"
+        return Found(found, unasked if docker.installed or settings.mode == "compose" else "")
+    return Found([*found, "compose"] if in_compose() else found, "")

@@ -7,19 +7,6 @@ from stack import engine
 READY = 'case "$1 $2" in "compose version") echo 2.26.1-4 ;; *) echo 26.1.5+dfsg1 ;; esac'
 
 
-@pytest.fixture
-def docker(tmp_path, monkeypatch):
-    """Put a `docker` with the given script on PATH, and nothing beside it."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-
-    def docker(script):
-        program = tmp_path / "docker"
-        program.write_text(f"#!/bin/sh\n{script}\n")
-        program.chmod(0o755)
-
-    return docker
-
-
 def test_ready_engine_has_no_problem(docker):
     docker(READY)
     assert engine.find() == engine.Engine(True, "Docker engine 26.1.5+dfsg1, Compose 2.26.1-4")
@@ -60,7 +47,15 @@ def test_silent_engine_is_given_up_on(docker, monkeypatch):
     assert "no answer within" in found.found
 
 
-def test_docker_that_is_no_program_is_no_engine(docker, tmp_path):
-    docker("")
-    (tmp_path / "docker").write_text("#!/nonexistent\n")
+def test_docker_that_is_no_program_is_no_engine(docker):
+    docker("").write_text("#!/nonexistent\n")
     assert not engine.find().answers
+
+
+def test_folder_of_the_images_is_one_of_this_machine(docker, tmp_path):
+    docker(f"echo {tmp_path}")
+    assert engine.folder() == tmp_path
+    docker(f"echo {tmp_path}/of/another/machine")
+    assert engine.folder() is None
+    docker("exit 1")
+    assert engine.folder() is None

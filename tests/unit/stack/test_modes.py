@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from stack import compose, engine, local, modes
+from stack import clean, compose, down, engine, local, modes
 from stack.settings import read
 from stack.terminal import StackError
 
@@ -45,6 +45,32 @@ def test_what_runs_already_is_kept(choose):
 
 def test_fall_back_says_why(choose):
     assert "no docker command" in choose("auto", ABSENT).reason
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [(down, "nothing else of this checkout is running"), (clean, "nothing else to remove")],
+)
+def test_engine_that_could_not_be_asked_is_told(docker, monkeypatch, capsys, command, said):
+    monkeypatch.setattr(local, "running", lambda: False)
+    monkeypatch.setattr(local, "left_behind", lambda: False)
+    monkeypatch.setattr(local, "holds_data", lambda: False)
+    monkeypatch.setenv("STACK_MODE", "auto")
+    docker("echo 'Cannot connect to it' >&2; exit 1")
+    command.main()
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].startswith("Docker Compose could not be asked: no Docker engine answers (Cannot")
+    assert out[0].endswith("start it")
+    assert out[1] == said
+
+
+@pytest.mark.usefixtures("docker")
+def test_machine_without_docker_has_nothing_to_ask(monkeypatch, capsys):
+    monkeypatch.setattr(local, "running", lambda: False)
+    monkeypatch.setattr(local, "left_behind", lambda: False)
+    monkeypatch.setenv("STACK_MODE", "auto")
+    down.main()
+    assert capsys.readouterr().out == "nothing of this checkout is running\n"
 
 
 @pytest.mark.parametrize(("mode", "found"), [("auto", OLD), ("compose", OLD), ("compose", ABSENT)])
