@@ -71,6 +71,13 @@ def base_images() -> list[str]:
     return sorted(image for image in images if not image.startswith("mlflow-stack/"))
 
 
+def built() -> bool:
+    """Whether every image that `up` would run is there."""
+    services = _configuration()["services"].values()
+    images = {service["image"] for service in services if not service.get("profiles")}
+    return bool(_ask("image", "inspect", "--format", "{{.Id}}", *sorted(images)))
+
+
 def explain_failure() -> str:
     """Show the last lines of each service that failed; return the last line of the first."""
     listed = _ask("compose", "ps", "--all", "--format", "json")

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack import compose, environment, local, modes, ports, settings
+from stack import compose, engine, environment, local, modes, ports, settings
 from stack.paths import ROOT, VENV, shown
 from stack.settings import Settings
 from stack.terminal import StackError, say
@@ -46,7 +46,15 @@ def main() -> int:
 
 def check(given: Settings, choice: modes.Choice) -> None:
     """Raise StackError with what keeps the stack from starting in the chosen mode."""
-    findings = [_virtual_environment(), *_machine(choice), *_stack(given, choice)]
+    _refuse([_virtual_environment(), *_machine(choice), *_stack(given, choice)])
+
+
+def check_machine() -> None:
+    """Raise StackError with what keeps this machine from the tests, which run local processes."""
+    _refuse([_virtual_environment(), *_machine(modes.Choice("local", "", running=False))])
+
+
+def _refuse(findings: list[Finding]) -> None:
     failed = [
         f"{finding.subject}: {finding.text}" for finding in findings if finding.level == "FAIL"
     ]
@@ -81,8 +89,12 @@ def _virtual_environment() -> Finding:
 
 def _machine(choice: modes.Choice) -> Iterator[Finding]:
     """Memory and disk. What already runs has what it needs."""
-    if choice.running:
-        return
+    if not choice.running:
+        yield from _memory(choice)
+        yield _disk(choice)
+
+
+def _memory(choice: modes.Choice) -> Iterator[Finding]:
     wanted = MEMORY[choice.mode]
     if (memory := available_memory()) is not None:
         text = f"expected {wanted} GiB free, found {memory / GIB:.1f} GiB"
@@ -92,15 +104,20 @@ def _machine(choice: modes.Choice) -> Iterator[Finding]:
             if enough
             else Finding("FAIL", "memory", f"{text}: stop other programs, or use a larger machine")
         )
-    wanted = DISK_PREPARED if environment.STAMP.exists() else DISK[choice.mode]
-    disk = shutil.disk_usage(ROOT).free
-    text = f"expected {wanted} GiB free in {ROOT}, found {disk / GIB:.1f} GiB"
-    enough = disk >= wanted * GIB
-    yield (
-        Finding("ok", "disk", text)
-        if enough
-        else Finding("FAIL", "disk", f"{text}: make room, or move the checkout to another disk")
-    )
+
+
+def _disk(choice: modes.Choice) -> Finding:
+    folder, way, prepared = ROOT, "move the checkout to another disk", environment.STAMP.exists
+    if choice.mode == "compose":
+        prepared = compose.built
+        if images := engine.folder():
+            folder, way = images, "move Docker's data-root to another disk"
+    wanted = DISK_PREPARED if prepared() else DISK[choice.mode]
+    disk = shutil.disk_usage(folder).free
+    text = f"expected {wanted} GiB free in {folder}, found {disk / GIB:.1f} GiB"
+    if disk >= wanted * GIB:
+        return Finding("ok", "disk", text)
+    return Finding("FAIL", "disk", f"{text}: make room, or {way}")
 
 
 def _stack(given: Settings, choice: modes.Choice) -> Iterator[Finding]:

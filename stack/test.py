@@ -7,11 +7,12 @@ STACK_TIER=required makes a machine fail that cannot run the stack tier.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 from dataclasses import dataclass
 
-from stack import compose, engine, environment, lint
+from stack import compose, doctor, engine, environment, lint
 from stack.paths import ROOT
 from stack.terminal import StackError, run_loudly, say
 
@@ -31,6 +32,7 @@ class Outcome:
 
 def main() -> int:
     chosen = _chosen()
+    doctor.check_machine()
     environment.ensure(environment.DEV)
     outcomes = []
     try:
@@ -78,6 +80,9 @@ def why_no_stack() -> str:
     found = engine.find()
     if found.problem:
         return f"expected {engine.expected()}, found {found.found}: {found.problem}"
+    for program in ("git", "curl"):
+        if not shutil.which(program):
+            return f"expected the command {program}, found none: install {program}"
     for image in compose.base_images():
         if not _have(image):
             return f"the image {image} is not here and cannot be pulled: docker pull {image}"

@@ -5,6 +5,7 @@ import socket
 import pytest
 
 from stack import doctor, modes
+from stack import test as tiers
 from stack.settings import read
 from stack.terminal import StackError
 from tests.support import free_port
@@ -49,6 +50,24 @@ def test_too_small_a_machine_is_told(given, monkeypatch, table, said):
     monkeypatch.setattr(doctor, "DISK_PREPARED", 1_000_000.0 if table == "DISK" else 0)
     with pytest.raises(StackError, match=rf"{said} 1000000.0 GiB free.*found \d+\.\d GiB: "):
         doctor.check(given, STOPPED)
+
+
+@pytest.mark.parametrize(("built", "wanted"), [(False, 5.0), (True, 0.5)])
+def test_disk_of_compose_is_that_of_the_images(monkeypatch, tmp_path, built, wanted):
+    """Whether `.venv` is there says nothing of the images."""
+    monkeypatch.setattr(doctor.engine, "folder", lambda: tmp_path)
+    monkeypatch.setattr(doctor.compose, "built", lambda: built)
+    findings = doctor._machine(modes.Choice("compose", "for the test", running=False))
+    [disk] = [finding for finding in findings if finding.subject == "disk"]
+    assert f"expected {wanted} GiB free in {tmp_path}, found" in disk.text
+
+
+def test_tests_look_at_the_machine_before_they_install(monkeypatch):
+    monkeypatch.setattr(doctor, "MEMORY", {"local": 1_000_000.0})
+    monkeypatch.setattr(tiers.environment, "ensure", lambda _: pytest.fail("installed"))
+    monkeypatch.setenv("TIER", "lint")
+    with pytest.raises(StackError, match="memory: expected"):
+        tiers.main()
 
 
 @pytest.mark.usefixtures("given")
