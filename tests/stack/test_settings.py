@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+from pathlib import Path
+
 import pytest
 
-from tests.support import Process, wait_until
+from tests.support import Process, free_port, wait_until
 
 
 @pytest.fixture(scope="module")
 def other(new_stack, stack):
-    """Another stack from the same images, for starts that fail."""
+    """Another stack from the same images, for other settings."""
     another = new_stack()
     assert another.project != stack.project
     return another
@@ -59,3 +63,23 @@ def test_services_refuse_in_one_line(stack, service, settings, named):
     said = [line for line in (done.stdout + done.stderr).splitlines() if named in line]
     assert len(said) == 1
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_proxy_of_dockers_own_configuration_changes_nothing_inside(other, tmp_path):
+    """Docker puts it into every container; nothing answers at this one."""
+    theirs = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    for path in theirs.iterdir() if theirs.is_dir() else ():
+        (tmp_path / path.name).symlink_to(path)
+    file = tmp_path / "config.json"
+    given = json.loads(file.read_text()) if file.exists() else {}
+    file.unlink(missing_ok=True)
+    dead = f"http://127.0.0.1:{free_port()}"
+    given["proxies"] = {"default": {"httpProxy": dead, "httpsProxy": dead}}
+    file.write_text(json.dumps(given))
+
+    other.up(DOCKER_CONFIG=str(tmp_path))
+    try:
+        for service in ("minio", "tracking", "serving"):
+            assert f"http_proxy={dead}" in other.container(service)["Config"]["Env"], service
+    finally:
+        other.down("--volumes")
