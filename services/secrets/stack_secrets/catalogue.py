@@ -24,7 +24,9 @@ class Reader:
     files: dict[str, str]
 
 
-POSTGRES, MINIO, TRACKING, SERVING, RUNNER = 999, 1000, 10001, 10002, 10003
+# None is a person's, who could then look into the container's processes from outside: hence not
+# 1000 for the storage, and for PostgreSQL what its image has.
+POSTGRES, TRACKING, SERVING, RUNNER, MINIO = 999, 10001, 10002, 10003, 10004
 
 # S3 keys have the lengths that AWS gives its own, the longest that every client takes.
 SECRETS = {

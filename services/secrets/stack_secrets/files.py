@@ -10,7 +10,7 @@ Give = Callable[[Path, int], None]
 
 
 def give(path: Path, user: int) -> None:
-    os.chown(path, user, user)
+    os.chown(path, user, user, follow_symlinks=False)
 
 
 def write(path: Path, text: str, user: int = 0, give: Give = give) -> None:

@@ -160,7 +160,11 @@ class Keeper:
             files.write(path, text, user, self.give)
 
     def _own(self, folder: Path, user: int) -> None:
+        """With all that is in it where it was another's: an older version had other users."""
         folder.chmod(0o700)
+        if folder.stat().st_uid != user:
+            for path in folder.rglob("*"):
+                self.give(path, user)
         self.give(folder, user)
 
 

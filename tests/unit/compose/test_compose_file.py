@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from model_server.settings import Settings as ServingSettings
+from stack_secrets.catalogue import READERS
 from tests.support import ROOT
 from tracking_server.settings import Settings as TrackingSettings
 
@@ -112,9 +113,30 @@ def test_only_tracking_and_serving_publish_ports():
         assert port.startswith("${STACK_HOST:-127.0.0.1}:")
 
 
+def test_containers_have_the_users_that_their_files_are_given_to():
+    """And none that a person on the host usually is."""
+    for name, reader in READERS.items():
+        user = SERVICES[name].get("user")
+        if user is None:
+            dockerfile = (ROOT / "services" / name / "Dockerfile").read_text()
+            (user,) = re.findall(r"^USER (.+)$", dockerfile, re.MULTILINE)
+        assert user == f"{reader.user}:{reader.user}", name
+        assert reader.user < 1000 or reader.user > 10000, name
+
+
 def test_storage_is_on_the_internal_network_alone():
     assert COMPOSE["networks"]["data"]["internal"] is True
     assert SERVICES["postgres"]["networks"] == SERVICES["minio"]["networks"] == ["data"]
+
+
+def test_no_service_asks_a_proxy_for_the_others():
+    """Docker gives every container the proxies of its own configuration, in both cases."""
+    others = {"tracking", "serving", "minio", "postgres", "localhost", "127.0.0.1"}
+    with_network = [service for service in SERVICES.values() if "networks" in service]
+    assert len(with_network) == 7
+    for service in with_network:
+        for name in ("NO_PROXY", "no_proxy"):
+            assert others <= set(service["environment"][name].split(",")), service["image"]
 
 
 def test_every_one_shot_is_waited_for():
@@ -129,15 +151,5 @@ def test_every_one_shot_is_waited_for():
         for service in SERVICES.values()
         for name, gate in service.get("depends_on", {}).items()
         if gate["condition"] == "service_completed_successfully"
-def test_no_service_asks_a_proxy_for_the_others():
-    """Docker gives every container the proxies of its own configuration, in both cases."""
-    others = {"tracking", "serving", "minio", "postgres", "localhost", "127.0.0.1"}
-    with_network = [service for service in SERVICES.values() if "networks" in service]
-    assert len(with_network) == 7
-    for service in with_network:
-        for name in ("NO_PROXY", "no_proxy"):
-            assert others <= set(service["environment"][name].split(",")), service["image"]
-
-
     }
     assert one_shots == waited_for

@@ -130,6 +130,20 @@ def test_volumes_belong_to_their_services(running):
     assert {name: running.owners[running.volumes / name] for name in VOLUMES} == VOLUMES
 
 
+def test_a_volume_that_was_anothers_is_given_with_all_that_is_in_it(running):
+    data = running.volumes / "minio-data" / "mlflow" / "part.1"
+    data.touch()
+    assert running.run() == 0
+    assert running.owners[data] == VOLUMES["minio-data"]
+    assert running.owners[running.readers / "minio" / "root-user"] == READERS["minio"].user
+
+
+def test_a_volume_that_is_its_users_already_is_not_searched(running, monkeypatch):
+    monkeypatch.setitem(VOLUMES, "minio-data", os.getuid())
+    assert running.run() == 0
+    assert running.volumes / "minio-data" / "mlflow" not in running.owners
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_root_gives_files_away(stack):
     keeper = Keeper(stack.given, stack.master, stack.readers, stack.volumes)
