@@ -38,14 +38,26 @@ def refuse_open_port(environ: Mapping[str, str]) -> None:
     """The ports have neither TLS nor logins: other machines get to them only if that is meant."""
     host = environ.get("STACK_HOST") or "127.0.0.1"
     try:
-        local = host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+        local = _address(host).is_loopback
     except ValueError:
-        raise RefusedError(f"STACK_HOST={host} is not an IP address of this machine") from None
+        raise RefusedError(
+            f"STACK_HOST={host} is not an IP address as Compose takes it: "
+            "give one of this machine, IPv6 in brackets, e.g. 127.0.0.1 or [::1]"
+        ) from None
     if not local and environ.get("STACK_OPEN") != "yes":
         raise RefusedError(
             f"STACK_HOST={host} lets other machines in without a login: "
             "set STACK_OPEN=yes if that is meant, or STACK_HOST=127.0.0.1"
         )
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """What Compose publishes ports on. Raises ValueError."""
+    if not host.startswith("["):
+        return ipaddress.IPv4Address(host)
+    if not host.endswith("]") or "%" in host:
+        raise ValueError(host)
+    return ipaddress.ip_address(host[1:-1])
 
 
 if __name__ == "__main__":
