@@ -39,7 +39,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(5000, ge=1, le=65535, description="port to listen on")
     names: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="further host names to answer to, separated by commas"
+        (),
+        description="further host names and IP addresses to answer to, separated by commas; "
+        "in the stack they come from STACK_NAMES",
     )
     workers: int = Field(2, ge=1, le=64, description="server processes")
     patience: float = Field(
@@ -173,6 +175,6 @@ def _host_name(name: str) -> str:
         if HOST_NAME.fullmatch(name):
             return name.lower()
         raise ValueError(
-            f"{name!r} is no host name: give names without scheme and port, e.g. mlflow.lan"
+            f"{name!r} is no host name: give plain names without scheme and port, e.g. mlflow.lan"
         ) from None
     return f"[{address}]" if address.version == 6 else str(address)

@@ -43,6 +43,7 @@ def test_an_empty_variable_counts_as_unset(load):
         ("TRACKING_NAMES", "http://mlflow.lan", "without scheme and port"),
         ("TRACKING_NAMES", "mlflow.lan:5000", "without scheme and port"),
         ("TRACKING_NAMES", "*", "no host name"),
+        ("TRACKING_NAMES", "mlflow.lan,*.example.org", "STACK_NAMES"),
         ("TRACKING_WORKER", "4", "did you mean TRACKING_WORKERS?"),
     ],
 )
