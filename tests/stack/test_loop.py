@@ -74,7 +74,7 @@ def test_mlflow_run_from_the_host_then_curl(stack, client):
     assert_wine_is_served(stack, client)
 
 
-@pytest.mark.parametrize("manager", [[], ["local"]], ids=["default", "local"])
+@pytest.mark.parametrize("manager", [[], ["uv"], ["local"]], ids=["default", "uv", "local"])
 def test_mlflow_run_from_the_runner(stack, client, manager):
     before = {version.version for version in client.search_model_versions("name='wine'")}
     command = ["mlflow", "run", "projects/wine", *(["--env-manager", *manager] if manager else [])]
