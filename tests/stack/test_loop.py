@@ -84,6 +84,23 @@ def test_mlflow_run_from_the_runner(stack, client, manager):
     assert_wine_is_served(stack, client)
 
 
+@pytest.mark.parametrize("closed", ["projects", "projects/wine"])
+def test_the_runner_says_how_to_open_projects_that_it_may_not_read(stack, closed):
+    """As a clone under umask 077 has them."""
+    folder = stack.folder / closed
+    before = folder.stat().st_mode
+    folder.chmod(0o700)
+    try:
+        command = ["run", "--rm", "-T", "--no-deps", "runner", "mlflow", "run", "projects/wine"]
+        done = stack.compose(*command, check=False)
+    finally:
+        folder.chmod(before)
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if "chmod -R go+rX projects" in line]
+    assert line.startswith(f"refused: the runner's user may not read {closed}:")
+    assert "Traceback" not in done.stderr
+
+
 def register(name: str, value: float) -> str:
     """Log and register a model that always says `value`; its version."""
     model = DummyRegressor(strategy="constant", constant=value).fit([[0.0]], [value])
