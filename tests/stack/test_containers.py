@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import sys
@@ -99,6 +100,15 @@ def test_only_two_ports_are_published_and_only_here(stack, containers):
     }
 
 
+def docker_proxies() -> bool:
+    """Whether the engine publishes ports by processes that listen."""
+    for comm in Path("/proc").glob("[0-9]*/comm"):
+        with contextlib.suppress(OSError):
+            if comm.read_text().strip() == "docker-proxy":
+                return True
+    return False
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's table of sockets")
 def test_nothing_listens_beyond_this_machine(stack):
     ports = {stack.tracking_port, stack.serving_port}
@@ -109,7 +119,9 @@ def test_nothing_listens_beyond_this_machine(stack):
             host, port = address.split(":")
             if state == "0A" and int(port, 16) in ports:
                 listening.add((host, int(port, 16)))
-    assert listening <= {("0100007F", port) for port in ports}
+    if not listening and not docker_proxies():
+        pytest.skip("published by packet rules alone (userland-proxy=false): nothing listens")
+    assert listening == {("0100007F", port) for port in ports}
 
 
 def test_other_addresses_of_this_machine_are_closed(stack):
