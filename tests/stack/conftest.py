@@ -8,8 +8,8 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from stack import engine
-from tests.stack.shipped import Stack, copy_shipped_files, missing_image
+from stack.test import why_no_stack
+from tests.stack.shipped import Stack, copy_shipped_files
 from tests.support import free_port
 
 HERE = Path(__file__).parent
@@ -27,11 +27,8 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory):
     """The shipped files in a folder of their own; skips where no stack can run."""
-    found = engine.find()
-    if not found.answers or found.problem:
-        pytest.skip(f"STACK TIER NOT RUN: {found.found}: {found.problem}")
-    if problem := missing_image():
-        pytest.skip(f"STACK TIER NOT RUN: no image {problem}")
+    if reason := why_no_stack():
+        pytest.skip(f"STACK TIER NOT RUN: {reason}")
     folder = tmp_path_factory.mktemp("clone")
     copy_shipped_files(folder)
     return folder

@@ -11,13 +11,6 @@ from pathlib import Path
 
 from tests.support import ROOT
 
-# Built here, or pulled: nothing of the stack can be tested without these.
-BASE_IMAGES = (
-    "python:3.13-slim-trixie",
-    "postgres:17-trixie",
-    "pgsty/silo:RELEASE.2026-09-16T00-00-00Z",
-)
-
 
 def copy_shipped_files(target: Path) -> None:
     """What a clone of this working tree would hold."""
@@ -27,16 +20,6 @@ def copy_shipped_files(target: Path) -> None:
         if (ROOT / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target / name)
-
-
-def missing_image() -> str | None:
-    """The first base image that is neither there nor to be had, with the reason."""
-    for image in BASE_IMAGES:
-        if docker("image", "inspect", image, check=False).returncode:
-            pulled = docker("pull", "--quiet", image, check=False)
-            if pulled.returncode:
-                return f"{image}: {pulled.stderr.strip().splitlines()[-1]}"
-    return None
 
 
 def docker(
