@@ -1,4 +1,11 @@
-"""S3 as clients of this server may use it: through the server, whole, and not otherwise."""
+"""S3 as clients of this server may use it: through the server, whole, and not otherwise.
+
+MLflow's documented hook is an entry point `mlflow.artifact_repository` of an installed
+distribution. The services run from a folder, in images and on a host, so the class is put into
+MLflow's registry by hand. Of the S3 repository that it wraps, it calls private methods too: the
+public ones hide which error it was, and the S3 client. Unit tests name each, and fail where MLflow
+renames one.
+"""
 
 from __future__ import annotations
 
@@ -93,5 +100,5 @@ def _add_md5(request: AWSRequest, **_: Any) -> None:
 
 
 def register() -> None:
-    """Make it the repository for s3://, as a plugin of MLflow's would."""
+    """Make it the repository for s3://, as a plugin's entry point would."""
     _artifact_repository_registry.register("s3", ProxiedS3)

@@ -5,10 +5,13 @@ import os
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import httpx
+import mlflow
 import psutil
 import pytest
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from tests.integration.tracking_server import on_postgres_and_s3
 
@@ -122,3 +125,28 @@ def test_a_full_disk_is_said_clearly_and_smaller_artifacts_still_pass(
         assert small.status_code == 200
     finally:
         server.stop()
+
+
+def test_a_client_with_a_file_above_the_multipart_threshold_sends_it_through_the_server(
+    tracking, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE", str(5 * MIB))
+    monkeypatch.setenv("MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE", str(5 * MIB))
+    refused = httpx.post(
+        f"{tracking.uri}/api/2.0/mlflow-artifacts/mpu/create/large",
+        json={"path": "large/file", "num_parts": 2},
+    )
+    assert refused.status_code == 501
+
+    file = tmp_path / "file"
+    file.write_bytes(os.urandom(6 * MIB))
+    client = mlflow.MlflowClient(tracking.uri)
+    run = client.create_run("0").info
+    client.log_artifact(run.run_id, str(file))
+    (tmp_path / "back").mkdir()
+    back = client.download_artifacts(run.run_id, "file", str(tmp_path / "back"))
+    assert Path(back).read_bytes() == file.read_bytes()
+
+    repository = get_artifact_repository(run.artifact_uri, tracking.uri)
+    repository.delete_artifacts("file")
+    assert client.list_artifacts(run.run_id) == []
