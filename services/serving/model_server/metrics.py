@@ -1,5 +1,8 @@
 """Prometheus metrics, by model version. Process-wide, as the client library has it."""
 
+from collections import Counter as Counts
+from functools import cached_property
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
 
@@ -42,18 +45,42 @@ REGISTRY_UP = Gauge(
 BUFFERED = Gauge("model_server_buffered_bytes", "Bytes of request bodies held", registry=registry)
 
 
+_alive: Counts[tuple[str, str]] = Counts()
+"""How many versions have the same labels: one made anew under the same number has them, while the
+one it replaces still drains."""
+
+
 class VersionMetrics:
-    """The series of one version, looked up once."""
+    """The series of one version. Each begins with its first value, and is looked up once."""
 
     def __init__(self, model: str, version: str) -> None:
         self._labels = (model, version)
-        self.queued = STAGES.labels(*self._labels, "queue")
-        self.predicted = STAGES.labels(*self._labels, "predict")
-        self.total = STAGES.labels(*self._labels, "total")
-        self.frames = FRAMES.labels(*self._labels)
-        self.queue = QUEUE.labels(*self._labels)
-        self.restarts = RESTARTS.labels(*self._labels)
         self._statuses: dict[int, Counter] = {}
+        _alive[self._labels] += 1
+
+    @cached_property
+    def queued(self) -> Histogram:
+        return STAGES.labels(*self._labels, "queue")
+
+    @cached_property
+    def predicted(self) -> Histogram:
+        return STAGES.labels(*self._labels, "predict")
+
+    @cached_property
+    def total(self) -> Histogram:
+        return STAGES.labels(*self._labels, "total")
+
+    @cached_property
+    def frames(self) -> Histogram:
+        return FRAMES.labels(*self._labels)
+
+    @cached_property
+    def queue(self) -> Gauge:
+        return QUEUE.labels(*self._labels)
+
+    @cached_property
+    def restarts(self) -> Counter:
+        return RESTARTS.labels(*self._labels)
 
     def answered(self, status: int) -> None:
         counter = self._statuses.get(status)
@@ -64,10 +91,18 @@ class VersionMetrics:
     def served(self, now: bool) -> None:
         if now:
             SERVED.labels(*self._labels).set(1)
+        else:
+            SERVED.remove(*self._labels)
+
+    def close(self) -> None:
+        """The version is gone: so are its series, unless another has the same. To be called
+        once, last."""
+        _alive[self._labels] -= 1
+        if _alive[self._labels]:
             return
-        for gauge in (SERVED, QUEUE):
-            if self._labels in gauge._metrics:
-                gauge.remove(*self._labels)
+        del _alive[self._labels]
+        for metric in (REQUESTS, STAGES, FRAMES, QUEUE, SERVED, RESTARTS):
+            metric.remove_by_labels(dict(zip(VERSION, self._labels, strict=True)))
 
 
 def page() -> bytes:

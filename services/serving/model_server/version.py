@@ -66,7 +66,11 @@ class Version:
 
     async def start(self) -> None:
         """Load, warm up, be ready for `ask`. Raises LoadError, and then leaves nothing behind."""
-        await self._launch()
+        try:
+            await self._launch()
+        except BaseException:
+            self.metrics.close()
+            raise
         self._runner = asyncio.create_task(self._run(), name=f"version {self.target.name}")
 
     async def ask(self, body: bytes, content_type: str | None, request_id: str) -> wire.Answer:
@@ -96,14 +100,17 @@ class Version:
         """Answer what waits, then end the worker. Nothing may be asked any more."""
         self._closing = True
         self._wake.set()
-        await self._runner
+        try:
+            await self._runner
+        finally:
+            self.metrics.close()
 
     async def stop(self) -> None:
         """End the worker now; what still waits is refused."""
         self._closing = True
         self._runner.cancel()
         await asyncio.wait([self._runner])
-        self.metrics.served(False)
+        self.metrics.close()
 
     async def _launch(self) -> None:
         """Start a worker and warm it up: the first one as well as every later one."""

@@ -44,6 +44,8 @@ def test_promotion_and_rollback_under_load(following, shelf, models, record_prop
     right = {first: [1], second: [2]}
     assert all(sample.prediction == right[sample.version] for sample in load.samples)
     following.wait_for(lambda: len(workers(following)) == 1, 20, "old workers to end")
+    following.wait_for(lambda: not series(following, "busy", first), 20, "their series to go")
+    assert series(following, "busy", second) >= {"model_server_queue_requests"}
 
 
 def test_first_promotion_on_a_fresh_server(
@@ -62,6 +64,13 @@ def test_first_promotion_on_a_fresh_server(
         record_property("seconds_to_serve", round(took, 2))
         print(f"first version served after {took:.2f} s")
         assert took < SERVED_WITHIN
+
+
+def series(server, name: str, version: str) -> set[str]:
+    """Names of the metrics that a version has."""
+    lines = server.http.get("/metrics").text.splitlines()
+    marks = (f'model="{name}"', f'version="{version}"')
+    return {line.partition("{")[0] for line in lines if all(mark in line for mark in marks)}
 
 
 def workers(server) -> list:
@@ -99,6 +108,7 @@ def test_broken_version_never_replaces_one_that_works(following, shelf, models, 
         following.http.get("/metrics").text
     )
     assert any(line["model"] == name for line in following.log_lines("version refused"))
+    assert not series(following, name, bad)
     shelf.promote(name, good)
     following.wait_for(lambda: following.model(name)["problem"] is None, 10, "the way back")
 
@@ -122,6 +132,7 @@ def test_model_made_anew_is_not_served_from_the_cache(following, shelf, models):
     assert again == version
     shelf.promote("reborn", again)
     wait_for_answer(following, "reborn", 2)
+    assert series(following, "reborn", again) >= {"model_server_queue_requests"}
 
 
 def test_several_models_and_no_default(following, shelf, models):
