@@ -6,8 +6,6 @@ another Python, or an install that was interrupted makes the environment anew or
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import importlib.util
 import json
@@ -16,10 +14,10 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from stack import pip_settings
+from stack.alone import alone
 from stack.paths import ROOT, VENV, shown
 from stack.terminal import StackError, run_quietly, step
 
@@ -41,15 +39,15 @@ PACKAGE_HINT = "install it (Debian, Ubuntu: apt-get install python3-venv), or se
 
 def ensure(locks: tuple[Path, ...]) -> None:
     """Make `.venv` hold what `locks` name; return at once if it does."""
-    with _alone():
+    with alone(__file__, "prepares .venv") as held:
         if not _sound():
-            _create()
+            _create(held)
         wanted = {str(lock.relative_to(ROOT)): _digest(lock) for lock in locks}
         present = _read_stamp()["locks"]
         if wanted.items() <= present.items():
             return
         _write_stamp(None)
-        _install(locks)
+        _install(locks, held)
         _write_stamp({**present, **wanted})
 
 
@@ -66,18 +64,6 @@ def variables() -> dict[str, str]:
 def clean_variables() -> dict[str, str]:
     """`variables()` without what the user's shell says about other MLflow servers."""
     return {k: v for k, v in variables().items() if not k.startswith(FOREIGN)}
-
-
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """Hold the environment against a second command that would fill it at the same time."""
-    with Path(__file__).open() as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            with step("waiting for another command that prepares .venv"):
-                fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _identity() -> dict[str, str]:
@@ -107,7 +93,8 @@ def _sound() -> bool:
 
 def check() -> None:
     """Raise StackError, before any change, if the environment is not ours or cannot be made."""
-    if VENV.exists() and not STAMP.exists():
+    # An empty one is ours: whoever made it was killed before it could be stamped.
+    if VENV.exists() and not STAMP.exists() and any(VENV.iterdir()):
         raise StackError(
             f"{VENV} was not made by this project: move it away, or remove it, and try again"
         )
@@ -121,7 +108,8 @@ def _base_python() -> str:
     return getattr(sys, "_base_executable", None) or sys.executable
 
 
-def _create() -> None:
+def _create(held: int) -> None:
+    """held: the lock, which installers inherit: one may outlive a command that is killed."""
     check()
     if VENV.exists():
         with step(f"removing {shown(VENV)}: incomplete, or of another Python or place"):
@@ -129,43 +117,44 @@ def _create() -> None:
     VENV.mkdir()
     STAMP.write_text("{}")  # from here on it is ours, however far the rest gets
     with step(f"creating {shown(VENV)} with Python {platform.python_version()}"):
-        pip = _make(_base_python())
+        pip = _make(_base_python(), held)
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_USER": "0"}
     command = [*pip, "install", "--quiet", "--require-hashes", "--requirement", BOOTSTRAP]
-    run_quietly(command, "installing uv", environment=environment)
+    run_quietly(command, "installing uv", environment=environment, descriptors=[held])
     _write_stamp({})
 
 
-def _make(python: str) -> list[str | Path]:
+def _make(python: str, held: int) -> list[str | Path]:
     """Make the virtual environment; return the pip command that installs into it.
 
     The interpreter's own pip saves the seconds that a second one takes; without it, ensurepip
     brings one, which Debian packages apart.
     """
     pip = [python, "-m", "pip", "--python", PYTHON]
-    status, said = _run(python, "-m", "venv", "--without-pip", VENV)
-    if status == 0 and _run(*pip, "--version")[0] == 0:
+    status, said = _run(held, python, "-m", "venv", "--without-pip", VENV)
+    if status == 0 and _run(held, *pip, "--version")[0] == 0:
         return pip
     if status == 0:
-        status, said = _run(PYTHON, "-m", "ensurepip", "--default-pip")
+        status, said = _run(held, PYTHON, "-m", "ensurepip", "--default-pip")
     if status != 0:
         raise StackError(f"{python} cannot make {VENV} ({said}): {PACKAGE_HINT}")
     return [PYTHON, "-m", "pip"]
 
 
-def _run(*command: str | Path) -> tuple[int, str]:
+def _run(held: int, *command: str | Path) -> tuple[int, str]:
     """Status of `command` and the last line that it says."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, pass_fds=[held], capture_output=True, text=True, check=False)
     return done.returncode, (done.stdout + done.stderr).strip().rpartition("\n")[2]
 
 
-def _install(locks: tuple[Path, ...]) -> None:
+def _install(locks: tuple[Path, ...], held: int) -> None:
     command: list[str | Path] = [UV, "pip", "install", "--quiet", "--require-hashes", "--no-build"]
     command += ["--python", PYTHON]
     for lock in locks:
         command += ["-r", lock]
     names = ", ".join(shown(lock) for lock in locks)
-    run_quietly(command, f"installing {names}", environment=variables())
+    what = f"installing {names}"
+    run_quietly(command, what, environment=variables(), descriptors=[held])
 
 
 def _digest(lock: Path) -> str:

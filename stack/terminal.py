@@ -90,13 +90,18 @@ def run_quietly(
     *,
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
+    descriptors: Sequence[int] = (),
 ) -> str:
-    """Run `command` under a step and return its output, which is shown only if it fails."""
+    """Run `command` under a step and return its output, which is shown only if it fails.
+
+    It inherits `descriptors`.
+    """
     with step(what):
         done = subprocess.run(
             command,
             env=environment,
             cwd=folder,
+            pass_fds=descriptors,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -109,6 +109,13 @@ def test_interrupted_one_is_repaired_by_the_next_call(place, moment):
     assert place.holds("iniconfig")
 
 
+def test_folder_that_was_made_and_not_stamped_is_ours(place):
+    shutil.rmtree(place.venv)
+    place.venv.mkdir()
+    place.ensure()
+    assert place.holds("iniconfig")
+
+
 def test_two_commands_at_once_do_not_disturb_each_other(place):
     shutil.rmtree(place.venv)
     with place.start() as one, place.start() as other:
