@@ -19,6 +19,7 @@ from model_server.deployments import Deployment, Deployments
 from model_server.errors import UNEXPECTED, RefusedError, error_body
 from model_server.follower import Follower
 from model_server.guard import Guard
+from model_server.refusals import Refusals, is_noted
 from model_server.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ Response = tuple[int, list[tuple[bytes, bytes]], bytes]
 class Exchange:
     """What one request's handler needs to know."""
 
-    __slots__ = ("headers", "method", "receive", "request_id", "segments")
+    __slots__ = ("headers", "method", "model", "receive", "request_id", "segments")
 
     def __init__(self, scope: dict, receive: Receive) -> None:
         self.headers = dict(scope["headers"])
@@ -51,6 +52,8 @@ class Exchange:
         # The raw path, because a name may hold an escaped slash.
         raw = scope.get("raw_path") or scope["path"].encode()
         self.segments = [unquote(part.decode("latin-1")) for part in raw.split(b"/")[1:]]
+        self.model: str | None = None
+        """The served name that was asked for, once it is known."""
 
 
 class App:
@@ -61,6 +64,7 @@ class App:
         self._required = [entry.name for entry in settings.wanted]
         self._guard = Guard(settings.names)
         self._bodies = BodyReader(settings.body_limit, settings.body_timeout, settings.buffer_limit)
+        self._refusals = Refusals()
         self._running = 0
         self._routes = {
             "/invocations": (POST, self._invoke_default),
@@ -82,6 +86,9 @@ class App:
             return
         finally:
             self._running -= 1
+        # A probe's 503 is its answer; what is missing has lines of its own.
+        if is_noted(status) and scope["path"] != "/readyz":
+            self._refusals.note(status, body, exchange.request_id, scope["path"], exchange.model)
         headers.append((b"content-length", str(len(body)).encode()))
         headers.append((b"x-request-id", exchange.request_id.encode()))
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -122,6 +129,7 @@ class App:
         return await self._invoke(self._deployments.default, self._no_default, exchange)
 
     async def _invoke_named(self, name: str, exchange: Exchange) -> Response:
+        exchange.model = name
         return await self._invoke(
             lambda: self._deployments.find(name), lambda: _no_model(name), exchange
         )
@@ -139,6 +147,7 @@ class App:
             deployment = find()
             if deployment is None:
                 raise otherwise()
+            exchange.model = deployment.name
             version = deployment.serving
             if version is None:
                 reason = f": {deployment.problem}" if deployment.problem else "."

@@ -165,6 +165,26 @@ def test_errors_of_the_model(server, doing, status, error_code):
         assert f"id-{doing}" in server.process.text()
 
 
+def test_failed_request_is_found_in_the_log_by_its_id(server):
+    def line_of(request_id: str) -> dict | None:
+        lines = server.log_lines("request refused")
+        return next((line for line in lines if line["request_id"] == request_id), None)
+
+    headers = {"x-request-id": "failed"}
+    assert server.ask(act("unwritable"), "chameleon", **headers).status_code == 500
+    line = server.wait_for(lambda: line_of("failed"), 10, "its line")
+    assert (line["level"], line["model"], line["status"]) == ("WARNING", "chameleon", 500)
+    assert line["reason"].startswith("The server met an unexpected error")
+    headers = JSON | {"x-request-id": "too-large"}
+    server.http.post("/invocations", content=b" " * 1_000_001, headers=headers)
+    assert server.wait_for(lambda: line_of("too-large"), 10, "its line")["status"] == 413
+    for given, status in (("fine", 200), ("wrong", 400)):
+        headers = {"x-request-id": given}
+        doing = {"fine": "answer", "wrong": "raise"}[given]
+        assert server.ask(act(doing), "chameleon", **headers).status_code == status
+        assert line_of(given) is None
+
+
 def test_crash_fails_its_own_request_alone(server):
     before = server.ask(act("process"), "chameleon").json()["predictions"][0]
     answer = server.ask(act("crash"), "chameleon")

@@ -1,0 +1,51 @@
+"""One line for each refusal, and an overload does not fill the disk."""
+
+import asyncio
+import logging
+
+import pytest
+
+from model_server.errors import error_body
+from model_server.refusals import A_SECOND, Refusals, is_noted
+
+BODY = error_body("TEMPORARILY_UNAVAILABLE", "Not now.")
+
+
+def note(refusals: Refusals, number: int, path: str = "/invocations") -> None:
+    refusals.note(503, BODY, f"id-{number}", path, "wine")
+
+
+def test_line_says_what_was_refused_and_why(caplog):
+    async def run():
+        note(Refusals(), 1, "/models/" + "x" * 10_000)
+
+    asyncio.run(run())
+    (line,) = caplog.records
+    assert (line.levelno, line.message) == (logging.WARNING, "request refused")
+    assert (line.request_id, line.model, line.status) == ("id-1", "wine", 503)
+    assert (line.error_code, line.reason) == ("TEMPORARILY_UNAVAILABLE", "Not now.")
+    assert len(line.path) == 300
+
+
+def test_overload_is_counted_instead(caplog):
+    async def run():
+        refusals = Refusals()
+        for number in range(1000):
+            note(refusals, number)
+        assert len(caplog.records) == A_SECOND
+        await asyncio.sleep(1.2)
+        note(refusals, 1000)
+
+    asyncio.run(run())
+    *lines, dropped, again = caplog.records
+    assert [line.request_id for line in lines] == [f"id-{n}" for n in range(A_SECOND)]
+    assert (dropped.message, dropped.count) == ("more requests refused", 1000 - A_SECOND)
+    assert again.request_id == "id-1000"
+
+
+@pytest.mark.parametrize(
+    ("status", "noted"),
+    [(200, False), (400, False), (404, False), (408, True), (413, True), (429, True), (500, True)],
+)
+def test_what_the_client_did_wrong_leaves_no_line(status, noted):
+    assert is_noted(status) is noted
