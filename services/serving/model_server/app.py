@@ -198,7 +198,7 @@ class App:
 
     async def _metrics(self, _: Exchange) -> Response:
         page = await asyncio.to_thread(metrics.page)
-        return 200, [(b"content-type", metrics.CONTENT_TYPE.encode())], page
+        return 200, [(b"content-type", metrics.CONTENT_TYPE)], page
 
     async def _livez(self, _: Exchange) -> Response:
         """That this is answered at all shows that the event loop turns."""

@@ -4,8 +4,9 @@ from collections import Counter as Counts
 from functools import cached_property
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4.encode()
 VERSION = ("model", "version")
 FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
 
@@ -107,6 +108,3 @@ class VersionMetrics:
 
 def page() -> bytes:
     return generate_latest(registry)
-
-
-__all__ = ["CONTENT_TYPE", "VersionMetrics", "page"]
