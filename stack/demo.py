@@ -14,6 +14,7 @@ import subprocess
 import time
 
 from stack import environment, up, web
+from stack.alone import alone
 from stack.paths import LOCAL, ROOT
 from stack.settings import Settings
 from stack.terminal import StackError, run_loudly, say, step
@@ -35,29 +36,36 @@ def main() -> None:
 
 
 def _loop(settings: Settings) -> None:
-    if version := _promoted(settings):
-        say(f"- {MODEL} version {version} is promoted already: not training again")
-    else:
-        _train(settings)
-        version = _promoted(settings)
-        if not version:
-            raise StackError("the run ended well but promoted nothing: its last lines say why")
+    with alone(__file__, "trains"):
+        if version := _promoted(settings):
+            say(f"- {MODEL} version {version} is promoted already: not training again")
+        else:
+            _train(settings)
+            if not _promoted(settings):
+                raise StackError("the run ended well but promoted nothing: its last lines say why")
     url, body = _address(settings), _example()
-    _wait_until_served(settings, url, body, version)
+    version, status = _wait_until_served(settings, url, body)
     _predict(url, body)
+    if status != 200:
+        raise StackError(
+            f"{MODEL} version {version} is served, but answers the demo's example with status "
+            f"{status}: with a model of your own, ask for what it takes"
+        )
 
 
 def _alias(settings: Settings) -> str:
-    return settings.services.get("SERVING_ALIAS", "champion")
+    return settings.services.get("SERVING_ALIAS") or "champion"
 
 
 def _promoted(settings: Settings) -> str:
     """The version that carries the alias which serving follows, or "" if there is none."""
-    question = f"registered-models/alias?name={MODEL}&alias={_alias(settings)}"
+    question = f"registered-models/get?name={MODEL}"
     status, answer = web.get(f"{settings.tracking_url}/api/2.0/mlflow/{question}", timeout=30)
     if status not in (200, 404):
         raise StackError(f"tracking does not say what is promoted (status {status}): make down up")
-    return answer.get("model_version", {}).get("version", "")
+    aliases = answer.get("registered_model", {}).get("aliases", [])
+    versions = {alias["alias"]: alias["version"] for alias in aliases}
+    return versions.get(_alias(settings), "")
 
 
 def _train(settings: Settings) -> None:
@@ -75,8 +83,7 @@ def _train(settings: Settings) -> None:
     # MLflow names the folder to a shell without quotes: where that cannot work, its own default.
     if shlex.quote(str(LOCAL)) == str(LOCAL):
         variables["MLFLOW_ENV_ROOT"] = str(LOCAL / "environments")
-    no_proxy = filter(None, (variables.get("NO_PROXY"), "localhost", "127.0.0.1", settings.host))
-    variables["NO_PROXY"] = variables["no_proxy"] = ",".join(no_proxy)
+    variables |= web.past_proxies(variables, settings.host)
     run_loudly(command, "training", environment=variables, folder=ROOT, hidden=PACKAGE_LINE)
 
 
@@ -100,17 +107,27 @@ def _example() -> str:
     return json.dumps({"dataframe_split": {"columns": columns, "data": [values]}})
 
 
-def _wait_until_served(settings: Settings, url: str, body: str, version: str) -> None:
+def _wait_until_served(settings: Settings, url: str, body: str) -> tuple[str, int]:
+    """The version that answers, once it is the promoted one, and the status of its answer.
+
+    Whoever trains at the same time may promote another version meanwhile.
+    """
     deadline = time.monotonic() + SERVED_DEADLINE
-    with step(f"waiting until version {version} is served"):
+    with step("waiting until the promoted version is served"):
         while True:
+            version = _promoted(settings)
             status, text, headers = web.post(url, body)
-            if status == 200 and headers.get("X-Model-Version") == version:
-                return
+            if version and headers.get("X-Model-Version") == version and _final(status):
+                return version, status
             if time.monotonic() > deadline:
                 shown = f"see {settings.serving_url}/models"
                 raise StackError(f"version {version} is not served ({status} {text}): {shown}")
             time.sleep(0.1)
+
+
+def _final(status: int) -> bool:
+    """Whether the same request would be answered in the same way again."""
+    return status < 500 and status != 429
 
 
 def _predict(url: str, body: str) -> None:

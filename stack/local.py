@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import shutil
 import subprocess
 import time
 from pathlib import Path
 
-from stack import environment, supervisor, web
+from stack import environment, keys, supervisor, web
 from stack.paths import LOCAL, ROOT, shown
 from stack.settings import Settings
 from stack.supervisor import Program
 from stack.terminal import StackError, say, step
 
-SECRETS = LOCAL / "secrets"
 DATABASE = LOCAL / "tracking" / "mlflow.db"
 START_DEADLINE = 120.0  # seconds
 
@@ -22,7 +21,8 @@ START_DEADLINE = 120.0  # seconds
 def up(settings: Settings) -> None:
     """Start what does not run; return when both services are ready. Needs environment.STACK."""
     LOCAL.mkdir(mode=0o700, exist_ok=True)
-    _keep_secrets()
+    if keys.keep(DATABASE) and supervisor.running():
+        down()  # the services read their secrets when they start
     programs = [_tracking(settings), _serving(settings)]
     for folder in (DATABASE.parent, *(LOCAL / name for name in ("artifacts", "cache", "tmp"))):
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,12 +62,6 @@ def clean() -> None:
         shutil.rmtree(LOCAL)
 
 
-def explain_failure() -> None:
-    """Show the last lines of each service's log."""
-    for name in ("tracking", "serving"):
-        _show_log(LOCAL / "logs" / f"{name}.log")
-
-
 def _tracking(settings: Settings) -> Program:
     names = [settings.host, *filter(None, settings.names.split(","))]
     own = {
@@ -76,7 +70,7 @@ def _tracking(settings: Settings) -> Program:
         "TRACKING_NAMES": ",".join(names),
         "TRACKING_BACKEND_STORE": f"sqlite:///{DATABASE}",
         "TRACKING_ARTIFACT_STORE": str(LOCAL / "artifacts"),
-        "TRACKING_SECRETS": str(SECRETS),
+        "TRACKING_SECRETS": str(keys.KEPT),
         "TMPDIR": str(LOCAL / "tmp"),
     }
     return _program("tracking", "tracking_server", settings, own)
@@ -97,40 +91,13 @@ def _serving(settings: Settings) -> Program:
 
 def _program(name: str, package: str, settings: Settings, own: dict[str, str]) -> Program:
     given = {k: v for k, v in settings.services.items() if k.startswith(f"{name.upper()}_")}
-    common = {"PYTHONPATH": str(ROOT / "services" / name), "MLFLOW_DISABLE_TELEMETRY": "true"}
+    common = {
+        "PYTHONPATH": str(ROOT / "services" / name),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        **web.past_proxies(os.environ, settings.host),
+    }
     command = (str(environment.PYTHON), "-m", package)
     return Program(name, command, {**given, **common, **own})
-
-
-def _keep_secrets() -> None:
-    """Make the secrets at the first start; a file in secrets/ replaces one."""
-    SECRETS.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in ("kek-passphrase", "flask-secret-key"):
-        kept, given = SECRETS / name, ROOT / "secrets" / name
-        if kept.exists() and not given.exists():
-            continue
-        if name == "kek-passphrase" and DATABASE.exists():
-            _refuse_another(kept, given)
-        value = given.read_text().strip() if given.exists() else secrets.token_hex(32)
-        temporary = kept.with_suffix(".new")
-        temporary.touch(mode=0o600)
-        temporary.write_text(value)
-        temporary.replace(kept)
-
-
-def _refuse_another(kept: Path, given: Path) -> None:
-    if not kept.exists():
-        if given.exists():
-            return  # put back by the user
-        found = "none"
-    elif given.read_text().strip() == kept.read_text():
-        return
-    else:
-        found = f"another one in {shown(given)}"
-    raise StackError(
-        f"{shown(kept)}: expected the passphrase that {shown(DATABASE)} was written with, "
-        f"found {found}: put it back, or make clean (removes all data of local mode)"
-    )
 
 
 def _migrate(tracking: Program) -> None:
@@ -149,11 +116,19 @@ def _migrate(tracking: Program) -> None:
 
 def _wait_until_ready(program: Program, url: str) -> None:
     deadline = time.monotonic() + START_DEADLINE
-    while not web.ready(url):
+    ready = _serving_ready if program.name == "serving" else web.ready
+    while not ready(url):
         if (said := supervisor.given_up().get(program.name)) or time.monotonic() > deadline:
             _show_log(program.log)
             raise StackError(f"{program.name} does not start ({said or 'not ready in time'})")
         time.sleep(0.2)
+
+
+def _serving_ready(url: str) -> bool:
+    """Whether the model server follows the registry, if maybe without all of SERVING_MODELS:
+    those may be trained only once the stack is up."""
+    status, answer = web.get(f"{url}/readyz")
+    return status == 200 or "registry" not in answer.get("failing", {"registry": "not known"})
 
 
 def _show_log(log: Path) -> None:

@@ -11,6 +11,13 @@ from http.client import HTTPException
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
+def past_proxies(variables: Mapping[str, str], host: str) -> dict[str, str]:
+    """What a program with `variables` needs besides, to reach the stack at `host` directly."""
+    given = variables.get("NO_PROXY") or variables.get("no_proxy")
+    names = ",".join(filter(None, dict.fromkeys((given, "localhost", "127.0.0.1", host))))
+    return {"NO_PROXY": names, "no_proxy": names}
+
+
 def get(url: str, timeout: float = 5.0) -> tuple[int, dict]:
     """Status and parsed body; status 0 where nobody answers, {} for a body that is no object."""
     try:
