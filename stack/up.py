@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stack import compose, doctor, environment, local, modes, settings
+from stack.alone import alone
 from stack.settings import Settings
 from stack.terminal import say
 
@@ -16,9 +17,14 @@ def main() -> None:
 def start() -> Settings:
     """Bring the stack up, or stop again what was started if that fails or is interrupted.
 
-    Returns the settings, with the ports that it is really reached by.
+    A second command waits for the first, and then finds its stack running. Returns the settings,
+    with the ports that the stack is really reached by.
     """
-    given = settings.read()
+    with alone(__file__, "starts the stack"):
+        return _start(settings.read())
+
+
+def _start(given: Settings) -> Settings:
     choice = modes.choose(given)
     say(f"- {choice.reason}")
     doctor.check(given, choice)

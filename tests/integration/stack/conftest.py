@@ -24,6 +24,10 @@ class Checkout:
         self.set(TRACKING_PORT=self.tracking_port, SERVING_PORT=self.serving_port)
 
     @property
+    def tracking_url(self) -> str:
+        return f"http://127.0.0.1:{self.tracking_port}"
+
+    @property
     def serving_url(self) -> str:
         return f"http://127.0.0.1:{self.serving_port}"
 
@@ -54,6 +58,14 @@ class Checkout:
             output = process.communicate(timeout=300)[0]
         assert process.returncode == status, output
         return output
+
+    def pid(self, service: str) -> int:
+        """The process of a service that runs."""
+        control = [self.folder / ".venv" / "bin" / "supervisorctl", "-c", "supervisord.conf"]
+        said = subprocess.check_output(
+            [*control, "pid", service], cwd=self.folder / ".local", text=True, timeout=60
+        )
+        return int(said)
 
     def processes(self) -> list[int]:
         """Everything that runs on this checkout's behalf."""

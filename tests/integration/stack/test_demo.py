@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import time
 import urllib.request
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.readme import blocks
-from tests.support import wait_until
+from tests.support import clean_environment, free_port, wait_until
 
 pytestmark = [
     pytest.mark.timeout(600),
@@ -47,9 +48,18 @@ def stopped(checkout, first):
     return checkout
 
 
-def served(checkout):
-    with urllib.request.urlopen(f"{checkout.serving_url}/models/wine", timeout=5) as answer:
+def ask(url, method="GET", body=None):
+    content = None if body is None else json.dumps(body).encode()
+    headers = {"content-type": "application/json"}
+    request = urllib.request.Request(url, content, headers, method=method)
+    with urllib.request.urlopen(request, timeout=30) as answer:
         return json.load(answer)
+
+
+def served(checkout):
+    """What the model server says of the model, once it serves it."""
+    model = ask(f"{checkout.serving_url}/models/wine")
+    return model if model["state"] == "serving" else None
 
 
 def test_first_demo_trains_promotes_and_predicts(checkout, first):
@@ -68,6 +78,10 @@ def test_second_demo_is_quick_and_trains_nothing(running):
     assert "- training" not in output
     assert '{"predictions": [' in output
     assert served(running) == before
+
+
+def names(checkout):
+    return {model["name"] for model in ask(f"{checkout.serving_url}/models")["models"]}
 
 
 def test_only_this_machine_is_listened_to(running):
@@ -91,9 +105,19 @@ def test_secrets_are_for_their_user_alone(running):
 
 def test_another_setting_reaches_a_running_service(running):
     running.make("up", SERVING_ALIAS="nobody")
-    with urllib.request.urlopen(f"{running.serving_url}/models", timeout=5) as answer:
-        assert "wine" not in json.load(answer)["models"]
+    assert "wine" not in names(running)
     running.make("up")
+    assert wait_until(lambda: "wine" in names(running), 60, "wine is served again")
+
+
+def test_alias_that_was_taken_away_is_given_anew(running):
+    before = served(running)["version"]
+    alias = f"{running.tracking_url}/api/2.0/mlflow/registered-models/alias"
+    ask(alias, "DELETE", {"name": "wine", "alias": "champion"})
+    output = running.make("demo")
+    assert "- training" in output
+    assert '{"predictions": [' in output
+    assert int(served(running)["version"]) > int(before)
 
 
 def test_killed_supervisor_is_recovered_from(running):
@@ -130,6 +154,12 @@ def test_service_that_does_not_start_is_shown_and_stopped(stopped):
     assert stopped.processes() == []
 
 
+def test_services_reach_each_other_past_a_proxy(stopped):
+    nobody = f"http://127.0.0.1:{free_port()}"
+    stopped.make("up", HTTP_PROXY=nobody, http_proxy=nobody, NO_PROXY="", no_proxy="")
+    assert wait_until(lambda: served(stopped), 60, "wine is served")
+
+
 def test_interrupted_start_stops_what_it_started(stopped):
     process = stopped.start("up")
     said = ""
@@ -152,6 +182,20 @@ def test_lost_passphrase_is_refused_until_it_is_put_back(stopped):
     assert wait_until(lambda: served(stopped), 60, "wine is served as before")
 
 
+def test_new_passphrase_is_taken_when_that_is_meant(running):
+    given = running.folder / "secrets" / "kek-passphrase"
+    given.write_text("a-passphrase-of-my-own\n")
+    tracking = running.pid("tracking")
+    output = running.make("up", status=2)
+    assert re.search(r"^mlflow-stack: .*kek-passphrase.*make up ROTATE=1", output, re.MULTILINE)
+    assert running.pid("tracking") == tracking
+    assert "AI gateway" in running.make("up", "ROTATE=1")
+    assert running.pid("tracking") != tracking
+    given.unlink()
+    running.make("up")
+    assert wait_until(lambda: served(running), 60, "wine is served as before")
+
+
 def test_clean_asks_first_and_removes_only_what_was_made(running):
     before = {path.name for path in running.folder.iterdir()} - {".local"}
     output = running.make("clean", status=2)
@@ -162,3 +206,41 @@ def test_clean_asks_first_and_removes_only_what_was_made(running):
     assert running.processes() == []
     assert {path.name for path in running.folder.iterdir()} == before
     assert "nothing to remove" in running.make("clean")
+
+
+def test_two_demos_at_once_share_a_stack_that_waits_for_its_model(checkout, first):
+    assert first
+    checkout.make("clean", YES="1")
+    given = {"SERVING_MODELS": "wine"}
+    with checkout.start("demo", **given) as one, checkout.start("demo", **given) as other:
+        outputs = [process.communicate(timeout=300)[0] for process in (one, other)]
+    assert (one.returncode, other.returncode) == (0, 0), outputs
+    assert all('{"predictions": [' in output for output in outputs)
+    waited = [output for output in outputs if "waiting for another command that starts" in output]
+    assert len(waited) == 1, outputs
+    assert sum("- training" in output for output in outputs) == 1
+
+
+def test_model_of_the_users_own_shows_its_answer(checkout):
+    """Its other columns are no reason to wait, nor to say that it is not served."""
+    checkout.make("up")
+    table = checkout.folder / "other.csv"
+    data = (checkout.folder / "projects" / "wine" / "data" / "wine.csv").read_text()
+    table.write_text(data.replace("alcohol", "strength", 1))
+    command = [".venv/bin/mlflow", "run", "projects/wine", "--env-manager", "uv"]
+    subprocess.run(
+        [*command, "-P", f"data={table}", "-P", "promote=always"],
+        cwd=checkout.folder,
+        env={
+            **clean_environment(MLFLOW_TRACKING_URI=checkout.tracking_url),
+            "PATH": f"{checkout.folder / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "MLFLOW_ENV_ROOT": str(checkout.folder / ".local" / "environments"),
+        },
+        check=True,
+        timeout=200,
+    )
+    started = time.monotonic()
+    output = checkout.make("demo", status=2)
+    assert time.monotonic() - started < 60
+    assert "BAD_REQUEST" in output or "INVALID_PARAMETER_VALUE" in output
+    assert re.search(r"^mlflow-stack: wine version \d+ is served, .* status 400", output, re.M)
