@@ -77,7 +77,7 @@ def test_a_proxy_of_dockers_own_configuration_changes_nothing_inside(other, tmp_
     given["proxies"] = {"default": {"httpProxy": dead, "httpsProxy": dead}}
     file.write_text(json.dumps(given))
 
-    other.up(DOCKER_CONFIG=str(tmp_path))
+    other.up("--force-recreate", DOCKER_CONFIG=str(tmp_path))
     try:
         for service in ("minio", "tracking", "serving"):
             assert f"http_proxy={dead}" in other.container(service)["Config"]["Env"], service
