@@ -55,6 +55,13 @@ def test_containers_are_confined(containers):
         assert host["Init"], name
 
 
+def test_every_volume_has_a_name(stack, containers):
+    """A nameless one would be left behind by every `down`."""
+    for service, container in containers.items():
+        volumes = [mount["Name"] for mount in container["Mounts"] if mount["Type"] == "volume"]
+        assert [name for name in volumes if not name.startswith(stack.project)] == [], service
+
+
 def test_containers_are_limited(containers):
     for name, container in containers.items():
         host = container["HostConfig"]

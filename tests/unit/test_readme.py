@@ -29,3 +29,7 @@ def test_the_tests_that_run_commands_do_so():
 def test_links_lead_to_files_that_exist():
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", README.read_text()):
         assert (ROOT / target).exists(), f"README.md links to {target}, which is missing"
+
+
+def test_performance_is_claimed_only_with_figures():
+    assert "Not measured yet" not in (ROOT / "docs" / "performance.md").read_text()

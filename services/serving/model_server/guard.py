@@ -4,7 +4,6 @@ As MLflow's tracking server does it: a Host that nobody gave this server is refu
 DNS rebinding; so is a foreign Origin on whatever may change something.
 """
 
-import fnmatch
 import functools
 from collections.abc import Sequence
 from urllib.parse import urlsplit
@@ -19,7 +18,7 @@ READING = ("GET", "HEAD")
 
 class Guard:
     def __init__(self, names: Sequence[str]) -> None:
-        self._names = (*LOCAL, *(name.lower() for name in names))
+        self._names = {*LOCAL, *(name.lower() for name in names)}
         self.knows_host = functools.lru_cache(256)(self._knows_host)
         self.knows_origin = functools.lru_cache(256)(self._knows_origin)
 
@@ -54,7 +53,4 @@ class Guard:
         return self._is_known(f"[{name}]" if ":" in name else name)
 
     def _is_known(self, name: str) -> bool:
-        return bool(name) and any(
-            name == known or ("*" in known and fnmatch.fnmatchcase(name, known))
-            for known in self._names
-        )
+        return name in self._names

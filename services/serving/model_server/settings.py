@@ -6,6 +6,7 @@ A flag wins over its variable. A wrong value stops the start with one line that 
 import argparse
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,8 @@ from model_server.wanted import Wanted, WantedError, parse_wanted
 log = logging.getLogger(__name__)
 
 MIB = 2**20
+_HOST = re.compile(r"[\w-]+(\.[\w-]+)*|\[[\da-fA-F:.]+\]", re.ASCII)
+"""A name or IPv4 address, or an IPv6 address in brackets."""
 
 
 class SettingsError(Exception):
@@ -33,6 +36,13 @@ def _tracking_uri(uri: str | None) -> str | None:
 def _list(text: str | tuple[str, ...]) -> tuple[str, ...]:
     parts = text.split(",") if isinstance(text, str) else text
     return tuple(part.strip() for part in parts if part.strip())
+
+
+def _names(text: str | tuple[str, ...]) -> tuple[str, ...]:
+    for name in _list(text):
+        if not _HOST.fullmatch(name):
+            raise ValueError(f"{name!r} is no host name: plain names, without scheme and port")
+    return _list(text)
 
 
 def _level(level: str) -> str:
@@ -58,8 +68,8 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
-    names: Annotated[str, AfterValidator(_list)] = Field(
-        "", description="further host names to answer to, comma-separated; * is a wildcard"
+    names: Annotated[str, AfterValidator(_names)] = Field(
+        "", description="further host names to answer to, at any port, comma-separated"
     )
     models: str = Field(
         "",

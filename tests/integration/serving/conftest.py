@@ -37,7 +37,7 @@ def server(models, tmp_path_factory):
         SERVING_MODELS=f"wine={models.wine},chameleon={models.chameleon},"
         f"odd%2Fn%C3%A4me={models.chameleon_with(answer=2)}",
         SERVING_DEFAULT="wine",
-        SERVING_NAMES="serving,*.example.org",
+        SERVING_NAMES="serving,a.example.org",
         SERVING_BODY_LIMIT=1_000_000,
         SERVING_BODY_TIMEOUT=2,
         SERVING_TIMEOUT=4,

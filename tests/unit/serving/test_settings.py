@@ -55,6 +55,7 @@ def test_names_are_a_list(given):
         ("SERVING_BODY_LIMIT", "1.5"),
         ("SERVING_QUEUE_LIMIT", "0"),
         ("SERVING_LOG_LEVEL", "chatty"),
+        ("SERVING_NAMES", "mlflow.lan,*.example.org"),
         ("SERVING_MODELS", "a,a"),
         ("MLFLOW_TRACKING_URI", "databricks"),
     ],
