@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
+import sys
 from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.sock import TCPSocket
 from uvicorn_worker import UvicornWorker
 
 from tracking_server import app
+from tracking_server.errors import RefusedError
 from tracking_server.settings import Settings
 from tracking_server.temporary import TemporaryFolder
 
+REUSE_PORT = sys.platform == "linux"  # elsewhere it does not spread connections
 MEMORY_FOLDER = "/dev/shm"  # noqa: S108 - for heartbeats, which must not wait for a disk
 
 
@@ -27,6 +32,16 @@ class Worker(UvicornWorker):
         "proxy_headers": False,
         "server_header": False,
     }
+
+    def init_process(self) -> None:
+        """Listen on sockets of the worker's own, besides those that all workers share.
+
+        Of a shared socket the first worker to wake takes every connection of a burst, and keeps
+        them: the others idle. Between sockets of one address, the kernel spreads connections.
+        """
+        if self.cfg.reuse_port:
+            self.sockets = [*self.sockets, *map(_beside, self.sockets)]
+        super().init_process()
 
 
 class Server(BaseApplication):
@@ -57,6 +72,7 @@ def gunicorn_settings(settings: Settings) -> dict[str, Any]:
         "bind": [f"{host}:{settings.port}"],
         "workers": settings.workers,
         "worker_class": Worker,
+        "reuse_port": REUSE_PORT,
         "preload_app": True,
         # A worker reports from its event loop, so that a long upload is no reason to kill it.
         "timeout": 60,
@@ -74,9 +90,36 @@ def gunicorn_settings(settings: Settings) -> dict[str, Any]:
 
 def serve(settings: Settings) -> None:
     """Serve until told to stop; the environment must be applied already."""
+    _refuse_used_port(settings)
     if not settings.on_s3:
         Path(settings.artifact_store).mkdir(parents=True, exist_ok=True)
     Server(settings).run()
+
+
+def _beside(listener: TCPSocket) -> socket.socket:
+    """Another listening socket at the same address."""
+    own = socket.socket(listener.sock.family)
+    for option in (socket.SO_REUSEPORT, socket.SO_REUSEADDR):  # as gunicorn sets on its own
+        own.setsockopt(socket.SOL_SOCKET, option, 1)
+    own.bind(listener.sock.getsockname())
+    own.listen(listener.conf.backlog)
+    return own
+
+
+def _refuse_used_port(settings: Settings) -> None:
+    """With SO_REUSEPORT two servers would share a port, and answer for each other."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise RefusedError(
+            f"cannot listen on TRACKING_HOST={settings.host}, TRACKING_PORT={settings.port}: "
+            f"{error.strerror}"
+        ) from None
 
 
 def _freeze() -> None:

@@ -1,6 +1,7 @@
 """What a user of a running tracking server notices: answers, refusals, secrets, stopping."""
 
 import signal
+import socket
 from pathlib import Path
 
 import httpx
@@ -51,6 +52,30 @@ def test_a_run_and_its_artifact_come_back_and_lie_where_they_should(own, postgre
     assert any(item["Key"].endswith("note.txt") for item in objects)
     client.create_registered_model("probe")
     assert client.get_registered_model("probe").name == "probe"
+
+
+def test_a_burst_of_clients_is_spread_over_the_workers(own):
+    clients = [socket.create_connection(("127.0.0.1", own.port)) for _ in range(40)]
+    try:
+        workers = psutil.Process(own.process.pid).children()
+
+        def connections() -> list[int]:
+            found = [worker.net_connections("tcp") for worker in workers]
+            return [sum(c.status == psutil.CONN_ESTABLISHED for c in one) for one in found]
+
+        wait_until(lambda: sum(connections()) >= len(clients), 10, "every client is accepted")
+        assert len(workers) == 2
+        assert min(connections()) >= 5  # fewer by chance: one time in millions
+    finally:
+        for client in clients:
+            client.close()
+
+
+def test_a_port_in_use_is_refused_in_one_line(own):
+    refused = own.run("serve")
+    assert refused.returncode == 1
+    assert f"TRACKING_PORT={own.port}: Address already in use" in refused.stderr
+    assert "Traceback" not in refused.stderr
 
 
 def test_a_missing_artifact_is_not_found(http):
