@@ -146,7 +146,7 @@ def _summarise(settings: Settings) -> None:
     train = shlex.join(_training(settings))
     say(f"""
 Tracking   {settings.tracking_url}   runs, models, artifacts
-Serving    {settings.serving_url}   /invocations, /models, /docs of each in README.md
+Serving    {settings.serving_url}   /invocations, /models, /metrics
 
 Next
   train again, promote if better   MLFLOW_TRACKING_URI={settings.tracking_url} {train} -P C=0.1
