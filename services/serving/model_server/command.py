@@ -9,7 +9,7 @@ import uvloop
 
 from model_server import log as logs
 from model_server import server, settings
-from model_server.cache import Cache, CacheError
+from model_server.following.cache import Cache, CacheError
 
 
 class _Unready(msgspec.Struct):

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 
 import uvicorn
 
-from model_server import process
-from model_server.app import App, quoted
-from model_server.cache import Cache
-from model_server.deployments import Deployments
-from model_server.fetch import Fetcher
-from model_server.follower import Follower
-from model_server.registry import Registry
+from model_server.following.cache import Cache
+from model_server.following.deployments import Deployments
+from model_server.following.fetch import Fetcher
+from model_server.following.follower import Follower
+from model_server.following.registry import Registry
+from model_server.front.app import App, quoted
 from model_server.settings import Settings
+from model_server.workers import process
 
 log = logging.getLogger(__name__)
 

@@ -8,13 +8,13 @@ import logging
 import os
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from model_server.wanted import Wanted, WantedError, parse_wanted
+from model_server.following.wanted import Wanted, WantedError, parse_wanted
 
 log = logging.getLogger(__name__)
 
@@ -89,8 +89,16 @@ class Settings(BaseSettings):
     cache: Path = Field(
         default_factory=_cache_default, description="folder that keeps fetched versions"
     )
+    cache_limit: int = Field(
+        10240, ge=0, description="MiB of versions not served that are kept; 0 keeps none"
+    )
+    token_file: Path | None = Field(
+        None,
+        description="file with the token for load, unload and deploy; without one they are off",
+    )
 
     body_limit: Bytes = Field(16 * MIB, description="bytes of a request's body; more: 413")
+    header_timeout: Seconds = Field(10, description="seconds for a request's head to arrive")
     body_timeout: Seconds = Field(30, description="seconds for a body to arrive; longer: 408")
     buffer_limit: Count = Field(
         256 * MIB, description="bytes of all bodies held at one time; more: 429"
@@ -108,6 +116,24 @@ class Settings(BaseSettings):
     fetch_timeout: Seconds = Field(900, description="seconds for a version's files to arrive")
     loads: Count = Field(4, description="versions fetched and loaded at one time")
     threads: Count = Field(1, description="BLAS and OpenMP threads of a worker")
+    batch: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="merge the rows of waiting requests: auto does where they are independent",
+    )
+    fast: bool = Field(
+        True, description="let a faster engine predict where it is proven to give the same answers"
+    )
+    replicas: int = Field(1, ge=1, le=64, description="worker processes a model")
+    worker_memory: int = Field(
+        0, ge=0, description="MiB that a worker may use, more: restarted; 0 for no limit"
+    )
+    idle: float = Field(
+        0, ge=0, description="seconds without a request until a model sleeps; 0 for never"
+    )
+    environments: bool = Field(
+        True, description="build a model its own environment where the server's does not fit"
+    )
+    build_timeout: Seconds = Field(900, description="seconds to build one environment")
     grace: Seconds = Field(20, description="seconds that running requests get at shutdown")
     log_level: Annotated[str, AfterValidator(_level)] = Field(
         "info", description="debug, info, warning or error"

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from model_server import body
-from model_server.body import BodyReader, DisconnectedError
 from model_server.errors import RefusedError
+from model_server.front import body
+from model_server.front.body import BodyReader, DisconnectedError
 
 
 def feed(*parts: bytes, closed: bool = False, endless: bool = False):

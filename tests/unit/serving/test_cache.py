@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from model_server.cache import Cache, CacheError
-from model_server.registry import Target
+from model_server.following.cache import Cache, CacheError
+from model_server.following.registry import Target
 
 REGISTRY = "http://localhost:5000"
 

@@ -8,13 +8,13 @@ import time
 
 import pytest
 
-from model_server import deployments as module
-from model_server import process
-from model_server.cache import Cache
-from model_server.deployments import Deployments
 from model_server.errors import FetchError, LoadError
-from model_server.registry import Target
+from model_server.following import deployments as module
+from model_server.following.cache import Cache
+from model_server.following.deployments import Deployments
+from model_server.following.registry import Target
 from model_server.settings import Settings
+from model_server.workers import process
 
 
 def target(name: str = "wine") -> Target:
@@ -107,7 +107,7 @@ def test_abandoned_start_leaves_no_process(tmp_path, monkeypatch):
 
     async def abandon() -> None:
         arguments = ("s3://nowhere/", str(tmp_path / "model"), None, {})
-        start = process.spawn("model_server.fetch", *arguments, name="abandoned")
+        start = process.spawn("model_server.following.fetch", *arguments, name="abandoned")
         starting = asyncio.create_task(start)
         while not started:
             await asyncio.sleep(0.01)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_server.errors import RefusedError
-from model_server.guard import OPEN_PATHS, Guard
+from model_server.front.guard import OPEN_PATHS, Guard
 
 guard = Guard(["Serving", "a.example.org"])
 

@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from model_server.errors import error_body
-from model_server.refusals import A_SECOND, Refusals, is_noted
+from model_server.front.refusals import A_SECOND, Refusals, is_noted
 
 BODY = error_body("TEMPORARILY_UNAVAILABLE", "Not now.")
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_server import wire
+from model_server.workers import wire
 
 REQUESTS = msgspec.msgpack.Decoder(list[wire.Request])
 ANSWERS = msgspec.msgpack.Decoder(list[wire.Answer])
@@ -65,8 +65,8 @@ def test_reading_without_blocking_gives_the_same(sent, piece):
 
 def test_frames_follow_each_other(pair):
     ours, theirs = pair
-    first = [wire.Answer(1, 200, b"a", 0.5)]
-    second = [wire.Answer(2, 400, b"", 0.0), wire.Answer(3, 200, b"c" * 70_000, 1.0)]
+    first = [wire.Answer(1, 200, b"a")]
+    second = [wire.Answer(2, 400, b""), wire.Answer(3, 200, b"c" * 70_000)]
     ours.sendall(wire.pack(first) + wire.pack(second))
     assert wire.receive(theirs, ANSWERS) == first
     assert wire.receive(theirs, ANSWERS) == second
@@ -75,7 +75,7 @@ def test_frames_follow_each_other(pair):
 @pytest.mark.parametrize("kept", [0, 1, 3, 4, 5, -1])
 def test_peer_that_closes_in_the_middle_is_noticed(pair, kept):
     ours, theirs = pair
-    frame = wire.pack([wire.Answer(1, 200, b"body", 0.5)])
+    frame = wire.pack([wire.Answer(1, 200, b"body")])
     ours.sendall(frame[:kept])
     ours.close()
     with pytest.raises(wire.PeerClosedError):
@@ -84,7 +84,7 @@ def test_peer_that_closes_in_the_middle_is_noticed(pair, kept):
 
 @pytest.mark.parametrize("kept", [0, 1, 3, 4, 5, -1])
 def test_and_without_blocking_too(kept):
-    frame = wire.pack([wire.Answer(1, 200, b"body", 0.5)])
+    frame = wire.pack([wire.Answer(1, 200, b"body")])
 
     async def read():
         reader = asyncio.StreamReader()

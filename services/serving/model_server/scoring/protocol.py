@@ -25,7 +25,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PyFuncModel, scoring_server
 
 from model_server.errors import UNEXPECTED, RefusedError, error_body, too_late, without_paths
-from model_server.wire import Answer, Request
+from model_server.workers.wire import Answer, Request
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,6 @@ class Scorer:
             yield self.answer(request)
 
     def answer(self, request: Request) -> Answer:
-        started = time.perf_counter()
         try:
             if time.monotonic() > request.deadline:
                 raise too_late()
@@ -58,7 +57,7 @@ class Scorer:
             log.exception("prediction failed", extra={"request_id": request.request_id})
             status = 500
             body = error_body("INTERNAL_ERROR", UNEXPECTED.format(request.request_id))
-        return Answer(request.number, status, body, time.perf_counter() - started)
+        return Answer(request.number, status, body)
 
     def _score(self, request: Request) -> bytes:
         if request.content_type is None:

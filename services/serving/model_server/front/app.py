@@ -14,12 +14,12 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from model_server import errors, metrics
-from model_server.body import BodyReader, DisconnectedError
-from model_server.deployments import Deployment, Deployments
 from model_server.errors import UNEXPECTED, RefusedError, error_body
-from model_server.follower import Follower
-from model_server.guard import Guard
-from model_server.refusals import Refusals, is_noted
+from model_server.following.deployments import Deployment, Deployments
+from model_server.following.follower import Follower
+from model_server.front.body import BodyReader, DisconnectedError
+from model_server.front.guard import Guard
+from model_server.front.refusals import Refusals, is_noted
 from model_server.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from model_server import process, wire
 from model_server.errors import FetchError, bounded, without_paths
+from model_server.workers import process, wire
 
 _problem = msgspec.msgpack.Decoder(str | None)
 

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 
 from model_server import log as logs
-from model_server import wire
+from model_server.workers import wire
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def prepare(threads: int) -> dict[str, str]:
         os.environ.setdefault(name, str(threads))
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["DO_NOT_TRACK"] = "true"
-    _context.set_forkserver_preload(["model_server.preload"])
+    _context.set_forkserver_preload(["model_server.workers.preload"])
     taken = [name for name in os.environ if name.startswith(_CREDENTIALS)]
     return {name: os.environ.pop(name) for name in taken}
 

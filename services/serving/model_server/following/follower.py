@@ -6,10 +6,10 @@ import time
 from collections.abc import Sequence
 
 from model_server import metrics
-from model_server.cache import Cache
-from model_server.deployments import Deployments
-from model_server.registry import Desired, Registry, RegistryError, without_registry
-from model_server.wanted import Wanted
+from model_server.following.cache import Cache
+from model_server.following.deployments import Deployments
+from model_server.following.registry import Desired, Registry, RegistryError, without_registry
+from model_server.following.wanted import Wanted
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 
 from model_server.errors import LoadError
-from model_server.registry import Target
+from model_server.following.registry import Target
 
 log = logging.getLogger(__name__)
 

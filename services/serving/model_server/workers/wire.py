@@ -14,6 +14,11 @@ MAX_FRAME = 2**31
 """Bytes; a longer announcement can only be garbage."""
 
 
+MLFLOW = "mlflow"
+V2 = "v2"
+"""Protocols that a request's body and its answer can be in."""
+
+
 class PeerClosedError(EOFError):
     """The other side closed the socket; `received` of `wanted` bytes had come."""
 
@@ -28,14 +33,49 @@ class Request(msgspec.Struct, array_like=True, frozen=True):
     body: bytes
     deadline: float
     """By time.monotonic(), which processes of one machine share; later, nobody waits for it."""
+    protocol: str = MLFLOW
+    trace: str | None = None
+    """The W3C trace id that the request came with, for the worker's log lines."""
 
 
 class Answer(msgspec.Struct, array_like=True, frozen=True):
     number: int
     status: int
     body: bytes
-    seconds: float
-    """Spent parsing, predicting and writing."""
+
+
+class Batch(msgspec.Struct, array_like=True, frozen=True):
+    """What one prediction took in, and the seconds of its stages."""
+
+    requests: int
+    rows: int
+    """0 when unknown: the request took MLflow's own path."""
+    read: float
+    predict: float
+    write: float
+
+
+class Reply(msgspec.Struct, array_like=True, frozen=True):
+    answers: list[Answer]
+    batches: list[Batch] = []
+
+
+class Description(msgspec.Struct, frozen=True):
+    """What a loaded model is, for /models, /openapi.json and /v2/models/{name}."""
+
+    flavor: str = ""
+    """The flavor that it is loaded with: sklearn, onnx, python_function..."""
+    inputs: list[dict] | None = None
+    """The signature's, as `Schema.to_dict()` writes it; None without a signature."""
+    outputs: list[dict] | None = None
+    params: list[dict] | None = None
+    engine: str = "model"
+    """What predicts: the model as it is, or the name of the fast path's engine."""
+    engine_reason: str | None = None
+    """Why the model as it is."""
+    batching: bool = False
+    batching_reason: str | None = None
+    """Why requests are not merged."""
 
 
 class Loaded(msgspec.Struct, array_like=True, frozen=True):
@@ -45,6 +85,7 @@ class Loaded(msgspec.Struct, array_like=True, frozen=True):
     example: bytes | None = None
     """The model's own input example as a request body, if it was logged with one."""
     warnings: list[str] = []
+    description: Description = Description()
 
 
 _encoder = msgspec.msgpack.Encoder()

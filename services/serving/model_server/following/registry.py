@@ -4,13 +4,13 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 
-from model_server.wanted import Wanted
+from model_server.following.wanted import Wanted
 
 SEARCH = "/api/2.0/mlflow/registered-models/search"
 GET_VERSION = "/api/2.0/mlflow/model-versions/get"
@@ -35,6 +35,8 @@ class Target:
     """Equal only for the same files: a number can come back with other content behind it, in a
     database made anew or after a version was deleted."""
     because: str
+    tags: dict[str, str] = field(default_factory=dict, compare=False)
+    """The version's own, as they were when the registry was asked for it."""
 
     @property
     def is_folder(self) -> bool:

@@ -13,12 +13,12 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from model_server import metrics
-from model_server.cache import Cache
 from model_server.errors import FetchError, LoadError
-from model_server.fetch import Fetcher
-from model_server.registry import Desired, Missing, Target
+from model_server.following.cache import Cache
+from model_server.following.fetch import Fetcher
+from model_server.following.registry import Desired, Missing, Target
 from model_server.settings import Settings
-from model_server.version import Version
+from model_server.workers.version import Version
 
 log = logging.getLogger(__name__)
 

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import msgspec
 
-from model_server import errors, process, wire
+from model_server import errors
 from model_server.errors import LoadError, WorkerLostError
+from model_server.following.registry import Target
 from model_server.metrics import VersionMetrics
-from model_server.registry import Target
 from model_server.settings import Settings
+from model_server.workers import process, wire
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ STABLE = 60
 """Seconds after which a worker's death counts as the first again."""
 
 _greeting = msgspec.msgpack.Decoder(wire.Loaded)
-_answers = msgspec.msgpack.Decoder(list[wire.Answer])
+_reply = msgspec.msgpack.Decoder(wire.Reply)
 
 
 @dataclass(slots=True)
@@ -49,6 +50,7 @@ class Version:
             (b"x-model-version", _header(target.version)),
         )
         self.warnings: list[str] = []
+        self.description = wire.Description()
         self._folder = folder
         self._settings = settings
         self._queue: deque[_Waiting] = deque()
@@ -116,7 +118,7 @@ class Version:
         """Start a worker and warm it up: the first one as well as every later one."""
         target = self.target
         child = await process.spawn(
-            "model_server.worker",
+            "model_server.scoring.worker",
             target.name,
             target.version,
             str(self._folder),
@@ -128,6 +130,7 @@ class Version:
                 if loaded.problem:
                     raise LoadError(loaded.problem)
                 self.warnings = loaded.warnings
+                self.description = loaded.description
                 await self._warm_up(child, loaded.example)
         except BaseException as error:
             code = await asyncio.shield(child.end())
@@ -148,7 +151,7 @@ class Version:
         deadline = time.monotonic() + self._settings.load_timeout
         request = wire.Request(0, "warm-up", "application/json", example, deadline)
         await child.send([request])
-        (answer,) = await child.receive(_answers)
+        (answer,) = (await child.receive(_reply)).answers
         if answer.status != 200:
             text = msgspec.json.decode(answer.body).get("message", "")
             raise LoadError(f"its own input example gets a {answer.status}: {text}")
@@ -211,7 +214,6 @@ class Version:
         try:
             async for answer in self._answers(child, [w.request for w in frame.values()]):
                 waiting = frame.pop(answer.number)
-                self.metrics.predicted.observe(answer.seconds)
                 if not waiting.answer.done():
                     waiting.answer.set_result(answer)
         except (TimeoutError, wire.PeerClosedError, ValueError, KeyError) as error:
@@ -231,7 +233,10 @@ class Version:
             await child.send(requests)
         while missing:
             async with asyncio.timeout(limit):
-                answers = await child.receive(_answers)
+                reply = await child.receive(_reply)
+                answers = reply.answers
+            for batch in reply.batches:
+                self.metrics.predicted.observe(batch.predict)
             missing -= len(answers)
             for answer in answers:
                 yield answer

@@ -13,7 +13,7 @@ import os
 import time
 
 from model_server import log as logs
-from model_server.process import die_with_parent
+from model_server.workers.process import die_with_parent
 
 MODULES = (
     "mlflow.pyfunc.scoring_server",
@@ -32,8 +32,8 @@ MODULES = (
     "sklearn.linear_model",
     "sklearn.pipeline",
     "sklearn.preprocessing",
-    "model_server.fetch",
-    "model_server.worker",
+    "model_server.following.fetch",
+    "model_server.scoring.worker",
 )
 
 started = time.monotonic()

@@ -12,9 +12,9 @@ import mlflow.pyfunc
 import msgspec
 from mlflow.models.utils import SERVING_INPUT_FILENAME
 
-from model_server import wire
 from model_server.errors import bounded, without_paths
-from model_server.protocol import Scorer
+from model_server.scoring.protocol import Scorer
+from model_server.workers import wire
 
 log = logging.getLogger(__name__)
 
@@ -51,11 +51,11 @@ def answer_frame(sock: socket.socket, scorer: Scorer) -> None:
     for answer in scorer.answers(requests):
         ready.append(answer)
         if time.monotonic() - flushed > FLUSH_AFTER:
-            sock.sendall(wire.pack(ready))
+            sock.sendall(wire.pack(wire.Reply(ready)))
             ready = []
             flushed = time.monotonic()
     if ready:
-        sock.sendall(wire.pack(ready))
+        sock.sendall(wire.pack(wire.Reply(ready)))
 
 
 def _input_example(folder: Path) -> bytes | None:

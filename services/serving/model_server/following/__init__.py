@@ -1,0 +1,1 @@
+"""What is to be served, and getting there: registry, deployments, files."""

@@ -1,0 +1,71 @@
+"""How one version is served: the server's settings, and over them the version's own tags.
+
+| tag                | values                                                           |
+| ------------------ | ---------------------------------------------------------------- |
+| `serving.batch`    | on, off, auto: whether requests' rows are merged                 |
+| `serving.fast`     | on, off: whether a proven faster engine may predict              |
+| `serving.replicas` | 1 to 64 worker processes                                         |
+| `serving.memory`   | MiB that a worker may use, 0 for no limit                        |
+| `serving.shadow`   | an alias, `challenger` say, whose version gets the same requests |
+
+A version without a registry can say the same in the `metadata` of its MLmodel file.
+Tags are read when the version is loaded.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from model_server.settings import Settings
+
+PREFIX = "serving."
+_SWITCH = {"on": True, "true": True, "off": False, "false": False}
+
+
+@dataclass(frozen=True)
+class Options:
+    batch: bool | None = None
+    """None: where rows are independent by the kind of model."""
+    fast: bool = True
+    replicas: int = 1
+    memory: int = 0
+    """MiB a worker; 0: no limit."""
+    shadow: str | None = None
+
+
+def options(settings: Settings, tags: Mapping[str, str]) -> tuple[Options, list[str]]:
+    """The version's options, and a warning for each tag that cannot be read and is ignored."""
+    found = Options(
+        batch=_SWITCH.get(settings.batch),
+        fast=settings.fast,
+        replicas=settings.replicas,
+        memory=settings.worker_memory,
+    )
+    warnings = []
+    for tag, value in sorted(tags.items()):
+        if not tag.startswith(PREFIX):
+            continue
+        try:
+            found = replace(found, **_read(tag.removeprefix(PREFIX), str(value).strip()))
+        except (KeyError, ValueError):
+            warnings.append(f"tag {tag}={value!r} is ignored: see options.py for what it can be")
+    return found, warnings
+
+
+def _read(name: str, value: str) -> dict:
+    if name == "batch":
+        return {"batch": None if value.lower() == "auto" else _SWITCH[value.lower()]}
+    if name == "fast":
+        return {"fast": _SWITCH[value.lower()]}
+    if name == "replicas":
+        return {"replicas": _within(int(value), 1, 64)}
+    if name == "memory":
+        return {"memory": _within(int(value), 0, 2**20)}
+    if name == "shadow":
+        return {"shadow": value or None}
+    raise KeyError(name)
+
+
+def _within(number: int, least: int, most: int) -> int:
+    if not least <= number <= most:
+        raise ValueError(number)
+    return number

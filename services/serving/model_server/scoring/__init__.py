@@ -1,0 +1,1 @@
+"""What runs inside a worker process: requests read, rows merged, predictions made and written."""

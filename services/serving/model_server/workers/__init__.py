@@ -1,0 +1,1 @@
+"""Worker processes as the HTTP process sees them: started, fed, watched, restarted, ended."""
