@@ -1,0 +1,148 @@
+"""What models return, as outputs of an Open Inference Protocol response. `tensors` says how
+values are written that JSON has no form for."""
+
+import base64
+import math
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from model_server.scoring.tensors import DATATYPES
+
+_NAMES = {dtype: name for name, dtype in DATATYPES.items() if dtype.kind != "O"}
+
+
+def named(prediction: object, default: str) -> list[tuple[str, object]]:
+    """Each output with its name: a frame's columns, a dict's keys, or the one called `default`."""
+    if isinstance(prediction, pd.DataFrame):
+        return [(str(name), column) for name, column in prediction.items()]
+    if isinstance(prediction, Mapping):
+        return [(str(name), values) for name, values in prediction.items()]
+    if isinstance(prediction, pd.Series) and prediction.name is not None:
+        return [(str(prediction.name), prediction)]
+    return [(default, prediction)]
+
+
+def output(name: str, values: object) -> dict:
+    """For `msgspec.json.encode`. `values` may be an array, a series, a list or one value.
+    Raises TypeError for objects that have no JSON form."""
+    array, content_type = _plain(values)
+    data = array.ravel().tolist()
+    if array.dtype.kind == "f" and np.isinf(array).any():
+        data = [_finite(value) for value in data]
+    found = {
+        "name": name,
+        "shape": list(array.shape) or [1],
+        "datatype": _NAMES.get(array.dtype, "BYTES"),
+        "data": data,
+    }
+    if content_type:
+        found["parameters"] = {"content_type": content_type}
+    return found
+
+
+def _finite(value: float) -> float | str:
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+def _plain(values: object) -> tuple[np.ndarray, str | None]:
+    """An array of one of the protocol's datatypes, and what its strings are in truth."""
+    array = _array(values)
+    if array.dtype in _NAMES:
+        return array, None
+    match array.dtype.kind:
+        case "f":  # longer than FP64
+            return array.astype(float), None
+        case "b" | "i" | "u":  # of another byte order
+            return array.astype(array.dtype.newbyteorder("=")), None
+        case "M":
+            texts = np.datetime_as_string(array).astype(object)
+            texts[np.isnat(array)] = None
+            return texts, "datetime"
+        case _:
+            return _objects(array.astype(object))
+
+
+def _array(values: object) -> np.ndarray:
+    if isinstance(values, np.ndarray):
+        return values
+    if isinstance(values, pd.Series):
+        return _of_series(values)
+    if isinstance(values, list | tuple):
+        if not any(isinstance(value, str | bytes | Mapping) for value in values):
+            try:
+                return np.array(values)
+            except ValueError:
+                pass  # ragged: each element is an object
+        return _of_objects(list(values), (len(values),))
+    if isinstance(values, np.generic | int | float) or hasattr(values, "__array__"):
+        return np.asarray(values)
+    return _of_objects([values], (1,))
+
+
+def _of_series(series: pd.Series) -> np.ndarray:
+    """pandas's nullable numbers become floats where one is missing."""
+    dtype = series.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _of_series(series.astype(dtype.categories.dtype))
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        return series.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
+    if not isinstance(dtype, np.dtype) and dtype.kind in "iuf":
+        if series.hasnans:
+            return series.to_numpy(dtype=float, na_value=math.nan)
+        return series.to_numpy(dtype=dtype.numpy_dtype)
+    return series.to_numpy()
+
+
+def _of_objects(values: list, shape: tuple[int, ...]) -> np.ndarray:
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array.reshape(shape)
+
+
+def _objects(array: np.ndarray) -> tuple[np.ndarray, str | None]:
+    """Objects that are all of one kind, as that kind."""
+    missing = pd.isna(array)
+    kind = pd.api.types.infer_dtype(array.ravel(), skipna=True)
+    if kind == "boolean" and not missing.any():
+        return array.astype(bool), None
+    if kind == "integer" and not missing.any():
+        return np.array(array.tolist()), None
+    if kind in ("integer", "floating", "mixed-integer-float"):
+        return np.where(missing, math.nan, array).astype(float), None
+    content_type = None
+    if kind in ("string", "empty"):
+        write = str
+    elif kind == "bytes":
+        write, content_type = _base64, "base64"
+    else:
+        write, content_type = _json, "json"
+    values = zip(array.ravel().tolist(), missing.ravel().tolist(), strict=True)
+    return _of_objects(
+        [None if no else write(one) for one, no in values], array.shape
+    ), content_type
+
+
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value, enc_hook=_without_json_form).decode()
+
+
+def _without_json_form(value: object) -> object:
+    """Raises TypeError when there is nothing to be done."""
+    if isinstance(value, np.ndarray | np.generic | pd.Series):
+        return value.tolist()
+    if isinstance(value, pd.DataFrame):
+        return value.to_dict("records")
+    if isinstance(value, pd.Timestamp | pd.Timedelta):
+        return value.isoformat()
+    if hasattr(value, "model_dump"):
+        return value.model_dump()
+    raise TypeError(f"{type(value).__name__} has no JSON form")
