@@ -1,7 +1,8 @@
 """MLflow's scoring protocol: one request's bytes in, one answer's bytes out. Runs in a worker.
 
-Reading, checking and writing are MLflow's own `scoring_server.invocations`, so that what
-`mlflow models serve` answers is answered here. Different are only the errors:
+What conversion.py can read is predicted together with the other requests that wait. All else is
+read, checked and written by MLflow's own `scoring_server.invocations`, alone, so that what `mlflow
+models serve` answers is answered here. Different are only the errors:
 
 | case                                  | mlflow models serve        | here                      |
 | ------------------------------------- | -------------------------- | ------------------------- |
@@ -17,49 +18,55 @@ Reading, checking and writing are MLflow's own `scoring_server.invocations`, so 
 Traces go to the log, under the request id.
 """
 
+import io
 import logging
-import time
-from collections.abc import Iterator
+import traceback
+from functools import lru_cache
 
+import msgspec
+import numpy as np
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PyFuncModel, scoring_server
 
-from model_server.errors import UNEXPECTED, RefusedError, error_body, too_late, without_paths
-from model_server.workers.wire import Answer, Request
+from model_server.errors import RefusedError, without_paths
+from model_server.scoring.call import Call
+from model_server.scoring.conversion import DeclinedError, compiled, params_reader
+from model_server.workers.wire import Request
 
 log = logging.getLogger(__name__)
 
+_MODEL_RAISED = (
+    "Encountered an unexpected error while evaluating the model. Verify that the serialized input "
+    "Dataframe is compatible with the model for inference."
+)
 
-class Scorer:
-    """Answers requests with one model."""
+
+class MlflowReader:
+    """Reads requests for one model."""
 
     def __init__(self, model: PyFuncModel) -> None:
         self._model = model
         self._schema = model.metadata.get_input_schema()
+        self._converter = None
+        if not _converts_itself(model):
+            self._converter = compiled(self._schema)
+        self._params = params_reader(model.metadata.get_params_schema())
 
-    def answers(self, requests: list[Request]) -> Iterator[Answer]:
-        """One answer a request, each as soon as it is there, in any order.
-
-        All requests that waited are here together: merging their rows into one prediction
-        belongs in this place and needs no change elsewhere.
-        """
-        for request in requests:
-            yield self.answer(request)
-
-    def answer(self, request: Request) -> Answer:
+    def read(self, request: Request) -> Call | None:
+        """None for what `answer_alone` is to answer."""
+        if self._converter is None or not _is_json(request.content_type):
+            return None
+        found = self._converter.read(request.body)
+        if found is None:
+            return None
+        table, params = found
         try:
-            if time.monotonic() > request.deadline:
-                raise too_late()
-            status, body = 200, self._score(request)
-        except RefusedError as refusal:
-            status, body = refusal.status, refusal.body
-        except Exception:
-            log.exception("prediction failed", extra={"request_id": request.request_id})
-            status = 500
-            body = error_body("INTERNAL_ERROR", UNEXPECTED.format(request.request_id))
-        return Answer(request.number, status, body)
+            return Call(request, table, written, self._params(params), params)
+        except DeclinedError:
+            return None
 
-    def _score(self, request: Request) -> bytes:
+    def answer_alone(self, request: Request) -> bytes:
+        """By MLflow's own code. Raises RefusedError."""
         if request.content_type is None:
             supported = ", ".join(scoring_server.CONTENT_TYPES)
             raise RefusedError(
@@ -71,7 +78,7 @@ class Scorer:
                 request.body, request.content_type, call, self._schema
             )
         except MlflowException as error:
-            raise self._refusal(error, call, request.request_id) from None
+            raise self._refusal(error, call, request) from None
         except Exception:
             if call.begun:
                 raise
@@ -84,12 +91,20 @@ class Scorer:
             raise RefusedError(result.status, "BAD_REQUEST", result.response)
         return result.response.encode()
 
-    def _refusal(self, error: MlflowException, call: "_Call", request_id: str) -> RefusedError:
+    def failure(self, error: Exception, request: Request) -> RefusedError:
+        """What `answer_alone` would raise when the model raises `error`."""
+        if isinstance(error, MlflowException):
+            status = error.get_http_status_code()
+            return RefusedError(status, error.error_code, self._without_data(error.message))
+        _log_model_raised(request, "".join(traceback.format_exception(error)))
+        return RefusedError(400, "BAD_REQUEST", _MODEL_RAISED)
+
+    def _refusal(self, error: MlflowException, call: "_Call", request: Request) -> RefusedError:
         status = error.get_http_status_code()
         if not call.begun and status >= 500:
             status = 400
         if call.begun and (trace := error.json_kwargs.get("stack_trace")):
-            log.warning("model raised", extra={"request_id": request_id, "trace": trace})
+            _log_model_raised(request, trace)
         return RefusedError(
             status, error.error_code, self._without_data(call.message or error.message)
         )
@@ -100,6 +115,54 @@ class Scorer:
         if found:
             message = f"{start.partition(' of data ')[0]}. Error: {problem}"
         return without_paths(message.partition("\nInput: \n")[0])
+
+
+def _converts_itself(model: PyFuncModel) -> bool:
+    """Models from type hints or with another form of input than their signature says."""
+    metadata = model.metadata
+    return metadata._is_signature_from_type_hint() or metadata._is_type_hint_from_example()
+
+
+@lru_cache(maxsize=64)
+def _is_json(content_type: str | None) -> bool:
+    """JSON as `invocations` takes it."""
+    if content_type is None:
+        return False
+    kind, *parameters = (part.strip() for part in content_type.split(";"))
+    if kind != scoring_server.CONTENT_TYPE_JSON:
+        return False
+    pairs = [parameter.partition("=") for parameter in parameters]
+    return all(name == "charset" and value.lower() == "utf-8" for name, _, value in pairs)
+
+
+_PLAIN = ({str}, {int}, {float}, {bool})
+_encode = msgspec.json.Encoder().encode
+
+
+def written(result: object) -> bytes:
+    """The body of an answer. Raises TypeError for what JSON has no form for."""
+    values = result.tolist() if isinstance(result, np.ndarray) else result
+    if _is_plain(result, values):
+        try:
+            body = _encode({"predictions": values})
+        except (UnicodeEncodeError, msgspec.MsgspecError):
+            body = b"null"
+        if b"null" not in body:  # which msgspec writes for NaN, too
+            return body
+    text = io.StringIO()
+    scoring_server.predictions_to_json(result, text)
+    return text.getvalue().encode()
+
+
+def _is_plain(result: object, values: object) -> bool:
+    if isinstance(result, np.ndarray) and result.dtype.kind in "fiubU":
+        return True
+    return isinstance(values, list) and set(map(type, values)) in _PLAIN
+
+
+def _log_model_raised(request: Request, trace: str) -> None:
+    extra = {"request_id": request.request_id, "trace_id": request.trace, "trace": trace}
+    log.warning("model raised", extra=extra)
 
 
 class _Call:

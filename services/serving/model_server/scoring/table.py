@@ -3,46 +3,75 @@ and models predict on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 import pandas as pd
 
 
 class Table:
-    """Rows that conform to a signature's columns, in its order and its types.
+    """Rows that conform to a signature, in its order and its types.
 
-    Either `block`, of shape (rows, columns), where all columns have one numeric type, or `columns`,
-    one array of shape (rows,) each. Never both.
+    | signature     | names    | block                                       | columns          |
+    | ------------- | -------- | ------------------------------------------- | ---------------- |
+    | one type      | columns' | (rows, columns), if that type has numbers   |                  |
+    | mixed columns | columns' |                                             | (rows,) each     |
+    | one tensor    | None     | (rows, ...)                                 |                  |
+    | named tensors | tensors' |                                             | (rows, ...) each |
+
+    Strings are object arrays of str, and of None where an optional one is missing; strings of
+    tensors are numpy's own. `names` is best one `pandas.Index` for all tables of a signature.
     """
 
-    __slots__ = ("block", "columns", "names", "rows")
+    __slots__ = ("block", "columns", "is_tensor", "names", "rows")
 
     def __init__(
         self,
-        names: Sequence[str],
+        names: Sequence[str] | None,
         *,
         block: np.ndarray | None = None,
         columns: list[np.ndarray] | None = None,
+        is_tensor: bool = False,
     ) -> None:
         self.names = names
         self.block = block
         self.columns = columns
+        self.is_tensor = is_tensor
         self.rows = len(block) if block is not None else len(columns[0])
 
-    def frame(self) -> pd.DataFrame:
-        """As the model is given it."""
+    def frame(self) -> pd.DataFrame | np.ndarray | dict[str, np.ndarray]:
+        """As the model is given it: a frame, or a tensor or a dict of them."""
+        if self.is_tensor:
+            if self.block is not None:
+                return self.block
+            return dict(zip(self.names, self.columns, strict=True))
         if self.block is not None:
             return pd.DataFrame(self.block, columns=self.names, copy=False)
         return pd.DataFrame(dict(zip(self.names, self.columns, strict=True)), copy=False)
 
+    @property
+    def layout(self) -> Hashable:
+        """Tables of one signature can be merged when this is equal: tensors may have further free
+        dimensions."""
+        if self.block is not None:
+            return self.block.shape[1:]
+        return tuple(column.shape[1:] for column in self.columns) if self.is_tensor else None
+
+    def part(self, start: int, stop: int) -> Table:
+        """Some of the rows."""
+        if self.block is not None:
+            return Table(self.names, block=self.block[start:stop], is_tensor=self.is_tensor)
+        columns = [column[start:stop] for column in self.columns]
+        return Table(self.names, columns=columns, is_tensor=self.is_tensor)
+
 
 def merged(tables: Sequence[Table]) -> Table:
-    """The rows of all, one after the other. All must be of one signature."""
+    """The rows of all, one after the other. All must be of one signature and one layout."""
     first = tables[0]
     if len(tables) == 1:
         return first
     if first.block is not None:
-        return Table(first.names, block=np.concatenate([table.block for table in tables]))
+        block = np.concatenate([table.block for table in tables])
+        return Table(first.names, block=block, is_tensor=first.is_tensor)
     columns = [np.concatenate(parts) for parts in zip(*(t.columns for t in tables), strict=True)]
-    return Table(first.names, columns=columns)
+    return Table(first.names, columns=columns, is_tensor=first.is_tensor)

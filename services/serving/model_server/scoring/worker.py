@@ -10,10 +10,10 @@ from pathlib import Path
 
 import mlflow.pyfunc
 import msgspec
-from mlflow.models.utils import SERVING_INPUT_FILENAME
 
 from model_server.errors import bounded, without_paths
-from model_server.scoring.protocol import Scorer
+from model_server.options import Options
+from model_server.scoring.scorer import Scorer
 from model_server.workers import wire
 
 log = logging.getLogger(__name__)
@@ -24,13 +24,15 @@ FLUSH_AFTER = 0.005
 _requests = msgspec.msgpack.Decoder(list[wire.Request])
 
 
-def main(sock: socket.socket, name: str, version: str, folder: str) -> None:
+def main(
+    sock: socket.socket, name: str, version: str, folder: str, options: Options | None = None
+) -> None:
     """Raises wire.PeerClosedError, the normal end, when the HTTP process closes the socket."""
     os.environ["_MLFLOW_IS_IN_SERVING_ENVIRONMENT"] = "true"  # as `mlflow models serve` says
     logging.getLogger("mlflow.pyfunc.scoring_server").setLevel(logging.ERROR)
     try:
-        scorer = Scorer(mlflow.pyfunc.load_model(folder))
-        greeting = wire.Loaded(example=_input_example(Path(folder)))
+        scorer = Scorer(mlflow.pyfunc.load_model(folder), Path(folder), options)
+        greeting = wire.Loaded(example=scorer.example, description=scorer.description)
     except Exception as error:
         log.error(
             "model cannot be loaded",
@@ -46,18 +48,14 @@ def main(sock: socket.socket, name: str, version: str, folder: str) -> None:
 def answer_frame(sock: socket.socket, scorer: Scorer) -> None:
     """Read one frame of requests, send all their answers, in as many frames as it takes."""
     requests = wire.receive(sock, _requests)
-    ready: list[wire.Answer] = []
+    ready = wire.Reply([], [])
     flushed = time.monotonic()
-    for answer in scorer.answers(requests):
-        ready.append(answer)
+    for reply in scorer.replies(requests):
+        ready.answers.extend(reply.answers)
+        ready.batches.extend(reply.batches)
         if time.monotonic() - flushed > FLUSH_AFTER:
-            sock.sendall(wire.pack(wire.Reply(ready)))
-            ready = []
+            sock.sendall(wire.pack(ready))
+            ready = wire.Reply([], [])
             flushed = time.monotonic()
-    if ready:
-        sock.sendall(wire.pack(wire.Reply(ready)))
-
-
-def _input_example(folder: Path) -> bytes | None:
-    file = folder / SERVING_INPUT_FILENAME
-    return file.read_bytes() if file.is_file() else None
+    if ready.answers:
+        sock.sendall(wire.pack(ready))

@@ -1,0 +1,95 @@
+"""Many calls, one prediction: rows merged, the result split, each part written by its own call.
+
+When the merged prediction raises, or its result cannot be told apart by rows, each call is
+predicted alone: a bad row fails its own request, and nothing of one request is in the answer to
+another.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from model_server.scoring.call import Call
+from model_server.scoring.table import Table, merged
+from model_server.workers.wire import Answer, Batch, Reply
+
+MAX_ROWS = 1024
+"""Rows of a merged prediction; more gain little and keep the others waiting."""
+
+Predict = Callable[[Table, dict | None], object]
+Failed = Callable[[Call, Exception, bool], Answer]
+"""The answer to a call that got an error: the model's, if the flag says so, else in writing."""
+
+
+class NotSplittableError(Exception):
+    """A result that does not have one part for each row."""
+
+
+def batches(calls: Sequence[Call], max_rows: int = MAX_ROWS) -> Iterator[list[Call]]:
+    """Calls that may be merged, oldest first. One with more than `max_rows` stays alone."""
+    open_: dict[object, list[Call]] = {}
+    rows: dict[object, int] = {}
+    for call in calls:
+        group = call.group
+        if group in open_ and rows[group] + call.table.rows > max_rows:
+            yield open_.pop(group)
+        if group not in open_:
+            open_[group], rows[group] = [], 0
+        open_[group].append(call)
+        rows[group] += call.table.rows
+    yield from open_.values()
+
+
+def answered(calls: Sequence[Call], predict: Predict, failed: Failed, read: float = 0.0) -> Reply:
+    """The answers to all the calls of a batch. `read` is the seconds that reading them took."""
+    try:
+        return _together(calls, predict, failed, read)
+    except Exception as error:
+        if len(calls) == 1:
+            return Reply([failed(calls[0], error, True)])
+    replies = [answered([call], predict, failed, read / len(calls)) for call in calls]
+    return Reply(
+        [answer for reply in replies for answer in reply.answers],
+        [batch for reply in replies for batch in reply.batches],
+    )
+
+
+def _together(calls: Sequence[Call], predict: Predict, failed: Failed, read: float) -> Reply:
+    """Raises what the model raises, and NotSplittableError."""
+    started = time.perf_counter()
+    table = merged([call.table for call in calls])
+    result = predict(table, calls[0].params)
+    predicted = time.perf_counter()
+    parts = [result] if len(calls) == 1 else split(result, [call.table.rows for call in calls])
+    answers = []
+    for call, part in zip(calls, parts, strict=True):
+        try:
+            answers.append(Answer(call.request.number, 200, call.write(part)))
+        except Exception as error:
+            answers.append(failed(call, error, False))
+    write = time.perf_counter() - predicted
+    return Reply(answers, [Batch(len(calls), table.rows, read, predicted - started, write)])
+
+
+def split(result: object, sizes: Sequence[int]) -> list:
+    """A part for each size, of the same type. Raises NotSplittableError."""
+    if isinstance(result, dict):
+        parts = {name: split(values, sizes) for name, values in result.items()}
+        return [{name: parts[name][at] for name in parts} for at in range(len(sizes))]
+    if isinstance(result, pd.DataFrame | pd.Series):
+        rows, by_row = len(result), result.iloc
+    elif isinstance(result, list) or (isinstance(result, np.ndarray) and result.ndim):
+        rows, by_row = len(result), result
+    else:
+        raise NotSplittableError(f"a result of type {type(result).__name__}")
+    if rows != sum(sizes):
+        raise NotSplittableError(f"a result of {rows} parts for {sum(sizes)} rows")
+    parts, start = [], 0
+    for size in sizes:
+        parts.append(by_row[start : start + size])
+        start += size
+    return parts

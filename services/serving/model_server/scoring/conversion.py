@@ -1,0 +1,298 @@
+"""From a request's JSON to rows, by decoders compiled once for a signature.
+
+Taken is only what MLflow's own parser and schema enforcement would turn into the very same rows;
+tests/unit/serving/scoring/test_conversion.py holds this against MLflow. Anything else is declined,
+and MLflow's own code has the last word on it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+import msgspec
+import numpy as np
+import pandas as pd
+from mlflow.models.utils import _enforce_params_schema
+from mlflow.types import DataType, ParamSchema, Schema, TensorSpec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from model_server.scoring.table import Table
+
+EXACT = 2**53
+"""Larger integers become a float32 by another rounding in pandas than by way of a double."""
+
+
+class DeclinedError(Exception):
+    """Not for this lane."""
+
+
+_ERRORS = (DeclinedError, msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
+
+
+class Converter:
+    """Reads the JSON bodies of one signature."""
+
+    def __init__(self, rows: Columns | Tensor | NamedTensors) -> None:
+        formats = {name: kind | UnsetType for name, kind in rows.formats.items()}
+        fields = [(name, kind, UNSET) for name, kind in formats.items()]
+        body = _object([*fields, ("params", Raw, Raw())])
+        self._decode = msgspec.json.Decoder(body).decode
+        self._tables = tuple((name, getattr(rows, name)) for name in formats)
+
+    def read(self, body: bytes) -> tuple[Table, bytes] | None:
+        """The rows, and the JSON of `params`, empty without; None when MLflow is to read it."""
+        if b"\\u0000" in body:  # numpy's strings lose them at their end
+            return None
+        try:
+            found = self._decode(body)
+            given = None
+            for name, table in self._tables:
+                if (value := getattr(found, name)) is not UNSET:
+                    if given is not None:
+                        return None
+                    given = table, value
+            if given is None:
+                return None
+            table = given[0](given[1])
+        except _ERRORS:
+            return None
+        return (table, bytes(found.params)) if table.rows else None
+
+
+def compiled(schema: Schema | None) -> Converter | None:
+    """None for a signature that only MLflow's own code reads."""
+    if schema is None or not schema.inputs:
+        return None
+    try:
+        if not schema.is_tensor_spec():
+            return Converter(Columns(schema))
+        if schema.has_input_names():
+            return Converter(NamedTensors(schema))
+        return Converter(Tensor(schema))
+    except (DeclinedError, ValueError):  # ValueError: names that msgspec cannot take
+        return None
+
+
+def params_reader(schema: ParamSchema | None) -> Callable[[bytes], dict | None]:
+    """From the JSON of `params` to what the model is given. Raises DeclinedError."""
+
+    def read(given: bytes) -> dict | None:
+        if schema is None:
+            if given:  # MLflow ignores them, with a warning
+                raise DeclinedError
+            return None
+        try:
+            return _enforce_params_schema(json.loads(given) if given else None, schema)
+        except Exception:
+            raise DeclinedError from None
+
+    return read
+
+
+class _Cell:
+    """One of a signature's scalar types."""
+
+    def __init__(self, dtype: type, json_type: object, in_frames: object = None) -> None:
+        self.dtype = np.dtype(dtype)
+        self.json_type = json_type
+        self.in_frames = in_frames or json_type
+        """In dataframe_split and dataframe_records."""
+
+    def array(self, values: Sequence) -> np.ndarray:
+        """Of one column, or of all. Raises ValueError, OverflowError or DeclinedError."""
+        if self.dtype == np.float32:
+            exact = np.array(values, dtype=np.float64)
+            if (np.abs(exact) >= EXACT).any():
+                raise DeclinedError
+            return exact.astype(np.float32)
+        if self.dtype == object and all(value is None for value in values):
+            raise DeclinedError  # pandas cannot see that these are strings
+        return np.array(values, dtype=self.dtype)
+
+
+_CELLS = {
+    DataType.double: _Cell(np.float64, float | None),
+    DataType.float: _Cell(np.float32, float | None),
+    DataType.long: _Cell(np.int64, int),
+    DataType.integer: _Cell(np.int32, int),
+    DataType.boolean: _Cell(np.bool_, bool),
+    DataType.string: _Cell(object, str, in_frames=str | None),
+}
+_REFUSED_IN_RECORDS_OF_INPUTS = {DataType.float, DataType.integer}
+"""By MLflow, which makes a frame of doubles and longs there."""
+_ORDERS = 16
+"""Orders of columns that decoders are kept for."""
+
+
+class Columns:
+    """The rows of a signature of named columns."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._names = schema.input_names()
+        types = schema.input_types()
+        if not schema.has_input_names() or len(set(self._names)) != len(self._names):
+            raise DeclinedError
+        try:
+            self._cells = [_CELLS[kind] for kind in types]
+        except (KeyError, TypeError):
+            raise DeclinedError from None
+        self._index = pd.Index(self._names)
+        self._cell = self._cells[0] if len(set(types)) == 1 else None
+        self._is_block = self._cell is not None and self._cell.dtype != object
+        self._decoders: dict[tuple[str, ...], Callable] = {}
+
+        data = list[list[self._cell.in_frames]] if self._cell else Raw
+        split = [("columns", list[str]), ("data", data), ("index", list[int] | None, None)]
+        plain = [cell.json_type for cell in self._cells]
+        self._record = _struct(self._names, plain)
+        self._by_column = _struct(self._names, [list[kind] for kind in plain])
+        element = self._record | plain[0] if len(plain) == 1 else self._record
+        self._takes_records_as_inputs = not _REFUSED_IN_RECORDS_OF_INPUTS.intersection(types)
+        self.formats = {
+            "dataframe_split": _object(split),
+            "dataframe_records": list[_struct(self._names, [c.in_frames for c in self._cells])],
+            "inputs": self._by_column | list[element],
+            "instances": self._by_column | list[element],
+        }
+
+    def dataframe_split(self, split: Struct) -> Table:
+        names, rows = split.columns, split.data
+        if self._cell is None:
+            rows = self._decoder(tuple(names))(rows)
+        if split.index is not None and split.index != list(range(len(rows))):
+            raise DeclinedError
+        if names == self._names:
+            return self._of_rows(rows)
+        if len(names) != len(self._names):
+            raise DeclinedError
+        return self._of_rows(rows, [names.index(name) for name in self._names])
+
+    def dataframe_records(self, records: list[Struct]) -> Table:
+        return self._of_rows([msgspec.structs.astuple(record) for record in records])
+
+    def inputs(self, data: Struct | list) -> Table:
+        is_records = isinstance(data, list) and data and isinstance(data[0], self._record)
+        if is_records and not self._takes_records_as_inputs:
+            raise DeclinedError
+        return self.instances(data)
+
+    def instances(self, data: Struct | list) -> Table:
+        """An object of columns, a list of records, or the values of the only column."""
+        if not isinstance(data, list):
+            return self._of_columns(msgspec.structs.astuple(data))
+        records = sum(isinstance(one, self._record) for one in data)
+        if not records:
+            return self._of_columns([data])
+        if records < len(data):
+            raise DeclinedError
+        return self._of_rows([msgspec.structs.astuple(record) for record in data])
+
+    def _decoder(self, names: tuple[str, ...]) -> Callable:
+        """Of rows whose values are in this order."""
+        if names not in self._decoders:
+            if len(self._decoders) == _ORDERS:
+                self._decoders.clear()
+            cells = dict(zip(self._names, self._cells, strict=True))
+            types = tuple(cells[name].in_frames for name in names)
+            self._decoders[names] = msgspec.json.Decoder(list[tuple[types]]).decode
+        return self._decoders[names]
+
+    def _of_rows(self, rows: Sequence, order: list[int] | None = None) -> Table:
+        """`order` says where in a row each of the signature's columns is."""
+        if not self._is_block:
+            columns = list(zip(*rows, strict=True))
+            return self._of_columns([columns[at] for at in order] if order else columns)
+        block = self._cell.array(rows)
+        if block.shape[1:] != (len(self._names),):
+            raise DeclinedError
+        return Table(self._index, block=block[:, order] if order else block)
+
+    def _of_columns(self, columns: Sequence) -> Table:
+        if len(columns) != len(self._names):
+            raise DeclinedError
+        if self._is_block:
+            return Table(self._index, block=np.ascontiguousarray(self._cell.array(columns).T))
+        arrays = [cell.array(values) for cell, values in zip(self._cells, columns, strict=True)]
+        if len({len(array) for array in arrays}) != 1:
+            raise DeclinedError
+        return Table(self._index, columns=arrays)
+
+
+_ELEMENTS = {"f": float | None, "i": int, "u": int, "b": bool, "U": str}
+"""JSON types by the kind of a tensor's dtype."""
+
+
+class _Tensor:
+    """One tensor of a signature."""
+
+    def __init__(self, spec: TensorSpec) -> None:
+        if spec.type.kind not in _ELEMENTS or spec.shape[:1] != (-1,):
+            raise DeclinedError
+        self._dtype = spec.type
+        self._shape = spec.shape[1:]
+        self.row_type = _ELEMENTS[spec.type.kind]
+        for _ in self._shape:
+            self.row_type = list[self.row_type]
+
+    def array(self, rows: list) -> np.ndarray:
+        array = np.array(rows, dtype=self._dtype)  # as MLflow does
+        shape = array.shape[1:]
+        if len(shape) != len(self._shape):
+            raise DeclinedError
+        if any(length not in (-1, given) for given, length in zip(shape, self._shape, strict=True)):
+            raise DeclinedError
+        return array
+
+
+class Tensor:
+    """The rows of a signature of one tensor without a name."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._tensor = _Tensor(schema.inputs[0])
+        rows = list[self._tensor.row_type]
+        self.formats = {"inputs": rows, "instances": rows}
+
+    def inputs(self, rows: list) -> Table:
+        return Table(None, block=self._tensor.array(rows), is_tensor=True)
+
+    instances = inputs
+
+
+class NamedTensors:
+    """The rows of a signature of tensors with names."""
+
+    def __init__(self, schema: Schema) -> None:
+        names = schema.input_names()
+        if len(set(names)) != len(names):
+            raise DeclinedError
+        self._names = names
+        self._tensors = [_Tensor(spec) for spec in schema.inputs]
+        rows = [tensor.row_type for tensor in self._tensors]
+        by_name = _struct(names, [list[row] for row in rows])
+        self.formats = {"inputs": by_name, "instances": by_name | list[_struct(names, rows)]}
+
+    def inputs(self, tensors: Struct) -> Table:
+        return self._of(msgspec.structs.astuple(tensors))
+
+    def instances(self, data: Struct | list) -> Table:
+        if not isinstance(data, list):
+            return self.inputs(data)
+        return self._of(list(zip(*map(msgspec.structs.astuple, data), strict=True)))
+
+    def _of(self, tensors: Sequence) -> Table:
+        arrays = [tensor.array(rows) for tensor, rows in zip(self._tensors, tensors, strict=True)]
+        if len({len(array) for array in arrays}) != 1:
+            raise DeclinedError
+        return Table(self._names, columns=arrays, is_tensor=True)
+
+
+def _struct(names: list[str], types: list) -> type[Struct]:
+    """An object of exactly these fields. Raises ValueError for names that msgspec cannot take."""
+    fields = [f"f{position}" for position in range(len(names))]
+    rename = dict(zip(fields, names, strict=True))
+    return _object(list(zip(fields, types, strict=True)), rename)
+
+
+def _object(fields: list[tuple], rename: dict[str, str] | None = None) -> type[Struct]:
+    return msgspec.defstruct("Object", fields, rename=rename, forbid_unknown_fields=True, gc=False)
