@@ -14,14 +14,19 @@ from model_server.scoring.tensors import DATATYPES
 _NAMES = {dtype: name for name, dtype in DATATYPES.items() if dtype.kind != "O"}
 
 
-def named(prediction: object, default: str) -> list[tuple[str, object]]:
-    """Each output with its name: a frame's columns, a dict's keys, or the one called `default`."""
+def named(prediction: object, names: list[str], default: str) -> list[tuple[str, object]]:
+    """Each output with its name: a frame's columns, a dict's keys, else as the signature calls
+    them in `names`, else the one called `default`."""
     if isinstance(prediction, pd.DataFrame):
         return [(str(name), column) for name, column in prediction.items()]
     if isinstance(prediction, Mapping):
         return [(str(name), values) for name, values in prediction.items()]
+    if len(names) == 1:
+        return [(names[0], prediction)]
     if isinstance(prediction, pd.Series) and prediction.name is not None:
         return [(str(prediction.name), prediction)]
+    if names and isinstance(prediction, np.ndarray) and prediction.shape[1:] == (len(names),):
+        return list(zip(names, prediction.T, strict=True))
     return [(default, prediction)]
 
 

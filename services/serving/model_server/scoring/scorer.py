@@ -27,9 +27,17 @@ log = logging.getLogger(__name__)
 class Scorer:
     """Loaded from `folder`, `model` answers requests of every protocol."""
 
-    def __init__(self, model: PyFuncModel, folder: Path, options: Options | None = None) -> None:
+    def __init__(
+        self,
+        model: PyFuncModel,
+        folder: Path,
+        options: Options | None = None,
+        name: str = "",
+        version: str = "",
+    ) -> None:
         options = options or Options()
         self._model = model
+        self._about = (name, version)
         self._readers: dict[str, Reader] = {wire.MLFLOW: MlflowReader(model)}
         self._own = Predictor(model)
         self._engine, engine_reason = _engine(model, folder, options)
@@ -121,7 +129,9 @@ class Scorer:
         reader = self._readers.get(request.protocol)
         if reader is None:
             v2 = importlib.import_module("model_server.scoring.v2")
-            reader = self._readers[wire.V2] = v2.V2Reader(self._model)
+            reader = self._readers[wire.V2] = v2.V2Reader(
+                self._model, *self._about, self._readers[wire.MLFLOW].failure
+            )
         return reader
 
     def _read_example(self) -> Call | None:

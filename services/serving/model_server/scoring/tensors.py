@@ -71,7 +71,7 @@ def read(tensor: Tensor) -> np.ndarray:
     size = _size(tensor)
     try:
         values = msgspec.json.decode(tensor.data, type=_LISTS[dtype.kind])
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, ValueError):
         values = _unusual(tensor, dtype.kind)
     if len(values) != size:
         raise wrong(tensor, f"its shape needs {size} elements, its data has {len(values)}")

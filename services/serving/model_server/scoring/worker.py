@@ -31,7 +31,7 @@ def main(
     os.environ["_MLFLOW_IS_IN_SERVING_ENVIRONMENT"] = "true"  # as `mlflow models serve` says
     logging.getLogger("mlflow.pyfunc.scoring_server").setLevel(logging.ERROR)
     try:
-        scorer = Scorer(mlflow.pyfunc.load_model(folder), Path(folder), options)
+        scorer = Scorer(mlflow.pyfunc.load_model(folder), Path(folder), options, name, version)
         greeting = wire.Loaded(example=scorer.example, description=scorer.description)
     except Exception as error:
         log.error(

@@ -162,9 +162,19 @@ def test_what_has_no_json_form_is_a_type_error():
         outputs.output("y", [object()])
 
 
-def test_outputs_are_named_by_columns_keys_or_default():
-    frame = pd.DataFrame([[1, 2]], columns=["a", 0])
-    assert [name for name, _ in outputs.named(frame, "predict")] == ["a", "0"]
-    assert [name for name, _ in outputs.named({"k": 1}, "predict")] == ["k"]
-    assert [name for name, _ in outputs.named(pd.Series([1], name="s"), "predict")] == ["s"]
-    assert [name for name, _ in outputs.named(np.zeros(1), "predict")] == ["predict"]
+@pytest.mark.parametrize(
+    ("prediction", "names", "expected"),
+    [
+        (pd.DataFrame([[1, 2]], columns=["a", 0]), [], ["a", "0"]),
+        ({"k": 1}, [], ["k"]),
+        (pd.Series([1], name="s"), [], ["s"]),
+        (pd.Series([1], name="s"), ["target"], ["target"]),
+        (np.zeros(1), [], ["predict"]),
+        (np.zeros(1), ["target"], ["target"]),
+        (np.zeros((1, 2)), ["a", "b"], ["a", "b"]),
+        (np.zeros((1, 3)), ["a", "b"], ["predict"]),
+        (np.zeros((1, 0)), [], ["predict"]),
+    ],
+)
+def test_names_of_outputs(prediction, names, expected):
+    assert [name for name, _ in outputs.named(prediction, names, "predict")] == expected

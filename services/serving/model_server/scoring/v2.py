@@ -1,0 +1,167 @@
+"""The Open Inference Protocol: one request's bytes in, one answer's bytes out. Runs in a worker.
+
+| what                  | here                                                                    |
+| --------------------- | ----------------------------------------------------------------------- |
+| inputs                | `inputs` says which tensors a signature takes                           |
+| outputs               | `outputs` says how predictions are written                              |
+| name of an output     | a frame's column, a dict's key, the signature's, else "predict", as     |
+|                       | MLServer's scikit-learn runtime has it                                  |
+| requested `outputs`   | only these, in this order; 422 for one that there is not                |
+| request `parameters`  | the model's params, by the signature; others are ignored                |
+| content_type          | "pd", "np", "str", "base64", "datetime", "json", where one is of use    |
+| binary tensors        | refused in requests (400); when asked for, answers are JSON all the same |
+| not JSON              | 400                                                                     |
+| does not fit          | 422                                                                     |
+| model raises          | as in MLflow's protocol                                                 |
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import msgspec
+from mlflow.exceptions import MlflowException
+from mlflow.models.utils import _enforce_params_schema
+from mlflow.pyfunc import PyFuncModel
+
+from model_server.errors import RefusedError
+from model_server.scoring import outputs
+from model_server.scoring.call import Call
+from model_server.scoring.inputs import Columns, Tensors, unsigned
+from model_server.scoring.tensors import Tensor, misfit
+from model_server.workers.wire import Request
+
+DEFAULT_OUTPUT = "predict"
+
+Failure = Callable[[Exception, Request], RefusedError]
+"""What is answered when the model raised for a request."""
+
+
+class _Wanted(msgspec.Struct):
+    name: str
+
+
+class _Body(msgspec.Struct):
+    inputs: list[Tensor]
+    id: str | None = None
+    parameters: dict | None = None
+    outputs: list[_Wanted] | None = None
+
+
+_decode = msgspec.json.Decoder(_Body).decode
+
+
+class V2Reader:
+    """Of one model's requests."""
+
+    def __init__(self, model: PyFuncModel, name: str, version: str, failure: Failure) -> None:
+        self._model = model
+        self._about = {"model_name": name, "model_version": version}
+        self.failure = failure
+        metadata = model.metadata
+        schema = metadata.get_input_schema()
+        self._params = metadata.get_params_schema()
+        self._params_names = {param.name for param in self._params.params} if self._params else ()
+        self._output_names = _names(metadata.get_output_schema())
+        # Such a model is given plain values, made by MLflow's own code.
+        self._by_type_hint = metadata._is_signature_from_type_hint()
+        self._is_plain = not self._by_type_hint and not metadata._is_type_hint_from_example()
+        self._signature: Columns | Tensors | None = None
+        if schema and schema.inputs:
+            self._signature = Tensors(schema) if schema.is_tensor_spec() else Columns(schema)
+
+    def read(self, request: Request) -> Call | None:
+        body = _read(request)
+        if self._signature is None or not self._is_plain:
+            return None
+        table = self._signature.table(body.inputs)
+        if table is None:
+            return None
+        given, params = self._given(body)
+        write = functools.partial(self._write, body)
+        return Call(request, table, write, params, msgspec.json.encode(given) if given else b"")
+
+    def answer_alone(self, request: Request) -> bytes:
+        body = _read(request)
+        _, params = self._given(body)
+        data = self._data(body)
+        try:
+            prediction = self._model.predict(data, params=params)
+        except Exception as error:
+            raise _misfit(error) or self.failure(error, request) from None
+        return self._write(body, prediction)
+
+    def _data(self, body: _Body) -> object:
+        if self._signature is None:
+            return unsigned(body.inputs, (body.parameters or {}).get("content_type"))
+        if isinstance(self._signature, Tensors):
+            return self._signature.data(body.inputs)
+        frame = self._signature.frame(body.inputs)
+        return frame.iloc[:, 0].tolist() if self._by_type_hint else frame
+
+    def _given(self, body: _Body) -> tuple[dict, dict | None]:
+        """The params in the request, and all as the model is given them."""
+        parameters = body.parameters or {}
+        given = {name: parameters[name] for name in self._params_names if name in parameters}
+        try:
+            return given, _enforce_params_schema(dict(given) or None, self._params)
+        except MlflowException as error:
+            raise misfit(error.message) from None
+
+    def _write(self, body: _Body, prediction: object) -> bytes:
+        found = outputs.named(prediction, self._output_names, DEFAULT_OUTPUT)
+        if body.outputs:
+            found = _selected(found, [wanted.name for wanted in body.outputs])
+        answer = dict(self._about)
+        if body.id is not None:
+            answer["id"] = body.id
+        answer["outputs"] = [outputs.output(name, values) for name, values in found]
+        return msgspec.json.encode(answer)
+
+
+def _read(request: Request) -> _Body:
+    kind = (request.content_type or "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise RefusedError(415, "BAD_REQUEST", "Content-Type is not application/json.")
+    try:
+        body = _decode(request.body)
+    except msgspec.ValidationError as error:
+        raise misfit(f"The body is no inference request: {error}") from None
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        raise RefusedError(
+            400,
+            "BAD_REQUEST",
+            "The body cannot be read as JSON. Binary tensors are not supported: send them as JSON "
+            "(binary_data=False).",
+        ) from None
+    if not body.inputs:
+        raise misfit("There are no inputs.")
+    if len({tensor.name for tensor in body.inputs}) < len(body.inputs):
+        raise misfit("Two inputs have one name.")
+    return body
+
+
+def _selected(found: list[tuple[str, object]], names: list[str]) -> list[tuple[str, object]]:
+    by_name = dict(found)
+    if unknown := [name for name in names if name not in by_name]:
+        raise misfit(
+            f"The model has no output {unknown[0][:100]!r}; it has "
+            + ", ".join(name for name, _ in found[:20])
+        )
+    return [(name, by_name[name]) for name in names]
+
+
+def _names(schema: object) -> list[str]:
+    return schema.input_names() if schema and schema.has_input_names() else []
+
+
+def _misfit(error: Exception) -> RefusedError | None:
+    """For data that MLflow's own check against the signature refused; without the data, which
+    MLflow repeats."""
+    if not isinstance(error, MlflowException):
+        return None
+    begin, found, problem = error.message.partition(" with schema ")
+    if not found or not begin.startswith("Failed to enforce schema"):
+        return None
+    return misfit(f"Failed to enforce schema. Error: {problem.rpartition('. Error: ')[2]}")
