@@ -14,8 +14,10 @@ Tags are read when the version is loaded.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from model_server.settings import Settings
+if TYPE_CHECKING:  # workers, in environments of their own too, import this without the settings
+    from model_server.settings import Settings
 
 PREFIX = "serving."
 _SWITCH = {"on": True, "true": True, "off": False, "false": False}
@@ -32,7 +34,7 @@ class Options:
     shadow: str | None = None
 
 
-def options(settings: Settings, tags: Mapping[str, str]) -> tuple[Options, list[str]]:
+def options(settings: "Settings", tags: Mapping[str, str]) -> tuple[Options, list[str]]:
     """The version's options, and a warning for each tag that cannot be read and is ignored."""
     found = Options(
         batch=_SWITCH.get(settings.batch),

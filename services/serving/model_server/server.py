@@ -1,14 +1,11 @@
 """Puts the parts together and runs them until a signal."""
 
 import asyncio
-import contextlib
 import logging
 import os
+import resource
 import signal
 import socket
-from collections.abc import Iterator
-
-import uvicorn
 
 from model_server.following.cache import Cache
 from model_server.following.deployments import Deployments
@@ -16,22 +13,14 @@ from model_server.following.fetch import Fetcher
 from model_server.following.follower import Follower
 from model_server.following.registry import Registry
 from model_server.front.app import App, quoted
+from model_server.front.http1 import Front, Limits
 from model_server.settings import Settings
 from model_server.workers import process
 
 log = logging.getLogger(__name__)
 
-KEEP_ALIVE = 75
-"""Seconds that an idle connection stays; longer than clients and proxies keep theirs."""
-
-
-class _Uvicorn(uvicorn.Server):
-    """Leaves signals to us: uvicorn would raise them again after its shutdown, and so end with
-    a signal's exit code."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+SPARE_FILES = 512
+"""Descriptors that are kept for the server's own files and processes."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -61,29 +50,27 @@ async def serve(settings: Settings, sock: socket.socket, cache: Cache) -> None:
     )
     deployments = Deployments(settings, cache, fetcher, quoted)
     follower = Follower(registry, settings.wanted, cache, deployments, settings.poll)
-    server = _Uvicorn(
-        uvicorn.Config(
-            App(settings, deployments, follower),
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=KEEP_ALIVE,
-            timeout_graceful_shutdown=max(1, round(settings.grace)),
-        )
+    app = App(settings, deployments, follower, [])
+    limits = Limits(
+        body=settings.body_limit,
+        buffer=settings.buffer_limit,
+        connections=_open_files() - SPARE_FILES,
+        head_seconds=settings.header_timeout,
+        body_seconds=settings.body_timeout,
     )
+    front = Front(limits, app.handle)
+    end = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop, server, number)
+        loop.add_signal_handler(number, _stop, end, number)
+    await front.start(sock)
     host, port = sock.getsockname()[:2]
     log.info("listening", extra={"host": host, "port": port, "pid": os.getpid()})
-    following = asyncio.create_task(_follow(follower, server))
+    following = asyncio.create_task(_follow(follower, end))
     try:
-        await server.serve(sockets=[sock])
+        await end.wait()
     finally:
+        await front.stop(settings.grace)
         following.cancel()
         await asyncio.wait([following])
         await deployments.close()
@@ -94,16 +81,24 @@ async def serve(settings: Settings, sock: socket.socket, cache: Cache) -> None:
         raise error
 
 
-def _stop(server: uvicorn.Server, number: int) -> None:
+def _open_files() -> int:
+    """As many descriptors as this process may have, having asked for all that it can get."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard if hard != resource.RLIM_INFINITY else 2**20
+
+
+def _stop(end: asyncio.Event, number: int) -> None:
     log.info("stopping", extra={"signal": signal.Signals(number).name})
-    server.should_exit = True
+    end.set()
 
 
-async def _follow(follower: Follower, server: uvicorn.Server) -> None:
+async def _follow(follower: Follower, end: asyncio.Event) -> None:
     """A server that no longer follows must not look healthy: end it, loudly."""
     try:
         await follower.run()
     except Exception:
         log.exception("following the registry failed")
-        server.should_exit = True
+        end.set()
         raise

@@ -79,7 +79,7 @@ def workers(server) -> list:
 
 
 def is_worker(server, child) -> bool:
-    return child.pid in {model.get("worker") for model in served(server)}
+    return any(child.pid in model.get("workers", []) for model in served(server))
 
 
 def served(server) -> list[dict]:

@@ -288,10 +288,10 @@ def test_metrics_count_by_version_and_status(server):
     assert 'model_server_stage_seconds_count{model="wine",stage="predict",version="1"}' in page
 
 
-def test_answers_belong_to_their_requests(server):
+def test_answers_belong_to_their_requests(server, models):
     """Many at once, each with its own row: nobody gets another's answer."""
     rows = WINE.data.sample(frac=1, random_state=1)
-    expected = mlflow.pyfunc.load_model(server.model("wine")["source"]).predict(rows)
+    expected = mlflow.pyfunc.load_model(models.wine).predict(rows)
     columns = list(rows.columns)
     local = threading.local()
 

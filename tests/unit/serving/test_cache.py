@@ -8,6 +8,8 @@ from model_server.following.cache import Cache, CacheError
 from model_server.following.registry import Target
 
 REGISTRY = "http://localhost:5000"
+LIMIT = 2 * (len("content") + len("weights"))
+"""Bytes: of two versions."""
 
 
 def target(name="wine", version="1", identity="a" * 64) -> Target:
@@ -16,7 +18,7 @@ def target(name="wine", version="1", identity="a" * 64) -> Target:
 
 @pytest.fixture
 def cache(tmp_path):
-    cache = Cache(tmp_path, REGISTRY)
+    cache = Cache(tmp_path, REGISTRY, LIMIT)
     yield cache
     cache.close()
 
@@ -55,7 +57,7 @@ def test_record_survives_a_restart(cache, tmp_path):
     put(cache, target())
     cache.record({"wine": target()}, [])
     cache.close()
-    again = Cache(tmp_path, REGISTRY)
+    again = Cache(tmp_path, REGISTRY, LIMIT)
     assert again.served() == {"wine": target()}
     assert again.find(target())
     again.close()
@@ -64,7 +66,7 @@ def test_record_survives_a_restart(cache, tmp_path):
 def test_record_of_another_registry_counts_for_nothing(cache, tmp_path):
     cache.record({"wine": target()}, [])
     cache.close()
-    other = Cache(tmp_path, "http://elsewhere:5000")
+    other = Cache(tmp_path, "http://elsewhere:5000", LIMIT)
     assert other.served() == {}
     other.close()
 
@@ -72,46 +74,100 @@ def test_record_of_another_registry_counts_for_nothing(cache, tmp_path):
 def test_unreadable_record_is_no_record(cache, tmp_path):
     cache.close()
     (tmp_path / "index.json").write_text('{"served": 7')
-    again = Cache(tmp_path, REGISTRY)
+    again = Cache(tmp_path, REGISTRY, LIMIT)
     assert again.served() == {}
     again.close()
 
 
-def test_served_previous_and_coming_versions_stay(cache):
-    versions = [target(version=str(n), identity=str(n) * 64) for n in range(1, 5)]
-    for version in versions[:3]:
+def versions(count: int) -> list[Target]:
+    return [target(version=str(n), identity=str(n) * 64) for n in range(1, count + 1)]
+
+
+def there(cache: Cache, entries: list[Target]) -> list[str]:
+    return [entry.version for entry in entries if cache.find(entry)]
+
+
+def test_least_recently_needed_version_goes_first(cache):
+    all_four = versions(4)
+    for version in all_four[:3]:
         put(cache, version)
         cache.record({"wine": version}, [])
-    assert [bool(cache.find(version)) for version in versions] == [False, True, True, False]
-    put(cache, versions[3])
-    cache.record({"wine": versions[2]}, [versions[3]])
-    assert cache.find(versions[3])
-    cache.record({"wine": versions[2]}, [])
-    assert not cache.find(versions[3])
+        cache.trim([])
+    assert there(cache, all_four) == ["2", "3"]
+    cache.record({"wine": all_four[1]}, [])
+    cache.trim([])
+    put(cache, all_four[3])
+    cache.record({"wine": all_four[3]}, [])
+    cache.trim([])
+    assert there(cache, all_four) == ["2", "4"]
 
 
-def test_model_served_no_more_leaves_the_disk(cache):
-    """While another version is on its way in, the way back stays."""
-    first, second = target(), target(version="2", identity="b" * 64)
-    other = target("other", identity="c" * 64)
-    for version in (first, other):
+def test_needed_versions_stay_over_the_limit(cache, caplog):
+    all_four = versions(4)
+    for version in all_four:
         put(cache, version)
-    cache.record({"wine": first, "other": other}, [])
-    cache.record({"other": other}, [second])
-    assert cache.find(first)
-    put(cache, second)
-    cache.record({"wine": second, "other": other}, [])
-    assert cache.find(first)
-    cache.record({"other": other}, [])
-    assert not cache.find(first)
-    assert not cache.find(second)
-    assert cache.find(other)
+    cache.record({"wine": all_four[0]}, [])
+    for _ in range(2):
+        cache.trim([version.identity for version in all_four[1:3]])
+    assert there(cache, all_four) == ["1", "2", "3"]
+    assert [record.message for record in caplog.records] == [
+        "what is served takes more than the cache's limit"
+    ]
+
+
+def test_limit_of_nothing_keeps_what_is_served(tmp_path, caplog):
+    cache = Cache(tmp_path, REGISTRY, 0)
+    both = versions(2)
+    for version in both:
+        put(cache, version)
+    cache.record({"wine": both[0]}, [])
+    cache.trim([])
+    assert there(cache, both) == ["1"]
+    assert not caplog.records
+    cache.close()
+
+
+def test_full_disk_drops_what_is_not_needed(cache):
+    both = versions(2)
+    for version in both:
+        put(cache, version)
+    cache.trim([both[1].identity], to_nothing=True)
+    assert there(cache, both) == ["2"]
+
+
+def test_others_folders_stay(cache, tmp_path):
+    environment = tmp_path / "environments" / "a"
+    environment.mkdir(parents=True)
+    cache.trim([], to_nothing=True)
+    assert environment.exists()
+
+
+def test_what_is_on_its_way_back_stays_on_record(cache):
+    """After a restart without a registry, until all are loaded."""
+    wine, other, gone = target(), target("other", identity="c" * 64), target("gone")
+    cache.record({"wine": wine, "other": other, "gone": gone}, [])
+    cache.record({"wine": wine}, [wine, other])
+    assert cache.served() == {"wine": wine, "other": other}
+    moved = dataclasses.replace(other, version="2", identity="d" * 64)
+    cache.record({"wine": wine}, [wine, moved])
+    assert cache.served() == {"wine": wine, "other": other}
+    cache.record({"wine": wine, "other": moved}, [wine, moved])
+    assert cache.served() == {"wine": wine, "other": moved}
+
+
+def test_tags_are_on_record(cache, tmp_path):
+    tagged = dataclasses.replace(target(), tags={"serving.batch": "off"})
+    cache.record({"wine": tagged}, [])
+    cache.close()
+    again = Cache(tmp_path, REGISTRY, LIMIT)
+    assert again.served()["wine"].tags == {"serving.batch": "off"}
+    again.close()
 
 
 def test_half_a_download_is_gone_after_a_restart(cache, tmp_path):
     cache.incoming(target()).mkdir()
     cache.close()
-    again = Cache(tmp_path, REGISTRY)
+    again = Cache(tmp_path, REGISTRY, LIMIT)
     assert again.find(target()) is None
     assert not list((tmp_path / "incoming").iterdir())
     again.close()
@@ -120,7 +176,7 @@ def test_half_a_download_is_gone_after_a_restart(cache, tmp_path):
 @pytest.mark.usefixtures("cache")
 def test_folder_is_for_one_server_alone(tmp_path):
     with pytest.raises(CacheError, match="another model-server"):
-        Cache(tmp_path, REGISTRY)
+        Cache(tmp_path, REGISTRY, LIMIT)
 
 
 def test_reason_does_not_make_another_version(cache):

@@ -47,8 +47,10 @@ class Fetcher:
 class Loaded:
     """A version that is up at once."""
 
-    def __init__(self, target: Target, folder, _settings: Settings) -> None:
-        self.target, self.folder = target, folder
+    def __init__(self, target: Target, folder, _settings: Settings, options: Options) -> None:
+        self.target, self.folder, self.options = target, folder, options
+        self.warnings: list[str] = []
+        self.metrics = VersionMetrics(target.name, target.version)
 
     async def start(self) -> None:
         assert (self.folder / "weights").exists()
@@ -56,7 +58,7 @@ class Loaded:
 
 @pytest.fixture
 def cache(tmp_path):
-    cache = Cache(tmp_path, None)
+    cache = Cache(tmp_path, None, 0)
     yield cache
     cache.close()
 

@@ -10,7 +10,7 @@ from model_server.front.guard import OPEN_PATHS, Guard
 guard = Guard(["Serving", "a.example.org"])
 
 
-def allowed(method="GET", path="/models", host=b"localhost", origin=None) -> bool:
+def allowed(method=b"GET", path=b"/models", host=b"localhost", origin=None) -> bool:
     try:
         guard.check(method, path, host, origin)
     except RefusedError as error:
@@ -22,7 +22,7 @@ def allowed(method="GET", path="/models", host=b"localhost", origin=None) -> boo
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "[::1]", "serving", "a.example.org"])
 def test_own_hosts_at_any_port(name, port):
     assert allowed(host=f"{name}{port}".encode())
-    assert allowed("POST", origin=f"http://{name}{port}".encode())
+    assert allowed(b"POST", origin=f"http://{name}{port}".encode())
 
 
 @pytest.mark.parametrize(
@@ -45,17 +45,17 @@ def test_foreign_hosts(host):
 @pytest.mark.parametrize("path", OPEN_PATHS)
 def test_probes_come_with_any_host(path):
     assert allowed(path=path, host=b"10.0.0.7:8080")
-    assert not allowed("POST", path=path, origin=b"http://evil.test")
+    assert not allowed(b"POST", path=path, origin=b"http://evil.test")
 
 
 @pytest.mark.parametrize("origin", [b"null", b"", b"http://evil.test", b"http://[", b"localhost"])
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "ANY"])
+@pytest.mark.parametrize("method", [b"POST", b"PUT", b"DELETE", b"PATCH", b"OPTIONS", b"ANY"])
 def test_foreign_origins_may_only_read(method, origin):
     assert not allowed(method, origin=origin)
-    assert allowed("GET", origin=origin)
+    assert allowed(b"GET", origin=origin)
 
 
 @given(st.binary(max_size=40), st.binary(max_size=40))
 def test_no_bytes_upset_it(host, origin):
-    allowed("POST", host=host)
-    allowed("POST", origin=origin)
+    allowed(b"POST", host=host)
+    allowed(b"POST", origin=origin)

@@ -1,53 +1,89 @@
 """Series come with their first value and go with their version."""
 
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
 from model_server import metrics
-from model_server.metrics import VersionMetrics
+from model_server.metrics import Buckets, VersionMetrics
+from model_server.workers.wire import Batch
 
 
-def series(model: str) -> set[str]:
-    lines = metrics.page().decode().splitlines()
-    return {line.partition("{")[0] for line in lines if f'model="{model}"' in line}
+@pytest.fixture
+def version():
+    """Makes versions, and closes them afterwards."""
+    made = []
+
+    def make(model: str, number: str = "1") -> VersionMetrics:
+        made.append(VersionMetrics(model, number))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def samples(model: str) -> dict[tuple, float]:
+    """By name and the labels that are not the version's."""
+    found = {}
+    for family in text_string_to_metric_families(metrics.page().decode()):
+        for sample in family.samples:
+            labels = dict(sample.labels)
+            if labels.pop("model", None) == model and labels.pop("version"):
+                found[(sample.name, *sorted(labels.items()))] = sample.value
+    return found
 
 
 def use(version: VersionMetrics) -> None:
     version.served(True)
-    for histogram in (version.queued, version.predicted, version.total, version.frames):
-        histogram.observe(1)
-    version.queue.set(1)
-    version.restarts.inc()
-    for status in (200, 400, 503):
-        version.answered(status)
+    version.queued.observe(0.0001)
+    version.frames.observe(3)
+    version.predicted(Batch(3, 5, 0.001, 0.002, 0.003))
+    version.restarts += 1
+    for status in (200, 200, 400, 503):
+        version.answered(status, 0.02)
 
 
-def test_version_that_was_never_served_has_no_series():
-    version = VersionMetrics("unloaded", "1")
-    assert not series("unloaded")
-    version.close()
-    assert not series("unloaded")
+def test_what_happened_is_counted(version):
+    one = version("counted")
+    use(one)
+    one.waiting = lambda: 7
+    found = samples("counted")
+    assert found["model_server_requests_total", ("status", "200")] == 2
+    assert found["model_server_requests_total", ("status", "503")] == 1
+    assert found["model_server_stage_seconds_count", ("stage", "total")] == 4
+    assert found["model_server_stage_seconds_sum", ("stage", "predict")] == 0.002
+    assert found["model_server_stage_seconds_bucket", ("le", "0.025"), ("stage", "total")] == 4
+    assert found["model_server_stage_seconds_bucket", ("le", "0.01"), ("stage", "total")] == 0
+    assert found["model_server_batch_rows_sum",] == 5
+    assert found["model_server_queue_requests",] == 7
+    assert found["model_server_worker_restarts_total",] == 1
+    assert found["model_server_served_info",] == 1
 
 
-def test_retired_version_leaves_no_series():
-    version, other = VersionMetrics("retired", "1"), VersionMetrics("other", "1")
-    use(version)
+def test_retired_version_leaves_no_series(version):
+    retired, other = version("retired"), version("other")
+    use(retired)
     use(other)
-    assert "model_server_queue_requests" in series("retired")
-    version.served(False)
-    version.close()
-    assert not series("retired")
-    assert "model_server_queue_requests" in series("other")
-    other.close()
+    retired.close()
+    assert not samples("retired")
+    assert samples("other")
 
 
-def test_version_made_anew_keeps_the_series_it_shares():
-    old = VersionMetrics("anew", "1")
+def test_version_made_anew_shares_the_series_of_the_old_one(version):
+    old, new = version("anew"), version("anew")
     use(old)
-    new = VersionMetrics("anew", "1")
-    before = series("anew")
-    old.served(False)
-    new.served(True)
-    new.queue.set(3)
+    use(new)
+    assert samples("anew")["model_server_requests_total", ("status", "200")] == 4
     old.close()
-    assert series("anew") == before
-    assert 'model_server_queue_requests{model="anew",version="1"} 3.0' in metrics.page().decode()
-    new.close()
-    assert not series("anew")
+    assert samples("anew")["model_server_requests_total", ("status", "200")] == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "bucket"), [(0.5, "1.0"), (1.0, "1.0"), (1.1, "2.0"), (9, "+Inf")]
+)
+def test_bounds_belong_to_their_bucket(value, bucket):
+    buckets = Buckets((1.0, 2.0))
+    buckets.observe(value)
+    cumulated, total = buckets.cumulated()
+    assert total == value
+    assert next(bound for bound, count in cumulated if count) == bucket

@@ -50,17 +50,43 @@ def test_any_frame_survives_any_cutting(sent, piece):
         sender.join()
 
 
-@given(requests, st.integers(1, 50))
-def test_reading_without_blocking_gives_the_same(sent, piece):
-    frame = bytes(wire.pack(sent))
+class Transport(asyncio.Transport):
+    closed = False
 
+    def close(self) -> None:
+        self.closed = True
+
+
+def channel() -> tuple[wire.Channel, Transport]:
+    made, transport = wire.Channel(), Transport()
+    made.connection_made(transport)
+    return made, transport
+
+
+@given(requests, requests, st.integers(1, 50))
+def test_reading_without_blocking_gives_the_same(first, second, piece):
     async def read():
-        reader = asyncio.StreamReader()
-        for start in range(0, len(frame), piece):
-            reader.feed_data(frame[start : start + piece])
-        return await wire.read(reader, REQUESTS)
+        ours, _ = channel()
+        frames = bytes(wire.pack(first) + wire.pack(second))
+        for start in range(0, len(frames), piece):
+            ours.data_received(frames[start : start + piece])
+        return [await ours.receive(REQUESTS), await ours.receive(REQUESTS)]
 
-    assert asyncio.run(read()) == sent
+    assert asyncio.run(read()) == [first, second]
+
+
+@given(requests, st.integers(1, 50))
+def test_payloads_are_delivered_once_somebody_takes_them(sent, piece):
+    async def read():
+        ours, _ = channel()
+        taken = []
+        ours.deliver = taken.append
+        frame = bytes(wire.pack(sent))
+        for start in range(0, len(frame), piece):
+            ours.data_received(frame[start : start + piece])
+        return [REQUESTS.decode(payload) for payload in taken]
+
+    assert asyncio.run(read()) == [sent]
 
 
 def test_frames_follow_each_other(pair):
@@ -87,10 +113,10 @@ def test_and_without_blocking_too(kept):
     frame = wire.pack([wire.Answer(1, 200, b"body")])
 
     async def read():
-        reader = asyncio.StreamReader()
-        reader.feed_data(frame[:kept])
-        reader.feed_eof()
-        await wire.read(reader, ANSWERS)
+        ours, _ = channel()
+        ours.data_received(frame[:kept])
+        ours.connection_lost(None)
+        await ours.receive(ANSWERS)
 
     with pytest.raises(wire.PeerClosedError):
         asyncio.run(read())
@@ -101,3 +127,12 @@ def test_absurd_length_is_refused_before_memory_is_taken(pair):
     ours.sendall(b"\xff\xff\xff\xff")
     with pytest.raises(ValueError, match="4294967295 bytes"):
         wire.receive(theirs, ANSWERS)
+
+
+def test_absurd_length_ends_the_connection():
+    async def read():
+        ours, transport = channel()
+        ours.data_received(b"\xff\xff\xff\xff")
+        return transport.closed
+
+    assert asyncio.run(read())

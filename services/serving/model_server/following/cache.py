@@ -1,12 +1,13 @@
 """Fetched versions on disk, so that a restart without the registry serves what it served.
 
-    index.json                what was served last, and what before it
+    index.json                what was served last
+    deployments.json          what was asked for through the API
     versions/<id>/model/      a version's files, put there whole by one rename
-    versions/<id>/digest      what they must add up to
+    versions/<id>/digest      what they must add up to; its time is when the version was last needed
     incoming/<id>/            a download that is not finished; emptied at the start
 
-<id> is the target's identity. Kept is what is served or coming and, for each such name, the version
-before it.
+<id> is the target's identity. What is not needed any more stays for a quick way back, until all of
+it takes more than the limit: then the least recently needed goes first.
 Methods block on the disk: call them in a thread.
 """
 
@@ -16,14 +17,19 @@ import hashlib
 import logging
 import os
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
 
 from model_server.errors import LoadError
+from model_server.following.files import write_whole
+from model_server.following.orders import Orders
 from model_server.following.registry import Target
 
 log = logging.getLogger(__name__)
+
+MIB = 2**20
 
 
 class CacheError(Exception):
@@ -34,14 +40,16 @@ class Index(msgspec.Struct):
     registry: str | None = None
     """The tracking server that the entries came from."""
     served: dict[str, Target] = {}
-    previous: dict[str, Target] = {}
 
 
 class Cache:
-    def __init__(self, folder: Path, registry: str | None) -> None:
-        """Open it, for this process alone. Raises CacheError."""
+    def __init__(self, folder: Path, registry: str | None, limit: int) -> None:
+        """Open it, for this process alone; `limit` is in bytes. Raises CacheError."""
         self._folder = folder
         self._registry = registry
+        self._limit = limit
+        self._sizes: dict[str, int] = {}
+        self._over = False
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = (folder / "lock").open("w")
@@ -49,10 +57,11 @@ class Cache:
             shutil.rmtree(folder / "incoming", ignore_errors=True)
             for part in ("incoming", "versions"):
                 (folder / part).mkdir(exist_ok=True)
+            self.orders = Orders(folder / "deployments.json")
         except BlockingIOError:
             raise CacheError(f"{folder}: another model-server uses it") from None
         except OSError as error:
-            raise CacheError(f"{folder}: {error.strerror}") from None
+            raise CacheError(f"{error.filename or folder}: {error.strerror}") from None
         self._index = self._read_index()
 
     def close(self) -> None:
@@ -75,7 +84,7 @@ class Cache:
         log.warning(
             "damaged version dropped", extra={"model": target.name, "version": target.version}
         )
-        shutil.rmtree(folder, ignore_errors=True)
+        self._drop(folder)
         return None
 
     def incoming(self, target: Target) -> Path:
@@ -96,37 +105,70 @@ class Cache:
             file.flush()
             os.fsync(file.fileno())
         folder = self._version(target)
-        shutil.rmtree(folder, ignore_errors=True)
+        self._drop(folder)
         model.parent.rename(folder)
         return folder / "model"
 
-    def record(self, served: dict[str, Target], coming: list[Target]) -> None:
-        """Remember what is served now, and drop versions that nothing needs any more; `coming`
-        are on their way in."""
-        index = self._index
-        for name, target in index.served.items():
-            now = served.get(name)
-            if now is None or now.identity != target.identity:
-                index.previous[name] = target
-        current = served.keys() | {target.name for target in coming}
-        index.previous = {n: t for n, t in index.previous.items() if n in current}
-        index.served = dict(served)
-        temporary = self._folder / "index.json.new"
-        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(index)))
-        temporary.replace(self._folder / "index.json")
-        needed = {
-            self._version(target).name
-            for target in (*index.served.values(), *index.previous.values(), *coming)
-        }
+    def record(self, served: dict[str, Target], coming: Collection[Target]) -> None:
+        """Remember what is served now. What was served before and is on its way back in, as all
+        is after a restart, stays on record until something takes its place."""
+        before = self._index.served
+        names = {target.name for target in coming} - served.keys()
+        kept = {name: target for name, target in before.items() if name in names}
+        self._index.served = kept | served
+        write_whole(
+            self._folder / "index.json", msgspec.json.format(msgspec.json.encode(self._index))
+        )
+
+    def trim(self, needed: Collection[str], *, to_nothing: bool = False) -> None:
+        """Drop versions that are over the limit, or all that can go, but none whose identity is
+        `needed` or on record."""
+        on_record = {target.identity for target in self._index.served.values()}
+        keep = {self._name(identity) for identity in {*needed, *on_record}}
+        kept, others = [], []
         for folder in (self._folder / "versions").iterdir():
-            if folder.name not in needed:
-                shutil.rmtree(folder, ignore_errors=True)
+            (kept if folder.name in keep else others).append(folder)
+        for folder in kept:
+            _touch(folder)
+        total = sum(map(self._size, kept))
+        self._warn_over(total)
+        limit = 0 if to_nothing else self._limit
+        for folder in sorted(others, key=_last_needed, reverse=True):
+            total += self._size(folder)
+            if total > limit:
+                self._drop(folder)
+
+    def _warn_over(self, needed: int) -> None:
+        """Once, when what cannot go is more than the limit; a limit of 0 only says to keep
+        nothing else."""
+        over = needed > self._limit > 0
+        if over and not self._over:
+            log.warning(
+                "what is served takes more than the cache's limit",
+                extra={"mib": round(needed / MIB), "limit_mib": round(self._limit / MIB)},
+            )
+        self._over = over
+
+    def _size(self, folder: Path) -> int:
+        """Bytes; counted once, as files never change."""
+        if folder.name not in self._sizes:
+            files = [path for path in folder.rglob("*") if path.is_file()]
+            self._sizes[folder.name] = sum(path.stat().st_size for path in files)
+        return self._sizes[folder.name]
+
+    def _drop(self, folder: Path) -> None:
+        self._sizes.pop(folder.name, None)
+        shutil.rmtree(folder, ignore_errors=True)
 
     def _incoming(self, target: Target) -> Path:
-        return self._folder / "incoming" / target.identity[:32]
+        return self._folder / "incoming" / self._name(target.identity)
 
     def _version(self, target: Target) -> Path:
-        return self._folder / "versions" / target.identity[:32]
+        return self._folder / "versions" / self._name(target.identity)
+
+    @staticmethod
+    def _name(identity: str) -> str:
+        return identity[:32]
 
     def _read_index(self) -> Index:
         with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
@@ -135,6 +177,18 @@ class Cache:
             if index.registry == self._registry:
                 return index
         return Index(registry=self._registry)
+
+
+def _touch(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        os.utime(folder / "digest")
+
+
+def _last_needed(folder: Path) -> float:
+    try:
+        return (folder / "digest").stat().st_mtime
+    except OSError:  # no version at all
+        return 0
 
 
 def digest(model: Path) -> str:

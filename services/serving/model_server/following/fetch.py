@@ -30,7 +30,7 @@ class Fetcher:
         )
         try:
             async with asyncio.timeout(self.timeout):
-                problem = await child.receive(_problem)
+                problem = await child.channel.receive(_problem)
         except TimeoutError:
             problem = f"not here after {self.timeout:g} s"
         except wire.PeerClosedError:

@@ -1,4 +1,8 @@
-"""Looks at the registry again and again, and tells the deployments."""
+"""Looks at the registry again and again, and tells the deployments, as the API's orders have it.
+
+What was deployed through the API goes before what SERVING_MODELS or the alias says for the same
+name, and what was unloaded is not served whoever asks for it.
+"""
 
 import asyncio
 import logging
@@ -8,10 +12,25 @@ from collections.abc import Sequence
 from model_server import metrics
 from model_server.following.cache import Cache
 from model_server.following.deployments import Deployments
-from model_server.following.registry import Desired, Registry, RegistryError, without_registry
+from model_server.following.registry import (
+    TIMEOUT,
+    Desired,
+    Missing,
+    Registry,
+    RegistryError,
+    Target,
+    without_registry,
+)
 from model_server.following.wanted import Wanted
 
 log = logging.getLogger(__name__)
+
+FIRST_TIMEOUT = 3
+"""Seconds for the first answer where the cache knows what to serve meanwhile."""
+
+
+class UnknownModelError(Exception):
+    """There is nothing to be served under the name; the text says why."""
 
 
 class Follower:
@@ -28,14 +47,23 @@ class Follower:
         self._registry = registry
         self._fixed = without_registry(wanted)
         self._wanted = [entry for entry in wanted if entry.uri is None]
-        self._asks = registry is not None and not (wanted and not self._wanted)
+        self._carriers = registry is not None and not wanted
+        """Whether every model that carries the alias is served."""
         self._cache = cache
+        self._orders = cache.orders
         self._deployments = deployments
         self._poll = poll
+        self._last: Desired = {}
+        """What the registry, or before it the cache, said last."""
+        self._orders_given = 0
         self.knows = not self._asks
         """Whether there has been a word on what to serve: the registry's, or the cache's."""
         self.problem: str | None = None
         self._since = time.time()
+
+    @property
+    def _asks(self) -> bool:
+        return self._carriers or (self._registry is not None and bool(self._entries()))
 
     def status(self) -> dict | None:
         if not self._asks:
@@ -43,31 +71,100 @@ class Follower:
         return {"reachable": self.problem is None, "problem": self.problem, "since": self._since}
 
     async def run(self) -> None:
-        if not self._asks:
-            self._deployments.apply(self._fixed)
-            return
         while True:
-            try:
-                desired = await self._registry.desired(self._wanted)
-            except RegistryError as error:
-                self._note(str(error))
-                if not self.knows:
-                    self._deployments.apply(self._from_cache() | self._fixed)
-            else:
-                self._note(None)
-                self._deployments.apply(desired | self._fixed)
-            self.knows = True
+            await self._look()
             await asyncio.sleep(self._poll)
 
-    def _from_cache(self) -> Desired:
-        """What was served before, as far as the settings still ask for it."""
-        asked = {entry.because for entry in self._wanted}
-        alias = self._registry.because
-        return {
-            name: target
-            for name, target in self._cache.served().items()
-            if target.because in asked or (not asked and target.because == alias)
+    async def deploy(self, wanted: Wanted) -> None:
+        """From now on, over restarts too. Raises UnknownModelError, RegistryError, OSError, and
+        then nothing has changed."""
+        if self._registry is None:
+            raise UnknownModelError("This server follows no registry: MLFLOW_TRACKING_URI.")
+        target = await self._registry.resolve(wanted)
+        if isinstance(target, Missing):
+            raise UnknownModelError(target.problem)
+        await asyncio.to_thread(self._orders.deploy, wanted)
+        self._last = self._last | {wanted.name: target}
+        self._apply_orders()
+
+    async def undo(self, name: str) -> None:
+        """Of a deployment; what else asks for the name is served by the next look.
+        Raises UnknownModelError, OSError."""
+        if name not in self._orders.deployed:
+            raise UnknownModelError(f"Nothing was deployed as {name!r} through the API.")
+        await asyncio.to_thread(self._orders.undo, name)
+        self._last = {key: target for key, target in self._last.items() if key != name}
+        self._orders_given += 1
+        await self._look()
+
+    async def unload(self, name: str) -> None:
+        """Whatever the registry says, over restarts too, until `load`.
+        Raises UnknownModelError, OSError."""
+        if self._deployments.find(name) is None:
+            raise UnknownModelError(f"There is no model {name!r}; see /models.")
+        await asyncio.to_thread(self._orders.unload, name)
+        self._apply_orders()
+
+    async def load(self, name: str) -> None:
+        """Undo an unload; try again what failed; load anew what has other `serving.` tags now.
+        Raises UnknownModelError, OSError."""
+        if name in self._orders.unloaded:
+            await asyncio.to_thread(self._orders.load, name)
+        if isinstance(target := self._last.get(name), Target) and self._registry:
+            self._registry.forget(target)
+        self._orders_given += 1
+        await self._look()
+        deployment = self._deployments.find(name)
+        if deployment is None:
+            raise UnknownModelError(self.problem or f"Nothing is to be served as {name!r}.")
+        deployment.try_again()
+
+    async def _look(self) -> None:
+        """Ask once; again when the API gave an order meanwhile, which the answer cannot know."""
+        while True:
+            given = self._orders_given
+            if self._asks:
+                await self._ask()
+            if given == self._orders_given:
+                break
+        self.knows = True
+        self._apply()
+
+    async def _ask(self) -> None:
+        cached = {} if self.knows else self._from_cache()
+        timeout = FIRST_TIMEOUT if cached else TIMEOUT
+        try:
+            self._last = await self._registry.desired(self._entries(), self._carriers, timeout)
+        except RegistryError as error:
+            self._note(str(error))
+            if not self.knows:
+                self._last = cached
+        else:
+            self._note(None)
+
+    def _entries(self) -> list[Wanted]:
+        """What the registry is to be asked for by name."""
+        entries = {entry.name: entry for entry in self._wanted} | self._orders.deployed
+        return list(entries.values())
+
+    def _apply_orders(self) -> None:
+        self._orders_given += 1
+        self._apply()
+
+    def _apply(self) -> None:
+        unloaded = {
+            name: Missing(name, "unloaded through the API", None, "unloaded")
+            for name in self._orders.unloaded
         }
+        self._deployments.apply(self._fixed | self._last | unloaded)
+
+    def _from_cache(self) -> Desired:
+        """What was served before, as far as it is still asked for."""
+        asked = {entry.because for entry in self._entries()}
+        if self._carriers:
+            asked.add(self._registry.because)
+        served = self._cache.served()
+        return {name: target for name, target in served.items() if target.because in asked}
 
     def _note(self, problem: str | None) -> None:
         metrics.REGISTRY_UP.set(problem is None)

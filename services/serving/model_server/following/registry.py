@@ -3,12 +3,14 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import httpx
+import msgspec
 
 from model_server.following.wanted import Wanted
 
@@ -16,6 +18,11 @@ SEARCH = "/api/2.0/mlflow/registered-models/search"
 GET_VERSION = "/api/2.0/mlflow/model-versions/get"
 PAGE = 1000
 """Models a page; MLflow allows no more."""
+TIMEOUT = 60
+"""Seconds for one look, however many questions it takes."""
+STRANGE = "its answer is not a tracking server's"
+AT_ONCE = 16
+"""Questions on single versions: more would only queue in the tracking server."""
 
 
 class RegistryError(Exception):
@@ -42,17 +49,75 @@ class Target:
     def is_folder(self) -> bool:
         return "://" not in self.uri and ":/" not in self.uri
 
+    @property
+    def source(self) -> str:
+        """For users: where a folder lies on this machine is nobody's business."""
+        return f"folder {Path(self.uri).name}" if self.is_folder else self.uri
+
 
 @dataclass(frozen=True)
 class Missing:
-    """A wanted model that there is nothing to serve for."""
+    """A name that there is nothing to serve for."""
 
     name: str
     because: str
-    problem: str
+    problem: str | None
+    state: str = "missing"
 
 
 Desired = dict[str, Target | Missing]
+
+
+class _Alias(msgspec.Struct):
+    alias: str
+    version: str
+
+
+class _Model(msgspec.Struct):
+    name: str
+    creation_timestamp: int = 0
+    last_updated_timestamp: int = 0
+    aliases: list[_Alias] = []
+
+    def version(self, alias: str | None) -> str | None:
+        return next((entry.version for entry in self.aliases if entry.alias == alias), None)
+
+
+class _Page(msgspec.Struct):
+    """MLflow leaves out what is empty: `{}` is a registry without models."""
+
+    registered_models: list[_Model] | msgspec.UnsetType = msgspec.UNSET
+    next_page_token: str | None = None
+
+
+class _Tag(msgspec.Struct):
+    key: str
+    value: str = ""
+
+
+class _Version(msgspec.Struct):
+    source: str | None = None
+    model_id: str | None = None
+    run_id: str | None = None
+    creation_timestamp: int | None = None
+    tags: list[_Tag] = []
+
+
+class _VersionAnswer(msgspec.Struct):
+    model_version: _Version
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What a version's own entry says. Asked for again when the model's entry changed since: a
+    new version, or a new database, changes its times."""
+
+    times: tuple[int, int]
+    identity: str
+    tags: dict[str, str]
+
+
+Answer = TypeVar("Answer", bound=msgspec.Struct)
 
 
 class Registry:
@@ -61,7 +126,10 @@ class Registry:
     def __init__(self, uri: str, credentials: dict[str, str], alias: str) -> None:
         self._alias = alias
         self.because = f"alias {alias}"
-        self._identities: dict[tuple[str, str], tuple[tuple[int, int], str]] = {}
+        self._facts: dict[str, _Facts] = {}
+        """By URI. What a look does not need is forgotten, so a version that an alias moves to is
+        asked for anew, and its tags are those of that moment."""
+        self._questions = asyncio.Semaphore(AT_ONCE)
         get = credentials.get
         headers = {}
         if token := get("MLFLOW_TRACKING_TOKEN"):
@@ -79,87 +147,113 @@ class Registry:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def desired(self, wanted: Sequence[Wanted]) -> Desired:
-        """By served name. Without `wanted`, every model that carries the alias.
-        Raises RegistryError when the registry cannot be asked."""
-        models = {model["name"]: model async for model in self._models()}
-        if not wanted:
-            wanted = [
-                Wanted(text=name, name=name, model=name, alias=self._alias)
+    async def desired(
+        self, wanted: Sequence[Wanted], carriers: bool, timeout: float = TIMEOUT
+    ) -> Desired:
+        """What `wanted` asks for, by served name; with `carriers` every model that carries the
+        alias as well. Raises RegistryError when the registry cannot be asked."""
+        desired = await self._within(timeout, self._desired(wanted, carriers))
+        needed = {target.uri for target in desired.values() if isinstance(target, Target)}
+        self._facts = {uri: facts for uri, facts in self._facts.items() if uri in needed}
+        return desired
+
+    async def resolve(self, entry: Wanted) -> Target | Missing:
+        """What one entry asks for. Raises RegistryError."""
+        return (await self._within(TIMEOUT, self._desired([entry], carriers=False)))[entry.name]
+
+    def forget(self, target: Target) -> None:
+        """Its tags may have changed, which its model's times do not tell."""
+        self._facts.pop(target.uri, None)
+
+    async def _within(self, timeout: float, work: Coroutine[None, None, Desired]) -> Desired:
+        try:
+            async with asyncio.timeout(timeout):
+                return await work
+        except TimeoutError:
+            raise RegistryError(f"no answer within {timeout:g} s") from None
+
+    async def _desired(self, wanted: Sequence[Wanted], carriers: bool) -> Desired:
+        models = {model.name: model async for model in self._models()}
+        asked = {entry.name: entry for entry in wanted}
+        if carriers:
+            asked = {
+                name: Wanted(name, name, self.because, name, self._alias)
                 for name, model in models.items()
-                if self._alias in _aliases(model)
-            ]
-            because = self.because
-        else:
-            because = None
+                if model.version(self._alias)
+            } | asked
         found = await asyncio.gather(
-            *(
-                self._resolve(entry, models.get(entry.model), because or entry.because)
-                for entry in wanted
-            )
+            *(self._resolve(entry, models.get(entry.model)) for entry in asked.values())
         )
         return {target.name: target for target in found}
 
-    async def _resolve(self, entry: Wanted, model: dict | None, because: str) -> Target | Missing:
+    async def _resolve(self, entry: Wanted, model: _Model | None) -> Target | Missing:
         if model is None:
-            return Missing(entry.name, because, "no such registered model")
-        version = entry.version or _aliases(model).get(entry.alias)
+            return Missing(entry.name, entry.because, "no such registered model")
+        version = entry.version or model.version(entry.alias)
         if version is None:
-            return Missing(entry.name, because, f"no version has the alias {entry.alias}")
-        identity = await self._identity(model, version)
-        if identity is None:
-            return Missing(entry.name, because, f"there is no version {version}")
+            return Missing(entry.name, entry.because, f"no version has the alias {entry.alias}")
         uri = f"models:/{entry.model}/{version}"
-        return Target(entry.name, version, uri, identity, because)
+        facts = await self._learn(uri, model, version)
+        if facts is None:
+            return Missing(entry.name, entry.because, f"there is no version {version}")
+        return Target(entry.name, version, uri, facts.identity, entry.because, facts.tags)
 
-    async def _identity(self, model: dict, version: str) -> str | None:
-        """Asked for only when the model's entry changed since: a new version, or a new database,
-        changes its times."""
-        times = (
-            int(model.get("creation_timestamp", 0)),
-            int(model.get("last_updated_timestamp", 0)),
-        )
-        key = (model["name"], version)
-        known = self._identities.get(key)
-        if known and known[0] == times:
-            return known[1]
+    async def _learn(self, uri: str, model: _Model, version: str) -> _Facts | None:
+        times = (model.creation_timestamp, model.last_updated_timestamp)
+        known = self._facts.get(uri)
+        if known and known.times == times:
+            return known
         try:
-            answer = await self._get(GET_VERSION, {"name": model["name"], "version": version})
+            async with self._questions:
+                asked = {"name": model.name, "version": version}
+                entry = _read(await self._get(GET_VERSION, asked), _VersionAnswer).model_version
         except _NotFoundError:
             return None
-        entry = answer["model_version"]
-        facts = [model["name"], version]
-        facts += [entry.get(key) for key in ("source", "model_id", "run_id", "creation_timestamp")]
+        facts = [model.name, version, entry.source, entry.model_id, entry.run_id]
+        facts.append(entry.creation_timestamp)
         identity = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-        self._identities[key] = (times, identity)
-        return identity
+        tags = {tag.key: tag.value for tag in entry.tags}
+        learnt = self._facts[uri] = _Facts(times, identity, tags)
+        return learnt
 
-    async def _models(self):
+    async def _models(self) -> AsyncIterator[_Model]:
         token = None
         while True:
-            parameters = {"max_results": PAGE} | ({"page_token": token} if token else {})
-            page = await self._get(SEARCH, parameters)
-            for model in page.get("registered_models", []):
-                yield model
-            token = page.get("next_page_token")
+            asked = {"max_results": PAGE} | ({"page_token": token} if token else {})
+            content = await self._get(SEARCH, asked)
+            page = _read(content, _Page)
+            if page.registered_models:
+                for model in page.registered_models:
+                    yield model
+            elif content.strip() != b"{}":
+                raise RegistryError(STRANGE)
+            token = page.next_page_token
             if not token:
                 return
 
-    async def _get(self, path: str, parameters: dict) -> dict:
+    async def _get(self, path: str, asked: dict) -> bytes:
         try:
-            response = await self._http.get(path, params=parameters)
+            response = await self._http.get(path, params=asked)
             if response.status_code == 404:
-                raise _NotFoundError(path)
+                raise _NotFoundError("it answered 404")
             response.raise_for_status()
-            return response.json()
+            return response.content
         except httpx.HTTPStatusError as error:
             raise RegistryError(f"it answered {error.response.status_code}") from None
-        except (httpx.HTTPError, ValueError) as error:
+        except httpx.HTTPError as error:
             raise RegistryError(str(error) or type(error).__name__) from None
 
 
 class _NotFoundError(RegistryError):
     pass
+
+
+def _read(content: bytes, kind: type[Answer]) -> Answer:
+    try:
+        # Not strict: a 64-bit number may come as text, as protobuf's own JSON has it.
+        return msgspec.json.decode(content, type=kind, strict=False)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise RegistryError(STRANGE) from None
 
 
 def without_registry(wanted: Sequence[Wanted]) -> Desired:
@@ -182,7 +276,3 @@ def _local(uri: str) -> str:
     if parts.scheme in ("", "file") and not uri.startswith("models:"):
         return str(Path(parts.path if parts.scheme else uri).expanduser().absolute())
     return uri
-
-
-def _aliases(model: dict) -> dict[str, str]:
-    return {entry["alias"]: str(entry["version"]) for entry in model.get("aliases", [])}

@@ -1,4 +1,4 @@
-"""What SERVING_MODELS asks for, entry by entry.
+"""What is asked for: SERVING_MODELS, entry by entry, and what was deployed through the API.
 
     name              the registered model's version that carries SERVING_ALIAS
     name@alias        ... that carries this alias
@@ -6,11 +6,15 @@
     name=FOLDER       a model's folder, under a name of one's own
     name=URI          as well: runs:/..., s3://..., models:/other@alias, models:/other/3
 
-Names are taken literally but for %-escapes, which allow `,`, `@`, `=` and `/` in them.
+Names are taken literally but for %-escapes, which allow `,`, `@`, `=` and `/` in them. The API
+takes `models:/name@alias` and `models:/name/3`.
 """
 
+import re
 from dataclasses import dataclass
 from urllib.parse import unquote
+
+_VERSION = re.compile(r"[0-9]{1,9}")
 
 
 class WantedError(ValueError):
@@ -23,14 +27,12 @@ class Wanted:
 
     text: str
     name: str
+    because: str
+    """Whose word it is; without a folder of this machine."""
     model: str | None = None
     alias: str | None = None
     version: str | None = None
     uri: str | None = None
-
-    @property
-    def because(self) -> str:
-        return f"SERVING_MODELS has {self.text}"
 
     @property
     def needs_registry(self) -> bool:
@@ -49,33 +51,46 @@ def parse_wanted(text: str, default_alias: str) -> tuple[Wanted, ...]:
     return entries
 
 
+def deployed(name: str, uri: str) -> Wanted:
+    """What the API was asked to serve as `name`. Raises WantedError."""
+    reference = uri.removeprefix("models:/")
+    if reference == uri or not {"@", "/"} & set(reference):
+        raise WantedError(f"{uri!r} is not models:/name@alias or models:/name/3")
+    return _registered(uri, reference, name, None, f"deployed through the API: {uri}")
+
+
+def is_folder(uri: str) -> bool:
+    return ":/" not in uri or uri.startswith("file:")
+
+
 def _parse_entry(text: str, default_alias: str) -> Wanted:
+    because = f"SERVING_MODELS has {text}"
     name, equals, source = text.partition("=")
-    if equals:
-        if not source or not name or {"@", "/"} & set(name):
-            raise WantedError(f"{text!r} is not name=URI or name=FOLDER")
-        return _from_source(text, unquote(name), source)
-    return _registered(text, text, None, default_alias)
+    if not equals:
+        return _registered(text, text, None, default_alias, because)
+    if not source or not name or {"@", "/"} & set(name):
+        raise WantedError(f"{text!r} is not name=URI or name=FOLDER")
+    # `models:/` of a named model is followed like any other; what else there is, is a URI.
+    reference = source.removeprefix("models:/")
+    if reference != source and {"@", "/"} & set(reference):
+        return _registered(text, reference, unquote(name), None, because)
+    if is_folder(source):
+        because = f"SERVING_MODELS has {name}=FOLDER"
+    return Wanted(text, unquote(name), because, uri=source)
 
 
-def _from_source(text: str, name: str, source: str) -> Wanted:
-    """`models:/` of a named model is followed like any other; what else there is, is a URI."""
-    path = source.removeprefix("models:/")
-    if path != source and ("@" in path or "/" in path):
-        return _registered(text, path, name, None)
-    return Wanted(text=text, name=name, uri=source)
-
-
-def _registered(text: str, reference: str, name: str | None, default_alias: str | None) -> Wanted:
+def _registered(
+    text: str, reference: str, name: str | None, default_alias: str | None, because: str
+) -> Wanted:
     for mark, part in (("@", "alias"), ("/", "version")):
         model, found, value = reference.partition(mark)
         if not found:
             continue
         if not model or not value or {"@", "/"} & set(value):
             raise WantedError(f"{text!r} is not name, name@alias, name/3, name=URI or name=FOLDER")
-        if part == "version" and not (value.isascii() and value.isdigit()):
+        if part == "version" and not _VERSION.fullmatch(value):
             raise WantedError(f"{text!r}: a version is a number")
         model = unquote(model)
-        return Wanted(text=text, name=name or model, model=model, **{part: unquote(value)})
+        return Wanted(text, name or model, because, model, **{part: unquote(value)})
     model = unquote(reference)
-    return Wanted(text=text, name=name or model, model=model, alias=default_alias)
+    return Wanted(text, name or model, because, model, alias=default_alias)

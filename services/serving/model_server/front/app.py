@@ -1,172 +1,154 @@
-"""The HTTP side: routes, limits and errors. It moves bytes and knows nothing of models.
+"""What is at which address. Moves bytes, and knows nothing of models.
 
-A plain ASGI application: a framework's routing and objects cost more here than the work itself.
+A prediction goes from the connection into a version's queue, and back by a callback. Everything
+else is a coroutine, and rare.
 """
 
 import asyncio
 import logging
 import re
-import secrets
-from collections.abc import Awaitable, Callable
+import time
 from importlib.metadata import version as installed_version
-from urllib.parse import quote, unquote
+from itertools import count
+from secrets import token_hex
+from urllib.parse import quote
 
 import msgspec
 
 from model_server import errors, metrics
-from model_server.errors import UNEXPECTED, RefusedError, error_body
+from model_server.errors import UNEXPECTED, RefusedError
 from model_server.following.deployments import Deployment, Deployments
 from model_server.following.follower import Follower
-from model_server.front.body import BodyReader, DisconnectedError
 from model_server.front.guard import Guard
+from model_server.front.http1 import Exchange
 from model_server.front.refusals import Refusals, is_noted
+from model_server.front.routes import GET, JSON, POST, Response, Route, Routes
 from model_server.settings import Settings
+from model_server.workers import wire
+from model_server.workers.job import Job
+from model_server.workers.version import Version
 
 log = logging.getLogger(__name__)
 
 MLFLOW_VERSION = installed_version("mlflow-skinny")
-JSON = (b"content-type", b"application/json")
-GET = ("GET", "HEAD")
-POST = ("POST",)
 
 _encode = msgspec.json.Encoder().encode
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
-
-Receive = Callable[[], Awaitable[dict]]
-Send = Callable[[dict], Awaitable[None]]
-Response = tuple[int, list[tuple[bytes, bytes]], bytes]
-
-
-class Exchange:
-    """What one request's handler needs to know."""
-
-    __slots__ = ("headers", "method", "model", "receive", "request_id", "segments")
-
-    def __init__(self, scope: dict, receive: Receive) -> None:
-        self.headers = dict(scope["headers"])
-        self.method = scope["method"]
-        self.receive = receive
-        given = self.headers.get(b"x-request-id")
-        sane = given is not None and _REQUEST_ID.fullmatch(given)
-        self.request_id = given.decode() if sane else secrets.token_hex(8)
-        # The raw path, because a name may hold an escaped slash.
-        raw = scope.get("raw_path") or scope["path"].encode()
-        self.segments = [unquote(part.decode("latin-1")) for part in raw.split(b"/")[1:]]
-        self.model: str | None = None
-        """The served name that was asked for, once it is known."""
+_TRACEPARENT = re.compile(rb"[\da-f]{2}-([\da-f]{32})-[\da-f]{16}-[\da-f]{2}(?:-.*)?")
+"""https://www.w3.org/TR/trace-context/: version, trace id, parent id, flags."""
+_PROTOCOLS = {"invoke": wire.MLFLOW, "infer": wire.V2}
 
 
 class App:
-    def __init__(self, settings: Settings, deployments: Deployments, follower: Follower) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        deployments: Deployments,
+        follower: Follower,
+        routes: list[Route],
+    ) -> None:
+        """`routes` are those of other modules, beside the ones here."""
         self._settings = settings
         self._deployments = deployments
         self._follower = follower
         self._required = [entry.name for entry in settings.wanted]
         self._guard = Guard(settings.names)
-        self._bodies = BodyReader(settings.body_limit, settings.body_timeout, settings.buffer_limit)
         self._refusals = Refusals()
         self._running = 0
-        self._routes = {
-            "/invocations": (POST, self._invoke_default),
-            "/ping": (GET, self._ping),
-            "/health": (GET, self._ping),
-            "/version": (GET, self._version),
-            "/models": (GET, self._models),
-            "/metrics": (GET, self._metrics),
-            "/livez": (GET, self._livez),
-            "/readyz": (GET, self._readyz),
-        }
+        self._ids = (f"{token_hex(4)}{number:08x}" for number in count())
+        self._tasks: set[asyncio.Task] = set()
+        self._routes = Routes(
+            [
+                (POST, "/invocations", "invoke"),
+                (POST, "/models/{name}/invocations", "invoke"),
+                (GET, "/ping", self._ping),
+                (GET, "/health", self._ping),
+                (GET, "/version", self._version),
+                (GET, "/models", self._models),
+                (GET, "/models/{name}", self._model),
+                (GET, "/metrics", self._metrics),
+                (GET, "/livez", self._livez),
+                (GET, "/readyz", self._readyz),
+                *routes,
+            ]
+        )
 
-    async def __call__(self, scope: dict, receive: Receive, send: Send) -> None:
-        exchange = Exchange(scope, receive)
+    def handle(self, exchange: Exchange) -> None:
+        """Sees to it that the exchange is answered, now or later."""
         self._running += 1
+        given = exchange.headers.get(b"x-request-id")
+        sane = given is not None and _REQUEST_ID.fullmatch(given)
+        exchange.request_id = given.decode() if sane else next(self._ids)
         try:
-            status, headers, body = await self._respond(scope["path"], exchange)
-        except DisconnectedError:
-            return
-        finally:
-            self._running -= 1
-        # A probe's 503 is its answer; what is missing has lines of its own.
-        if is_noted(status) and scope["path"] != "/readyz":
-            self._refusals.note(status, body, exchange.request_id, scope["path"], exchange.model)
-        headers.append((b"content-length", str(len(body)).encode()))
-        headers.append((b"x-request-id", exchange.request_id.encode()))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
-    async def _respond(self, path: str, exchange: Exchange) -> Response:
-        try:
+            if exchange.refusal is not None:
+                raise exchange.refusal
             headers = exchange.headers
             self._guard.check(
-                exchange.method, path, headers.get(b"host", b""), headers.get(b"origin")
+                exchange.method, exchange.url, headers.get(b"host", b""), headers.get(b"origin")
             )
             if self._running > self._settings.concurrency:
                 raise errors.unavailable("Too many requests at one time.")
-            methods, handler = self._route(path, exchange)
-            if exchange.method not in methods:
-                return _other_method(exchange.method, methods)
-            return await handler(exchange)
+            handler, values = self._routes.find(exchange)
+            if isinstance(handler, str):
+                self._predict(exchange, _PROTOCOLS[handler], **values)
+            else:
+                self._start(exchange, handler(exchange, **values))
         except RefusedError as refusal:
-            return refusal.status, [JSON, *refusal.headers], refusal.body
-        except (DisconnectedError, asyncio.CancelledError):
-            raise
+            self._refuse(exchange, refusal)
         except Exception:
-            log.exception("request failed", extra={"request_id": exchange.request_id})
-            body = error_body("INTERNAL_ERROR", UNEXPECTED.format(exchange.request_id))
-            return 500, [JSON], body
+            self._fail(exchange)
 
-    def _route(self, path: str, exchange: Exchange) -> tuple[tuple[str, ...], Callable]:
-        if route := self._routes.get(path):
-            return route
-        match exchange.segments:
-            case ["models", name]:
-                return GET, lambda _: self._model(name)
-            case ["models", name, "invocations"]:
-                return POST, lambda exchange: self._invoke_named(name, exchange)
-        raise RefusedError(404, "ENDPOINT_NOT_FOUND", "There is nothing at this path.")
+    # Predictions.
 
-    async def _invoke_default(self, exchange: Exchange) -> Response:
-        return await self._invoke(self._deployments.default, self._no_default, exchange)
-
-    async def _invoke_named(self, name: str, exchange: Exchange) -> Response:
-        exchange.model = name
-        return await self._invoke(
-            lambda: self._deployments.find(name), lambda: _no_model(name), exchange
+    def _predict(
+        self, exchange: Exchange, protocol: str, name: str | None = None, version: str | None = None
+    ) -> None:
+        found = self._serving(exchange, name, version)
+        headers = exchange.headers
+        content_type = headers.get(b"content-type")
+        trace = headers.get(b"traceparent")
+        found.submit(
+            exchange.body,
+            content_type and content_type.decode("latin-1"),
+            exchange.request_id,
+            self._predicted,
+            context=(exchange, found),
+            protocol=protocol,
+            trace=trace and _trace_id(trace),
         )
 
-    async def _invoke(
-        self,
-        find: Callable[[], Deployment | None],
-        otherwise: Callable[[], RefusedError],
-        exchange: Exchange,
-    ) -> Response:
-        body = await self._bodies.read(exchange.receive, exchange.headers.get(b"content-length"))
-        started = asyncio.get_running_loop().time()
-        try:
-            # Looked up after the body is here, so that a swap meanwhile costs nothing.
-            deployment = find()
+    def _predicted(self, job: Job, status: int, body: bytes, refusal: RefusedError | None) -> None:
+        exchange, version = job.context
+        version.metrics.answered(status, time.perf_counter() - exchange.started)
+        if refusal is not None and refusal.headers:
+            head = version.head + _lines(refusal.headers)
+        else:
+            head = version.head
+        self._answer(exchange, status, head, body)
+
+    def _serving(self, exchange: Exchange, name: str | None, number: str | None) -> Version:
+        """The version to ask. Raises RefusedError 404 or 503."""
+        if name is None:
+            deployment = self._deployments.default()
             if deployment is None:
-                raise otherwise()
-            exchange.model = deployment.name
-            version = deployment.serving
-            if version is None:
-                reason = f": {deployment.problem}" if deployment.problem else "."
-                raise errors.unavailable(f"{deployment.name} is not loaded{reason}", 2)
-            content_type = exchange.headers.get(b"content-type")
-            headers = [JSON, *version.headers]
-            try:
-                answer = await version.ask(
-                    body, content_type and content_type.decode("latin-1"), exchange.request_id
-                )
-                status, content = answer.status, answer.body
-            except RefusedError as refusal:
-                status, content = refusal.status, refusal.body
-                headers += refusal.headers
-            version.metrics.answered(status)
-            version.metrics.total.observe(asyncio.get_running_loop().time() - started)
-            return status, headers, content
-        finally:
-            self._bodies.release(len(body))
+                raise self._no_default()
+        else:
+            exchange.model = name
+            deployment = self._deployments.find(name)
+            if deployment is None:
+                raise no_model(name)
+        exchange.model = deployment.name
+        version = deployment.serving
+        if version is None:
+            raise _not_loaded(deployment)
+        if number is not None and number != version.target.version:
+            raise RefusedError(
+                404,
+                "RESOURCE_DOES_NOT_EXIST",
+                f"Version {number} of {deployment.name} is not served; "
+                f"version {version.target.version} is.",
+            )
+        return version
 
     def _no_default(self) -> RefusedError:
         urls = [model["invocations"] for model in self._deployments.status()]
@@ -177,6 +159,43 @@ class App:
             "RESOURCE_DOES_NOT_EXIST",
             "There is no default model (SERVING_DEFAULT). Served are: " + ", ".join(urls),
         )
+
+    # Answers.
+
+    def _answer(self, exchange: Exchange, status: int, head: bytes, body: bytes) -> None:
+        self._running -= 1
+        # A probe's 503 is its answer; what is missing has lines of its own.
+        if is_noted(status) and exchange.url != b"/readyz":
+            path = exchange.url.decode("latin-1")
+            self._refusals.note(status, body, exchange.request_id, path, exchange.model)
+        head = b"%bx-request-id: %b\r\n" % (head, exchange.request_id.encode())
+        exchange.answer(status, head, body)
+
+    def _refuse(self, exchange: Exchange, refusal: RefusedError) -> None:
+        body = refusal.body if refusal.status != 204 else b""
+        self._answer(exchange, refusal.status, _lines([JSON, *refusal.headers]), body)
+
+    def _fail(self, exchange: Exchange) -> None:
+        log.exception("request failed", extra={"request_id": exchange.request_id})
+        message = UNEXPECTED.format(exchange.request_id)
+        self._refuse(exchange, RefusedError(500, "INTERNAL_ERROR", message))
+
+    def _start(self, exchange: Exchange, work) -> None:
+        task = asyncio.create_task(self._run(exchange, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, exchange: Exchange, work) -> None:
+        try:
+            status, headers, body = await work
+        except RefusedError as refusal:
+            self._refuse(exchange, refusal)
+        except Exception:
+            self._fail(exchange)
+        else:
+            self._answer(exchange, status, _lines(headers), body)
+
+    # Everything else.
 
     async def _ping(self, _: Exchange) -> Response:
         """As MLflow's: 200 when a request to /invocations would find a model, else 404."""
@@ -190,10 +209,10 @@ class App:
         content = {"models": self._deployments.status(), "registry": self._follower.status()}
         return 200, [JSON], _encode(content)
 
-    async def _model(self, name: str) -> Response:
+    async def _model(self, _: Exchange, name: str) -> Response:
         deployment = self._deployments.find(name)
         if deployment is None:
-            raise _no_model(name)
+            raise no_model(name)
         return 200, [JSON], _encode(deployment.status())
 
     async def _metrics(self, _: Exchange) -> Response:
@@ -221,15 +240,21 @@ def quoted(name: str) -> str:
     return quote(name, safe="")
 
 
-def _no_model(name: str) -> RefusedError:
+def no_model(name: str) -> RefusedError:
     return RefusedError(
         404, "RESOURCE_DOES_NOT_EXIST", f"No model is served as {name!r}; see /models."
     )
 
 
-def _other_method(method: str, methods: tuple[str, ...]) -> Response:
-    allow = (b"allow", ", ".join((*methods, "OPTIONS")).encode())
-    if method == "OPTIONS":
-        return 204, [allow], b""
-    body = error_body("BAD_REQUEST", f"This path takes {', '.join(methods)}, not {method}.")
-    return 405, [JSON, allow], body
+def _not_loaded(deployment: Deployment) -> RefusedError:
+    reason = f": {deployment.problem}" if deployment.problem else "."
+    return errors.unavailable(f"{deployment.name} is not loaded{reason}", 2)
+
+
+def _trace_id(traceparent: bytes) -> str | None:
+    found = _TRACEPARENT.fullmatch(traceparent)
+    return found[1].decode() if found else None
+
+
+def _lines(headers: list[tuple[bytes, bytes]]) -> bytes:
+    return b"".join(b"%b: %b\r\n" % header for header in headers)

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from model_server.errors import RefusedError
 
 LOCAL = ("localhost", "127.0.0.1", "[::1]")
-OPEN_PATHS = ("/health", "/livez", "/ping", "/version")
+OPEN_PATHS = (b"/health", b"/livez", b"/ping", b"/version")
 """Probes come with any Host, and learn nothing that is anybody's."""
-READING = ("GET", "HEAD")
+READING = (b"GET", b"HEAD")
 
 
 class Guard:
@@ -22,9 +22,9 @@ class Guard:
         self.knows_host = functools.lru_cache(256)(self._knows_host)
         self.knows_origin = functools.lru_cache(256)(self._knows_origin)
 
-    def check(self, method: str, path: str, host: bytes, origin: bytes | None) -> None:
+    def check(self, method: bytes, url: bytes, host: bytes, origin: bytes | None) -> None:
         """Raises RefusedError 403."""
-        if path not in OPEN_PATHS and not self.knows_host(host):
+        if not self.knows_host(host) and url.partition(b"?")[0] not in OPEN_PATHS:
             raise RefusedError(
                 403,
                 "PERMISSION_DENIED",

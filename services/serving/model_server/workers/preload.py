@@ -13,7 +13,7 @@ import os
 import time
 
 from model_server import log as logs
-from model_server.workers.process import die_with_parent
+from model_server.workers.child import die_with_parent
 
 MODULES = (
     "mlflow.pyfunc.scoring_server",

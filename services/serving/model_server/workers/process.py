@@ -1,23 +1,21 @@
-"""Child processes: forked from one prepared process, tied to this one, spoken to over a socket."""
+"""Child processes: forked from one prepared process or run by another interpreter, tied to this one,
+spoken to over a socket."""
 
 import asyncio
 import contextlib
-import ctypes
-import importlib
 import logging
 import multiprocessing
 import multiprocessing.forkserver
 import os
 import signal
 import socket
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import msgspec
-
 from model_server import log as logs
 from model_server.workers import wire
+from model_server.workers.child import run
+from model_server.workers.program import Program
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +27,8 @@ _CREDENTIALS = (
     "AZURE_",
     "GOOGLE_",
     "DATABRICKS_",
+    "UV_",  # package indexes, which may have a login
+    "PIP_",
 )
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ARROW_NUM_THREADS")
 
@@ -72,13 +72,11 @@ class Child:
 
     def __init__(
         self,
-        process: multiprocessing.Process,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
+        process: multiprocessing.Process | Program,
+        channel: wire.Channel,
     ) -> None:
         self._process = process
-        self._reader = reader
-        self._writer = writer
+        self.channel = channel
         self._gone = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.add_reader(process.sentinel, self._on_gone, loop, process.sentinel)
@@ -102,24 +100,14 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
-    async def send(self, message: object) -> None:
-        try:
-            self._writer.write(wire.pack(message))
-            await self._writer.drain()
-        except ConnectionError:
-            raise wire.PeerClosedError(0, 1) from None
-
-    async def receive(self, decoder: msgspec.msgpack.Decoder) -> object:
-        """Raises wire.PeerClosedError when the child is gone."""
-        try:
-            return await wire.read(self._reader, decoder)
-        except ConnectionError:
-            raise wire.PeerClosedError(0, 4) from None
+    def kill(self) -> None:
+        """At once, with everything that it started."""
+        _kill(self.pid)
 
     async def end(self, grace: float = 0) -> int:
         """Close the socket, which a child takes as its end, and kill it after `grace` seconds.
         Returns the exit code, negative for a signal."""
-        self._writer.close()
+        self.channel.close()
         try:
             async with asyncio.timeout(grace):
                 await self._gone.wait()
@@ -132,11 +120,14 @@ class Child:
         return code
 
 
-async def spawn(module: str, *arguments: object, name: str) -> Child:
-    """Run `main(socket, *arguments)` of a module, which only the child imports."""
+async def spawn(module: str, *arguments: object, name: str, python: str | None = None) -> Child:
+    """Run `main(socket, *arguments)` of a module, which only the child imports: forked, or by
+    another interpreter."""
     ours, theirs = socket.socketpair()
-    process = _context.Process(
-        target=_child, args=(module, theirs, *arguments), name=name, daemon=True
+    process = (
+        Program(python, module, theirs, arguments)
+        if python
+        else _context.Process(target=run, args=(module, theirs, *arguments), name=name, daemon=True)
     )
     starting = asyncio.ensure_future(_in_starter(process.start))
     try:
@@ -150,8 +141,9 @@ async def spawn(module: str, *arguments: object, name: str) -> Child:
     finally:
         theirs.close()
     ours.setblocking(False)
-    reader, writer = await asyncio.open_unix_connection(sock=ours)
-    return Child(process, reader, writer)
+    loop = asyncio.get_running_loop()
+    _, channel = await loop.create_unix_connection(wire.Channel, sock=ours)
+    return Child(process, channel)
 
 
 def _kill(pid: int) -> None:
@@ -165,19 +157,3 @@ def _kill(pid: int) -> None:
 async def _in_starter(call: Callable) -> None:
     # Shielded: a start half done must be finished, or its process would be nobody's.
     await asyncio.shield(asyncio.get_running_loop().run_in_executor(_starter, call))
-
-
-def die_with_parent() -> None:
-    """Be killed, even while hung, when the parent ends in whatever way. Linux only; elsewhere a
-    child ends when it next looks at its socket."""
-    if sys.platform == "linux":
-        set_death_signal = 1
-        ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
-
-
-def _child(module: str, sock: socket.socket, *arguments: object) -> None:
-    os.setpgrp()
-    die_with_parent()
-    logs.configure(os.environ.get("MODEL_SERVER_LOG_LEVEL", "INFO"))
-    with contextlib.suppress(wire.PeerClosedError, BrokenPipeError, ConnectionResetError):
-        importlib.import_module(module).main(sock, *arguments)

@@ -1,280 +1,291 @@
-"""One version that is served: its queue and the worker process behind it.
+"""One version that is served: its queue, and the replicas that empty it.
 
-The queue empties in one go: when the worker is free, all that waits becomes one frame. There is
-no waiting window, so a client alone waits for nobody.
+The queue empties in one go: when a replica is free, all that waits becomes one frame (shared with
+the other replicas that are free). There is no waiting window, so a client alone waits for nobody.
 """
 
 import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from model_server import errors
-from model_server.errors import LoadError, WorkerLostError
 from model_server.following.registry import Target
 from model_server.metrics import VersionMetrics
+from model_server.options import Options
 from model_server.settings import Settings
-from model_server.workers import process, wire
+from model_server.workers import wire
+from model_server.workers.job import Done, Job
+from model_server.workers.replica import Launch, Replica
 
 log = logging.getLogger(__name__)
 
 FRAME_BYTES = 64 * 2**20
 """Bodies of one frame; a single larger body still goes, alone."""
-BACK_OFF = (0.0, 0.2, 1.0, 5.0, 15.0, 30.0)
-"""Seconds before the first, second, ... start of a worker that keeps dying."""
-STABLE = 60
-"""Seconds after which a worker's death counts as the first again."""
-
-_greeting = msgspec.msgpack.Decoder(wire.Loaded)
-_reply = msgspec.msgpack.Decoder(wire.Reply)
-
-
-@dataclass(slots=True)
-class _Waiting:
-    request: wire.Request
-    answer: asyncio.Future
-    since: float
+TICK = 0.2
+"""Seconds between two looks at time limits and memory, while there is anything to look at."""
 
 
 class Version:
-    def __init__(self, target: Target, folder: Path, settings: Settings) -> None:
+    """Ready after `start`; `submit` until `drain` or `stop`."""
+
+    def __init__(
+        self,
+        target: Target,
+        folder: Path,
+        settings: Settings,
+        options: Options | None = None,
+        python: str | None = None,
+    ) -> None:
+        """`python`: the interpreter of an environment of its own; None: the server's."""
         self.target = target
+        self.options = options or Options()
         self.metrics = VersionMetrics(target.name, target.version)
-        self.headers = (
-            (b"x-model-name", _header(target.name)),
-            (b"x-model-version", _header(target.version)),
+        self.head = (
+            b"content-type: application/json\r\n"
+            b"x-model-name: %b\r\nx-model-version: %b\r\n"
+            % (_header(target.name), _header(target.version))
         )
+        """Lines that every answer of this version begins with."""
         self.warnings: list[str] = []
         self.description = wire.Description()
-        self._folder = folder
         self._settings = settings
-        self._queue: deque[_Waiting] = deque()
-        self._wake = asyncio.Event()
+        self._launch = Launch(target, folder, settings, self.options, python)
+        self._queue: deque[Job] = deque()
+        self._replicas: list[Replica] = []
+        self.metrics.waiting = self._queue.__len__
+        self.metrics.workers = lambda: sum(replica.is_up for replica in self._replicas)
         self._number = 0
-        self._child: process.Child | None = None
-        self._runner: asyncio.Task | None = None
-        self._failures = 0
+        self._feeding = False
         self._closing = False
+        self._is_empty = asyncio.Event()
+        self._is_empty.set()
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._used = time.monotonic()
+        self._falling_asleep: asyncio.Task | None = None
 
     @property
-    def worker(self) -> int | None:
-        """The worker's process id, None while there is none."""
-        return self._child.pid if self._child else None
+    def asleep(self) -> bool:
+        """No process; the next request starts one."""
+        return not self._replicas and not self._closing
+
+    @property
+    def state(self) -> str:
+        if self.asleep:
+            return "asleep"
+        return "up" if any(replica.is_up for replica in self._replicas) else "restarting"
+
+    def status(self) -> dict:
+        """Its part of the entry in /models."""
+        description = self.description
+        return {
+            "workers": [replica.pid for replica in self._replicas if replica.is_up],
+            "asleep": self.asleep,
+            "flavor": description.flavor,
+            "engine": description.engine,
+            "engine_reason": description.engine_reason,
+            "batching": description.batching,
+            "batching_reason": description.batching_reason,
+        }
 
     async def start(self) -> None:
-        """Load, warm up, be ready for `ask`. Raises LoadError, and then leaves nothing behind."""
+        """Load, warm up, be ready. Raises LoadError, and then leaves nothing behind."""
+        replicas = [self._replica() for _ in range(self.options.replicas)]
         try:
-            await self._launch()
+            # One by one: the first may show that the version does not work at all.
+            for replica in replicas:
+                loaded = await replica.start()
         except BaseException:
+            await asyncio.gather(*(replica.end(0) for replica in replicas))
             self.metrics.close()
             raise
-        self._runner = asyncio.create_task(self._run(), name=f"version {self.target.name}")
+        self.warnings += loaded.warnings
+        self.description = loaded.description
+        self._replicas = replicas
+        self._schedule()
 
-    async def ask(self, body: bytes, content_type: str | None, request_id: str) -> wire.Answer:
-        """The model's answer, whatever its status. Raises RefusedError when there is none."""
-        if self._closing or (self._child is None and self._failures > 1):
+    def submit(
+        self,
+        body: bytes,
+        content_type: str | None,
+        request_id: str,
+        done: Done,
+        *,
+        context: object = None,
+        protocol: str = wire.MLFLOW,
+        trace: str | None = None,
+    ) -> None:
+        """`done` is called once, when there is an answer or it is clear that there will be none.
+        Raises RefusedError when the request is not even queued."""
+        if self._closing or self._keeps_failing:
             raise errors.unavailable("The model's worker process keeps failing and is restarted.")
-        if len(self._queue) >= self._settings.queue_limit:
+        queue = self._queue
+        if len(queue) >= self._settings.queue_limit:
             raise errors.overloaded("Too many requests wait for this model.")
         self._number += 1
-        deadline = time.monotonic() + self._settings.timeout
-        request = wire.Request(self._number, request_id, content_type, body, deadline)
-        waiting = _Waiting(request, asyncio.get_running_loop().create_future(), time.perf_counter())
-        self._queue.append(waiting)
-        self.metrics.queue.set(len(self._queue))
-        self._wake.set()
-        try:
-            async with asyncio.timeout(self._settings.timeout):
-                return await waiting.answer
-        except TimeoutError:
-            raise errors.too_late() from None
-        except WorkerLostError:
-            raise errors.unavailable(
-                "The model's worker process ended before it answered."
-            ) from None
+        self._used = time.monotonic()
+        request = wire.Request(
+            self._number,
+            request_id,
+            content_type,
+            body,
+            self._used + self._settings.timeout,
+            protocol,
+            trace,
+        )
+        queue.append(Job(request, time.perf_counter(), done, context))
+        if not self._feeding:
+            # Not at once: what else has arrived in this turn of the loop goes along.
+            self._feeding = True
+            self._loop.call_soon(self._feed)
+        if self._timer is None:
+            self._schedule()
+
+    async def ask(self, body: bytes, content_type: str | None, request_id: str) -> wire.Answer:
+        """As `submit`, for who has nothing better to do than to wait."""
+        future = self._loop.create_future()
+
+        def done(job: Job, status: int, body: bytes, refusal: errors.RefusedError | None) -> None:
+            if not future.done():
+                answer = wire.Answer(job.request.number, status, body)
+                future.set_exception(refusal) if refusal else future.set_result(answer)
+
+        self.submit(body, content_type, request_id, done)
+        return await future
 
     async def drain(self) -> None:
-        """Answer what waits, then end the worker. Nothing may be asked any more."""
+        """Answer what waits, then end the workers. Nothing may be submitted any more."""
         self._closing = True
-        self._wake.set()
-        try:
-            await self._runner
-        finally:
-            self.metrics.close()
+        await self._settle()
+        while self._is_busy:
+            self._is_empty.clear()
+            await self._is_empty.wait()
+        await self.stop()
 
     async def stop(self) -> None:
-        """End the worker now; what still waits is refused."""
+        """End the workers now; what still waits is refused."""
         self._closing = True
-        self._runner.cancel()
-        await asyncio.wait([self._runner])
+        await self._settle()
+        if self._timer:
+            self._timer.cancel()
+        replicas, self._replicas = self._replicas, []
+        await asyncio.gather(*(replica.end() for replica in replicas))
+        self._refuse_all()
         self.metrics.close()
 
-    async def _launch(self) -> None:
-        """Start a worker and warm it up: the first one as well as every later one."""
-        target = self.target
-        child = await process.spawn(
-            "model_server.scoring.worker",
-            target.name,
-            target.version,
-            str(self._folder),
-            name=f"worker {target.name} {target.version}",
+    @property
+    def _is_busy(self) -> bool:
+        return bool(self._queue) or any(replica.jobs for replica in self._replicas)
+
+    @property
+    def _keeps_failing(self) -> bool:
+        return bool(self._replicas) and all(
+            not replica.is_up and replica.failures > 1 for replica in self._replicas
         )
-        try:
-            async with asyncio.timeout(self._settings.load_timeout):
-                loaded = await child.receive(_greeting)
-                if loaded.problem:
-                    raise LoadError(loaded.problem)
-                self.warnings = loaded.warnings
-                self.description = loaded.description
-                await self._warm_up(child, loaded.example)
-        except BaseException as error:
-            code = await asyncio.shield(child.end())
-            if isinstance(error, TimeoutError):
-                raise LoadError(
-                    f"it took longer than {self._settings.load_timeout:g} s to load"
-                ) from None
-            if isinstance(error, wire.PeerClosedError):
-                raise LoadError(f"its process died while loading ({_ending(code)})") from None
-            raise
-        self._child = child
 
-    async def _warm_up(self, child: process.Child, example: bytes | None) -> None:
-        """One request through the very path that users' requests take."""
-        if example is None:
-            self.warnings = [*self.warnings, "logged without an input example: not warmed up"]
-            return
-        deadline = time.monotonic() + self._settings.load_timeout
-        request = wire.Request(0, "warm-up", "application/json", example, deadline)
-        await child.send([request])
-        (answer,) = (await child.receive(_reply)).answers
-        if answer.status != 200:
-            text = msgspec.json.decode(answer.body).get("message", "")
-            raise LoadError(f"its own input example gets a {answer.status}: {text}")
+    def _replica(self) -> Replica:
+        return Replica(
+            self._launch,
+            self.options,
+            self._settings.timeout,
+            self._feed,
+            self._lost,
+            self.metrics.predicted,
+        )
 
-    async def _run(self) -> None:
-        """Feed the worker; start another when it dies."""
-        try:
-            while not (self._closing and not self._queue):
-                started = time.monotonic()
-                try:
-                    if self._child is None:
-                        await self._launch()
-                    await self._feed(self._child)
-                except (WorkerLostError, LoadError) as error:
-                    if time.monotonic() - started > STABLE:
-                        self._failures = 0
-                    await self._recover(str(error))
-        finally:
-            self._refuse_all()
-            if self._child is not None:
-                await asyncio.shield(self._child.end(grace=1))
+    def _feed(self) -> None:
+        """Whenever something was queued or a replica has become free."""
+        self._feeding = False
+        if self._queue:
+            if not self._replicas:
+                self._wake()
+            free = [replica for replica in self._replicas if replica.is_free]
+            for left in range(len(free), 0, -1):
+                if jobs := self._take(-(-len(self._queue) // left)):
+                    free[left - 1].give(jobs)
+        elif self._closing and not self._is_busy:
+            self._is_empty.set()
 
-    async def _feed(self, child: process.Child) -> None:
-        """Until there is nothing left to do. Raises WorkerLostError."""
-        child.when_gone(self._wake.set)
-        while True:
-            if child.is_gone:
-                raise WorkerLostError("it died")
-            if not self._queue:
-                if self._closing:
-                    return
-                self._wake.clear()
-                await self._wake.wait()
-                continue
-            frame = self._take()
-            if frame:
-                await self._exchange(child, frame)
-
-    def _take(self) -> dict[int, _Waiting]:
-        frame: dict[int, _Waiting] = {}
+    def _take(self, count: int) -> list[Job]:
+        """Up to `count` jobs, and FRAME_BYTES."""
+        jobs: list[Job] = []
         size = 0
         now = time.perf_counter()
-        while self._queue:
-            waiting = self._queue[0]
-            size += len(waiting.request.body)
-            if frame and size > FRAME_BYTES:
+        queue = self._queue
+        while queue and len(jobs) < count:
+            job = queue[0]
+            size += len(job.request.body)
+            if jobs and size > FRAME_BYTES:
                 break
-            self._queue.popleft()
-            if not waiting.answer.done():  # else its client was told that it took too long
-                frame[waiting.request.number] = waiting
-                self.metrics.queued.observe(now - waiting.since)
-        self.metrics.queue.set(len(self._queue))
-        if frame:
-            self.metrics.frames.observe(len(frame))
-        return frame
+            queue.popleft()
+            if not job.is_done:
+                jobs.append(job)
+                self.metrics.queued.observe(now - job.since)
+        if jobs:
+            self.metrics.frames.observe(len(jobs))
+        return jobs
 
-    async def _exchange(self, child: process.Child, frame: dict[int, _Waiting]) -> None:
-        """One frame down, its answers up. A worker that says nothing for a request's whole
-        time limit hangs."""
-        try:
-            async for answer in self._answers(child, [w.request for w in frame.values()]):
-                waiting = frame.pop(answer.number)
-                if not waiting.answer.done():
-                    waiting.answer.set_result(answer)
-        except (TimeoutError, wire.PeerClosedError, ValueError, KeyError) as error:
-            hung = isinstance(error, TimeoutError)
-            raise WorkerLostError("it hung" if hung else "it died") from None
-        finally:
-            for waiting in frame.values():
-                if not waiting.answer.done():
-                    waiting.answer.set_exception(WorkerLostError())
-
-    async def _answers(
-        self, child: process.Child, requests: list[wire.Request]
-    ) -> AsyncIterator[wire.Answer]:
-        missing = len(requests)
-        limit = self._settings.timeout
-        async with asyncio.timeout(limit):
-            await child.send(requests)
-        while missing:
-            async with asyncio.timeout(limit):
-                reply = await child.receive(_reply)
-                answers = reply.answers
-            for batch in reply.batches:
-                self.metrics.predicted.observe(batch.predict)
-            missing -= len(answers)
-            for answer in answers:
-                yield answer
-
-    async def _recover(self, problem: str) -> None:
-        child, self._child = self._child, None
-        code = await child.end() if child else None
-        wait = BACK_OFF[min(self._failures, len(BACK_OFF) - 1)]
-        self._failures += 1
-        self.metrics.restarts.inc()
+    def _lost(self, facts: dict) -> None:
+        self.metrics.restarts += 1
         log.error(
             "worker lost",
-            extra={
-                "model": self.target.name,
-                "version": self.target.version,
-                "reason": problem,
-                "ending": _ending(code),
-                "restart_in": wait,
-            },
+            extra={"model": self.target.name, "version": self.target.version, **facts},
         )
-        if self._closing or self._failures > 1:
+        if self._closing or self._keeps_failing:
             self._refuse_all()
-        if not self._closing:
-            await asyncio.sleep(wait)
+        self._feed()
 
     def _refuse_all(self) -> None:
         while self._queue:
-            waiting = self._queue.popleft()
-            if not waiting.answer.done():
-                waiting.answer.set_exception(WorkerLostError())
+            self._queue.popleft().lose()
+
+    def _schedule(self) -> None:
+        """The next tick: soon while requests are in, else when it is time to sleep."""
+        if self._is_busy or self._feeding:
+            self._timer = self._loop.call_later(TICK, self._tick)
+        elif self._settings.idle and self._replicas and not self._closing:
+            due = self._used + self._settings.idle - time.monotonic()
+            self._timer = self._loop.call_later(max(TICK, due), self._tick)
+        else:
+            self._timer = None
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        for job in (*self._queue, *(job for replica in self._replicas for job in replica.jobs)):
+            if now > job.request.deadline:
+                job.refuse(errors.too_late())
+        for replica in self._replicas:
+            replica.check(now)
+        idle = self._settings.idle
+        if idle and not self._is_busy and now - self._used >= idle and self._replicas:
+            self._fall_asleep()
+        self._schedule()
+
+    def _fall_asleep(self) -> None:
+        replicas, self._replicas = self._replicas, []
+        log.info("asleep", extra={"model": self.target.name, "version": self.target.version})
+        self._falling_asleep = asyncio.create_task(_end(replicas))
+
+    def _wake(self) -> None:
+        if self._closing:
+            self._refuse_all()
+            return
+        log.info("woken", extra={"model": self.target.name, "version": self.target.version})
+        self._replicas = [self._replica() for _ in range(self.options.replicas)]
+        for replica in self._replicas:
+            replica.start_soon()
+
+    async def _settle(self) -> None:
+        if self._falling_asleep:
+            await asyncio.wait([self._falling_asleep])
+
+
+async def _end(replicas: list[Replica]) -> None:
+    await asyncio.gather(*(replica.end() for replica in replicas))
 
 
 def _header(text: str) -> bytes:
     """Names may hold any character; a header may not."""
     return text.encode("ascii", "backslashreplace").replace(b"\r", b" ").replace(b"\n", b" ")
-
-
-def _ending(code: int | None) -> str | None:
-    if code is None:
-        return None
-    return f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -7,6 +7,8 @@ The first frame a worker sends says whether it could load its model.
 
 import asyncio
 import socket
+from collections import deque
+from collections.abc import Callable
 
 import msgspec
 
@@ -103,13 +105,62 @@ def receive(sock: socket.socket, decoder: msgspec.msgpack.Decoder) -> object:
     return decoder.decode(_receive_exactly(sock, _length(_receive_exactly(sock, 4))))
 
 
-async def read(reader: asyncio.StreamReader, decoder: msgspec.msgpack.Decoder) -> object:
-    """As `receive`, without blocking."""
-    try:
-        header = await reader.readexactly(4)
-        return decoder.decode(await reader.readexactly(_length(header)))
-    except asyncio.IncompleteReadError as error:
-        raise PeerClosedError(len(error.partial), error.expected) from None
+class Channel(asyncio.Protocol):
+    """The socket without blocking. Messages come in order, by `receive` or, once `deliver` is set,
+    by that call for each payload, in the event loop's own turn: no task stands between."""
+
+    def __init__(self) -> None:
+        self.deliver: Callable[[bytes], None] | None = None
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray()
+        self._payloads: deque[bytes] = deque()
+        self._changed = asyncio.Event()
+        self._closed = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._closed = True
+        self._changed.set()
+
+    def data_received(self, data: bytes) -> None:
+        buffer = self._buffer
+        buffer += data
+        start = 0
+        while len(buffer) - start >= 4:
+            end = start + 4 + int.from_bytes(buffer[start : start + 4], "big")
+            if end - start > MAX_FRAME:
+                self.close()  # the other side writes garbage: it is as good as gone
+                return
+            if end > len(buffer):
+                break
+            self._take(bytes(memoryview(buffer)[start + 4 : end]))
+            start = end
+        del buffer[:start]
+
+    def _take(self, payload: bytes) -> None:
+        if self.deliver:
+            self.deliver(payload)
+        else:
+            self._payloads.append(payload)
+            self._changed.set()
+
+    def send(self, message: object) -> None:
+        """To a peer that is gone, nothing is sent; `receive` and the process's end tell."""
+        self._transport.write(pack(message))
+
+    async def receive(self, decoder: msgspec.msgpack.Decoder) -> object:
+        """The next message. Raises PeerClosedError when there will be none."""
+        while not self._payloads:
+            if self._closed:
+                raise PeerClosedError(len(self._buffer), 4)
+            self._changed.clear()
+            await self._changed.wait()
+        return decoder.decode(self._payloads.popleft())
+
+    def close(self) -> None:
+        self._transport.close()
 
 
 def _length(header: bytes) -> int:

@@ -1,0 +1,390 @@
+"""HTTP/1.1: requests off connections, answers onto them.
+
+httptools parses. What is here keeps the order, the limits and the time, with one object a
+connection and neither task nor coroutine a request: under load, that is what serving costs.
+RFC 9112 is the protocol; a connection answers its requests in their order, and goes on reading
+while it does.
+"""
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import formatdate
+from http import HTTPStatus
+
+import httptools
+
+from model_server import errors, metrics
+from model_server.errors import RefusedError
+
+HEAD_LIMIT = 64 * 2**10
+"""Bytes of a request line and headers; more: 431."""
+KEEP_ALIVE = 75.0
+"""Seconds that an idle connection stays; longer than clients and proxies keep theirs."""
+PIPELINE = 16
+"""Requests of one connection that are read ahead of their turn."""
+PATIENCE = 3.0
+"""Seconds to go on reading, and dropping, what a refused client still sends. Many read the answer
+only after they have sent all, and a connection closed under them hides the reason."""
+SLOW_READER = 30.0
+"""Seconds in which a client must take something of its answer."""
+TICK = 0.25
+"""Seconds between two looks at the connections' time limits."""
+
+_STATUS = {
+    status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
+}
+NO_CONTENT = 204
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Limits:
+    body: int
+    """Bytes of one body."""
+    buffer: int
+    """Bytes of all bodies held at one time."""
+    connections: int
+    head_seconds: float
+    body_seconds: float
+
+
+class Exchange:
+    """One request, and the way to answer it."""
+
+    __slots__ = (
+        *("_connection", "body", "headers", "keeps_alive", "method", "model", "refusal"),
+        *("request_id", "started", "url"),
+    )
+
+    def __init__(self, connection: "Connection") -> None:
+        self._connection = connection
+        self.method = b""
+        self.url = b""
+        """The request's target as it came: path, escapes and query."""
+        self.headers: dict[bytes, bytes] = {}
+        """By lower-case name. Of a name that comes twice, the values joined by a comma."""
+        self.body = b""
+        self.keeps_alive = True
+        self.started = 0.0
+        """When the whole request was here, by time.perf_counter()."""
+        self.refusal: RefusedError | None = None
+        """Why this is no request to be handled: to be answered, and nothing else."""
+        self.request_id = ""
+        self.model: str | None = None
+        """The served name that was asked for, once it is known."""
+
+    def answer(self, status: int, head: bytes, body: bytes) -> None:
+        """Once. `head` is header lines, each with its line's end, but for the length and date."""
+        self._connection.answer(self, status, head, body)
+
+
+class Front:
+    """All connections of one server."""
+
+    def __init__(self, limits: Limits, handle: Callable[[Exchange], None]) -> None:
+        """`handle` is called with each request when it is whole, and must see to its answer."""
+        self.limits = limits
+        self.handle = handle
+        self.held = 0
+        """Bytes of bodies that were read and not yet answered."""
+        self.connections: set[Connection] = set()
+        self.date = b""
+        self.is_closing = False
+        self._is_empty = asyncio.Event()
+        self._server: asyncio.Server | None = None
+        self._ticker: asyncio.Task | None = None
+
+    async def start(self, sock: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        self._refresh_date()
+        self._server = await loop.create_server(lambda: Connection(self), sock=sock, backlog=2048)
+        self._ticker = asyncio.create_task(self._tick())
+
+    async def stop(self, grace: float) -> None:
+        """Take no new connections, let running requests be answered, close the rest after `grace`
+        seconds."""
+        self.is_closing = True
+        self._server.close()
+        for connection in list(self.connections):
+            connection.close_when_idle()
+        if self.connections:
+            self._is_empty.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(grace):
+                    await self._is_empty.wait()
+        for connection in list(self.connections):
+            connection.abort()
+        self._ticker.cancel()
+
+    def note_end(self) -> None:
+        """A connection has ended."""
+        if not self.connections:
+            self._is_empty.set()
+
+    def _refresh_date(self) -> None:
+        self.date = b"date: %b\r\n" % formatdate(usegmt=True).encode()
+
+    async def _tick(self) -> None:
+        while True:
+            self._refresh_date()
+            now = time.monotonic()
+            for connection in [one for one in self.connections if one.deadline < now]:
+                connection.expire()
+            metrics.BUFFERED.set(self.held)
+            metrics.CONNECTIONS.set(len(self.connections))
+            await asyncio.sleep(TICK)
+
+
+class Connection(asyncio.Protocol):
+    """From the first byte to the last. What it waits for, it waits for until `deadline`."""
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
+        self._transport: asyncio.Transport = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._reading: Exchange | None = None
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._head = 0
+        self._in_head = False
+        self._ready: deque[Exchange] = deque()
+        """Whole requests, in order; the first is being handled."""
+        self._refused = False
+        self.deadline = time.monotonic() + KEEP_ALIVE
+
+    # What the transport calls.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._front.connections.add(self)
+        if len(self._front.connections) > self._front.limits.connections:
+            self._refuse(errors.unavailable("There are too many connections."))
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._front.connections.discard(self)
+        self._release(self._size)
+        # The first is being handled: it is released when it is answered.
+        self._release(sum(len(exchange.body) for exchange in list(self._ready)[1:]))
+        self._front.note_end()
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        if self._reading is None and not self._ready:
+            self.deadline = time.monotonic() + self._front.limits.head_seconds
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # Offered is h2c or a web socket; RFC 9110 7.8 lets a server ignore that. What came
+            # behind the request is of no known protocol.
+            if self._ready:
+                self._ready[-1].keeps_alive = False
+            self._refused = True
+        except httptools.HttpParserCallbackError as error:
+            self._refuse(_cause(error))
+        except httptools.HttpParserError:
+            self._refuse(RefusedError(400, "BAD_REQUEST", "This is not valid HTTP."))
+        else:
+            if self._in_head:
+                self._head += len(data)
+                if self._head > HEAD_LIMIT:
+                    self._refuse(_large_head())
+
+    def eof_received(self) -> bool:
+        """Half closed: a client may still wait for its answers."""
+        if self._ready and not self._refused:
+            self._ready[-1].keeps_alive = False
+            return True
+        return False
+
+    def pause_writing(self) -> None:
+        self.deadline = time.monotonic() + SLOW_READER
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._rest()
+        if len(self._ready) < PIPELINE:
+            self._transport.resume_reading()
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        self._reading = Exchange(self)
+        self._in_head = True
+        self._head = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._reading.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        headers = self._reading.headers
+        name = name.lower()
+        if name in headers:
+            if name == b"host":
+                raise RefusedError(400, "BAD_REQUEST", "There are two Host headers.")
+            value = headers[name] + b", " + value
+        headers[name] = value
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        exchange = self._reading
+        exchange.method = self._parser.get_method()
+        exchange.keeps_alive = self._parser.should_keep_alive()
+        headers = exchange.headers
+        length = headers.get(b"content-length")
+        if length is None and b"transfer-encoding" not in headers:
+            return
+        announced = int(length) if length is not None and length.isdigit() else 0
+        if problem := self._too_much(announced, self._front.held + announced):
+            raise problem
+        self.deadline = time.monotonic() + self._front.limits.body_seconds
+        if headers.get(b"expect", b"").lower() == b"100-continue" and not self._ready:
+            self._transport.write(_CONTINUE)
+
+    def on_body(self, chunk: bytes) -> None:
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        self._front.held += len(chunk)
+        if problem := self._too_much(self._size, self._front.held):
+            raise problem
+
+    def on_message_complete(self) -> None:
+        exchange, self._reading = self._reading, None
+        chunks = self._chunks
+        if chunks:
+            exchange.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            self._chunks = []
+            self._size = 0
+        self._ready.append(exchange)
+        self.deadline = float("inf")
+        if len(self._ready) == 1:
+            self._handle(exchange)
+        elif len(self._ready) >= PIPELINE:
+            self._transport.pause_reading()
+
+    # What the application calls.
+
+    def answer(self, exchange: Exchange, status: int, head: bytes, body: bytes) -> None:
+        front = self._front
+        front.held -= len(exchange.body)
+        transport = self._transport
+        ready = self._ready
+        if transport.is_closing() or not ready or ready[0] is not exchange:
+            return
+        ready.popleft()
+        closes = not exchange.keeps_alive or front.is_closing
+        transport.write(
+            b"%b%b%b%b%b\r\n%b"
+            % (
+                _STATUS[status],
+                head,
+                front.date,
+                b"content-length: %d\r\n" % len(body) if status != NO_CONTENT else b"",
+                b"connection: close\r\n" if closes else b"",
+                b"" if exchange.method == b"HEAD" else body,
+            )
+        )
+        if closes:
+            self._linger()
+        elif ready:
+            if len(ready) == PIPELINE - 1:
+                transport.resume_reading()
+            # In a turn of its own, so that a long pipeline is no deep recursion.
+            asyncio.get_running_loop().call_soon(self._handle, ready[0])
+        else:
+            self._rest()
+
+    # What the front calls.
+
+    def expire(self) -> None:
+        """The deadline has passed."""
+        if self._reading is not None and not self._refused:
+            what = "head" if self._in_head else "body"
+            self._refuse(
+                RefusedError(408, "DEADLINE_EXCEEDED", f"The request's {what} took too long.")
+            )
+        else:
+            self.abort()
+
+    def close_when_idle(self) -> None:
+        if not self._ready:
+            self._transport.close()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def _handle(self, exchange: Exchange) -> None:
+        if self._transport.is_closing():
+            self._release(len(exchange.body))
+            return
+        exchange.started = time.perf_counter()
+        self._front.handle(exchange)
+
+    def _rest(self) -> None:
+        """Set the deadline for what is waited for now."""
+        if self._ready:
+            self.deadline = float("inf")
+            return
+        limits = self._front.limits
+        if self._reading is None:
+            seconds = KEEP_ALIVE
+        else:
+            seconds = limits.head_seconds if self._in_head else limits.body_seconds
+        self.deadline = time.monotonic() + seconds
+
+    def _refuse(self, refusal: RefusedError) -> None:
+        """Answer what is wrong with the request that is being read, in its turn, and hear no more
+        of this client."""
+        self._refused = True
+        exchange = self._reading or Exchange(self)
+        self._reading = None
+        self._release(self._size)
+        self._chunks, self._size = [], 0
+        exchange.keeps_alive = False
+        exchange.refusal = refusal
+        self._ready.append(exchange)
+        if len(self._ready) == 1:
+            self._handle(exchange)
+
+    def _release(self, size: int) -> None:
+        self._front.held -= size
+
+    def _linger(self) -> None:
+        """The last answer is written: go on reading for a moment, then close."""
+        self._refused = True
+        self._release(sum(len(exchange.body) for exchange in self._ready))
+        self._ready.clear()
+        self.deadline = time.monotonic() + PATIENCE
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+
+    def _too_much(self, size: int, held: int) -> RefusedError | None:
+        limits = self._front.limits
+        if size > limits.body:
+            return RefusedError(
+                413,
+                "INVALID_PARAMETER_VALUE",
+                f"The body is larger than {limits.body} bytes (SERVING_BODY_LIMIT).",
+            )
+        if held > limits.buffer:
+            return errors.overloaded("The server holds too many requests' bodies.")
+        return None
+
+
+def _large_head() -> RefusedError:
+    return RefusedError(
+        431, "BAD_REQUEST", f"The request's headers are larger than {HEAD_LIMIT} bytes."
+    )
+
+
+def _cause(error: httptools.HttpParserCallbackError) -> RefusedError:
+    """What a callback raised, which the parser wraps."""
+    cause = error.__context__
+    if isinstance(cause, RefusedError):
+        return cause
+    raise error
