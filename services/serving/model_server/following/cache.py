@@ -152,7 +152,7 @@ class Cache:
     def _size(self, folder: Path) -> int:
         """Bytes; counted once, as files never change."""
         if folder.name not in self._sizes:
-            files = [path for path in folder.rglob("*") if path.is_file()]
+            files = (path for path in (folder / "model").rglob("*") if path.is_file())
             self._sizes[folder.name] = sum(path.stat().st_size for path in files)
         return self._sizes[folder.name]
 

@@ -39,7 +39,7 @@ class Deployments:
         self._loads = asyncio.Semaphore(settings.loads)
         self._obtaining: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._held: Counter[str] = Counter()
-        """Identities of versions from their way in to the end of their workers: their files stay."""
+        """Identities of versions, from their way in to the end of their workers: files stay."""
         self._disk = asyncio.Lock()
         """For writing the record and dropping files, one at a time."""
         self._background: set[asyncio.Task] = set()

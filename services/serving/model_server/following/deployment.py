@@ -1,0 +1,190 @@
+"""One served name, moved towards what is wanted under it.
+
+It has one task. A new version is brought up beside the one that works, and takes its place between
+two requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from model_server import metrics, options
+from model_server.errors import FetchError, LoadError
+from model_server.following.registry import Missing, Target
+from model_server.workers.version import Version
+
+if TYPE_CHECKING:
+    from model_server.following.deployments import Deployments
+
+log = logging.getLogger(__name__)
+
+FETCH_AGAIN = (1, 2, 4, 8, 15, 30, 60)
+"""Seconds before the next try when the files did not arrive."""
+LOAD_AGAIN = 600
+"""Seconds before the next try when the files arrived and do not work: they will not get better,
+but what they need may come back."""
+
+
+class Deployment:
+    """One served name."""
+
+    def __init__(self, name: str, owner: Deployments) -> None:
+        self.name = name
+        self.wanted: Target | Missing | None = None
+        self.serving: Version | None = None
+        self.problem: str | None = None
+        self._owner = owner
+        self._changed = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._anew = False
+        self._roll: asyncio.Task | None = None
+        self._task = asyncio.create_task(self._follow(), name=f"deployment {name}")
+
+    def want(self, wanted: Target | Missing | None) -> None:
+        """None: no longer wanted at all. What is under way for another version is given up."""
+        same = wanted == self.wanted or (
+            _identity(wanted) is not None and _identity(wanted) == _identity(self.wanted)
+        )
+        self.wanted = wanted
+        if not same:
+            self._start_over()
+
+    def try_again(self) -> None:
+        """If it failed, or is served by other tags than the version has by now."""
+        if self.state == "failed" or (
+            self.state == "serving" and _tags(self.wanted) != _tags(self.serving.target)
+        ):
+            self._anew = True
+            self._start_over()
+
+    async def settled(self) -> None:
+        """Until what is wanted is served, or is known to fail."""
+        await self._settled.wait()
+
+    def _start_over(self) -> None:
+        self._settled.clear()
+        self._changed.set()
+        if self._roll:
+            self._roll.cancel()
+
+    def status(self) -> dict:
+        wanted, version = self.wanted, self.serving
+        status = {
+            "name": self.name,
+            "state": self.state,
+            "version": version.target.version if version else None,
+            "because": wanted.because if wanted else None,
+            "wanted_version": wanted.version if isinstance(wanted, Target) else None,
+            "problem": self.problem,
+            "warnings": version.warnings if version else [],
+            "invocations": f"/models/{self._owner.quote(self.name)}/invocations",
+        }
+        if version:
+            status["source"] = version.target.source
+            status |= version.status()
+        return status
+
+    @property
+    def state(self) -> str:
+        """serving, loading (another version comes), failed (it does not), missing, unloaded (by
+        the API), stopping."""
+        if self.wanted is None:
+            return "stopping"
+        if isinstance(self.wanted, Missing):
+            return self.wanted.state
+        if _identity(self.wanted) == _identity(self.serving and self.serving.target):
+            return "serving"
+        return "failed" if self.problem else "loading"
+
+    async def close(self) -> None:
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        self._settled.set()
+        if self.serving:
+            version, self.serving = self.serving, None
+            await version.stop()
+
+    async def _follow(self) -> None:
+        attempts = 0
+        while True:
+            again = None
+            self._changed.clear()
+            self._roll = asyncio.create_task(self._step())
+            await asyncio.wait([self._roll])
+            if self._roll.cancelled():
+                attempts = 0
+                continue
+            if error := self._roll.exception():
+                again = self._failed(error, attempts)
+                attempts += 1
+            if not self._changed.is_set():
+                self._settled.set()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(again):
+                    await self._changed.wait()
+                    attempts = 0
+
+    async def _step(self) -> None:
+        wanted = self.wanted
+        self.problem = wanted.problem if isinstance(wanted, Missing) else None
+        if not isinstance(wanted, Target):
+            self._swap(None)
+        elif self._anew or _identity(wanted) != _identity(self.serving and self.serving.target):
+            self._swap(await self._owner.bring_up(wanted))
+        self._anew = False
+
+    def _swap(self, version: Version | None) -> None:
+        old, self.serving = self.serving, version
+        # In this order: a model made anew has the same labels as the one it replaces.
+        if old:
+            old.metrics.served(False)
+        if version:
+            version.metrics.served(True)
+        if old:
+            self._owner.in_background(self._owner.retire(old))
+        if old or version:
+            log.info(
+                "version swapped" if version else "no longer served",
+                extra={
+                    "model": self.name,
+                    "version": version.target.version if version else None,
+                    "from_version": old.target.version if old else None,
+                    "because": self.wanted.because if self.wanted else "no longer wanted",
+                },
+            )
+            self._owner.in_background(self._owner.record())
+
+    def _failed(self, error: BaseException, attempts: int) -> float:
+        """Make the failure known. Returns the seconds until the next try."""
+        fetching = isinstance(error, FetchError)
+        stage = "fetch" if fetching else "load"
+        self.problem = (
+            str(error)
+            if isinstance(error, (FetchError, LoadError))
+            else f"unexpected error ({type(error).__name__}); the log has the details"
+        )
+        metrics.LOAD_FAILURES.labels(self.name, stage).inc()
+        log.error(
+            "version refused",
+            exc_info=None if isinstance(error, (FetchError, LoadError)) else error,
+            extra={
+                "model": self.name,
+                "version": self.wanted.version if isinstance(self.wanted, Target) else None,
+                "stage": stage,
+                "reason": self.problem,
+                "still_serving": self.serving.target.version if self.serving else None,
+            },
+        )
+        return FETCH_AGAIN[min(attempts, len(FETCH_AGAIN) - 1)] if fetching else LOAD_AGAIN
+
+
+def _identity(target: Target | Missing | None) -> str | None:
+    return target.identity if isinstance(target, Target) else None
+
+
+def _tags(target: Target) -> dict[str, str]:
+    """Those that say how it is served."""
+    return {tag: value for tag, value in target.tags.items() if tag.startswith(options.PREFIX)}

@@ -1,0 +1,167 @@
+"""Deploy, load and unload: the routes that change what is served.
+
+| route                                    | what it does                                        |
+| ---------------------------------------- | --------------------------------------------------- |
+| `PUT /models/{name}`                     | serve `{"uri": "models:/wine@champion"}`, or        |
+|                                          | `models:/wine/3`, under this name                   |
+| `DELETE /models/{name}`                  | undo that                                           |
+| `POST /v2/repository/models/{name}/unload` | serve it no more, whatever the registry says        |
+| `POST /v2/repository/models/{name}/load` | undo that; try again what failed; take changed tags |
+
+All stay over a restart. `PUT` answers 202 with the entry of /models while the version is on its
+way; with `?wait=SECONDS` it waits so long for a 200, or a 409 with the reason when the version does
+not work. A failed deployment stays, and is tried again like any other version, until it is deleted.
+`load` waits too, and answers 200 when the model is served.
+"""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Awaitable, Callable
+from typing import Literal
+from urllib.parse import parse_qs
+
+import msgspec
+
+from model_server import errors
+from model_server.errors import RefusedError
+from model_server.following.deployment import Deployment
+from model_server.following.deployments import Deployments
+from model_server.following.follower import Follower, UnknownModelError
+from model_server.following.registry import RegistryError
+from model_server.following.wanted import WantedError, deployed
+from model_server.front.http1 import Exchange
+from model_server.front.routes import JSON, POST, Response, Route
+from model_server.front.tokens import Tokens
+from model_server.settings import Settings
+
+LONGEST_WAIT = 3600
+"""Seconds."""
+_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,250}")
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Deploy(msgspec.Struct, forbid_unknown_fields=True):
+    uri: str
+
+
+class _Load(msgspec.Struct):
+    """V2 lets a client bring a configuration and files; this server takes the registry's."""
+
+    parameters: dict[Literal["unload_dependents"], object] = {}
+
+
+def routes(settings: Settings, follower: Follower, deployments: Deployments) -> list[Route]:
+    return Management(settings, follower, deployments).routes()
+
+
+class Management:
+    def __init__(self, settings: Settings, follower: Follower, deployments: Deployments) -> None:
+        self._tokens = Tokens(settings.token_file)
+        self._follower = follower
+        self._deployments = deployments
+        # A version's whole way in.
+        self._patience = settings.fetch_timeout + settings.build_timeout + settings.load_timeout
+
+    def routes(self) -> list[Route]:
+        return [
+            (("PUT",), "/models/{name}", self._guarded(self._deploy)),
+            (("DELETE",), "/models/{name}", self._guarded(self._undo)),
+            (POST, "/v2/repository/models/{name}/load", _as_v2(self._guarded(self._load))),
+            (POST, "/v2/repository/models/{name}/unload", _as_v2(self._guarded(self._unload))),
+        ]
+
+    def _guarded(self, work: Callable[[Exchange, str], Awaitable[Response]]):
+        async def handler(exchange: Exchange, name: str) -> Response:
+            self._tokens.check(exchange.headers.get(b"authorization"))
+            exchange.model = name
+            try:
+                return await work(exchange, name)
+            except UnknownModelError as error:
+                raise RefusedError(404, "RESOURCE_DOES_NOT_EXIST", str(error)) from None
+            except RegistryError as error:
+                raise errors.unavailable(f"The registry cannot be asked: {error}", 5) from None
+            except OSError as error:
+                raise errors.unavailable(f"This cannot be kept: {error.strerror}", 5) from None
+
+        return handler
+
+    async def _deploy(self, exchange: Exchange, name: str) -> Response:
+        if not _NAME.fullmatch(name):
+            raise _bad("A name has 1 to 250 characters, and no control characters.")
+        wait = _wait(exchange.url)
+        try:
+            wanted = deployed(name, msgspec.json.decode(exchange.body, type=_Deploy).uri)
+        except WantedError as error:
+            raise _bad(str(error)) from None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise _bad(
+                'The body must be {"uri": "models:/name@alias" or "models:/name/3"}.'
+            ) from None
+        await self._follower.deploy(wanted)
+        deployment = self._deployments.find(name)
+        deployment.try_again()
+        if wait:
+            await _settled(deployment, wait)
+            if deployment.state == "failed":
+                raise RefusedError(409, "RESOURCE_CONFLICT", _reason(deployment))
+        status = 200 if deployment.state == "serving" else 202
+        return status, [JSON], _encode(deployment.status())
+
+    async def _undo(self, _: Exchange, name: str) -> Response:
+        await self._follower.undo(name)
+        return 200, [JSON], b"{}"
+
+    async def _load(self, exchange: Exchange, name: str) -> Response:
+        try:
+            msgspec.json.decode(exchange.body or b"{}", type=_Load)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise _bad("A model is loaded as the registry has it: send no parameters.") from None
+        await self._follower.load(name)
+        deployment = self._deployments.find(name)
+        await _settled(deployment, self._patience)
+        if deployment.serving is None or deployment.problem:
+            raise RefusedError(409, "RESOURCE_CONFLICT", _reason(deployment))
+        return 200, [JSON], b"{}"
+
+    async def _unload(self, _: Exchange, name: str) -> Response:
+        await self._follower.unload(name)
+        await _settled(self._deployments.find(name), self._patience)
+        return 200, [JSON], b"{}"
+
+
+async def _settled(deployment: Deployment, seconds: float) -> None:
+    """At most so long."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await deployment.settled()
+
+
+def _reason(deployment: Deployment) -> str:
+    return f"{deployment.name} is not served: {deployment.problem or deployment.state}"
+
+
+def _wait(url: bytes) -> float:
+    """Of ?wait=SECONDS; 0 without. Raises RefusedError."""
+    given = parse_qs(url.partition(b"?")[2].decode("latin-1")).get("wait", ["0"])[-1]
+    if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", given, re.ASCII):
+        raise _bad("wait is a number of seconds.")
+    return min(float(given), LONGEST_WAIT)
+
+
+def _bad(message: str) -> RefusedError:
+    return RefusedError(400, "INVALID_PARAMETER_VALUE", message)
+
+
+def _as_v2(handler: Callable[[Exchange, str], Awaitable[Response]]):
+    """Errors as the Open Inference Protocol has them, and as everywhere else here."""
+
+    async def answer(exchange: Exchange, name: str) -> Response:
+        try:
+            return await handler(exchange, name)
+        except RefusedError as refusal:
+            body = {"error": str(refusal), **msgspec.json.decode(refusal.body)}
+            return refusal.status, [JSON, *refusal.headers], _encode(body)
+
+    return answer

@@ -1,0 +1,76 @@
+"""Which handler answers which path."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from urllib.parse import unquote
+
+from model_server.errors import RefusedError
+from model_server.front.http1 import Exchange
+
+Response = tuple[int, list[tuple[bytes, bytes]], bytes]
+"""Status, headers, body."""
+Handler = Callable[..., Awaitable[Response]]
+Route = tuple[tuple[str, ...], str, Handler | str]
+"""Methods, a pattern such as "/models/{name}", and what answers: called with the exchange and the
+pattern's values, unquoted, by name. A string instead names a protocol's predictions."""
+
+JSON = (b"content-type", b"application/json")
+GET = ("GET", "HEAD")
+POST = ("POST",)
+
+
+class Routes:
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._exact: dict[bytes, dict[bytes, Handler | str]] = {}
+        self._patterns: list[tuple[list[str], dict[bytes, Handler | str]]] = []
+        for methods, pattern, handler in routes:
+            by_method = self._methods_of(pattern)
+            by_method.update({method.encode(): handler for method in methods})
+
+    def find(self, exchange: Exchange) -> tuple[Handler | str, dict[str, str]]:
+        """Raises RefusedError 404 or 405, or 204 for OPTIONS."""
+        path = exchange.url.partition(b"?")[0]
+        by_method = self._exact.get(path)
+        values: dict[str, str] = {}
+        if by_method is None:
+            by_method, values = self._match(path)
+        handler = by_method.get(exchange.method)
+        if handler is None:
+            raise _other_method(exchange.method.decode(), [name.decode() for name in by_method])
+        return handler, values
+
+    def _methods_of(self, pattern: str) -> dict[bytes, Handler | str]:
+        if "{" not in pattern:
+            return self._exact.setdefault(pattern.encode(), {})
+        parts = pattern.split("/")
+        for known, by_method in self._patterns:
+            if known == parts:
+                return by_method
+        self._patterns.append((parts, {}))
+        return self._patterns[-1][1]
+
+    def _match(self, path: bytes) -> tuple[dict[bytes, Handler | str], dict[str, str]]:
+        # The path as it came is split, because a name may hold an escaped slash.
+        parts = path.decode("latin-1").split("/")
+        for pattern, by_method in self._patterns:
+            if len(pattern) == len(parts) and all(
+                mine == theirs or mine.startswith("{")
+                for mine, theirs in zip(pattern, parts, strict=True)
+            ):
+                return by_method, {
+                    mine[1:-1]: unquote(theirs)
+                    for mine, theirs in zip(pattern, parts, strict=True)
+                    if mine.startswith("{")
+                }
+        raise RefusedError(404, "ENDPOINT_NOT_FOUND", "There is nothing at this path.")
+
+
+def _other_method(method: str, methods: list[str]) -> RefusedError:
+    allow = ((b"allow", ", ".join((*methods, "OPTIONS")).encode()),)
+    if method == "OPTIONS":
+        return RefusedError(204, "", "", headers=allow)
+    return RefusedError(
+        405,
+        "BAD_REQUEST",
+        f"This path takes {', '.join(methods)}, not {method}.",
+        headers=allow,
+    )

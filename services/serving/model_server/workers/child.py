@@ -1,0 +1,60 @@
+"""A child's side of its start, forked or run as a program by another interpreter."""
+
+import contextlib
+import ctypes
+import importlib
+import os
+import pickle
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from model_server import log as logs
+from model_server.workers import wire
+
+
+def run(module: str, sock: socket.socket, *arguments: object) -> None:
+    """`main(sock, *arguments)` of a module, in a group of its own."""
+    _begin()
+    _work(module, sock, arguments)
+
+
+def run_as_program() -> None:
+    """As `run`, with what `Program` wrote to the standard input."""
+    descriptors, module, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301 - our parent's
+    _begin()
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)  # else what the model starts would hold them
+    with contextlib.suppress(ImportError):
+        import mlflow.tracing
+
+        mlflow.tracing.disable()  # as `preload` does for those that are forked
+    _work(module, socket.socket(fileno=descriptors[0]), arguments)
+
+
+def _begin() -> None:
+    os.setpgrp()
+    die_with_parent()
+    _offer_to_oom_killer()
+    logs.configure(os.environ.get("MODEL_SERVER_LOG_LEVEL", "INFO"))
+
+
+def _work(module: str, sock: socket.socket, arguments: Sequence[object]) -> None:
+    with contextlib.suppress(wire.PeerClosedError, BrokenPipeError, ConnectionResetError):
+        importlib.import_module(module).main(sock, *arguments)
+
+
+def die_with_parent() -> None:
+    """Be killed, even while hung, when the parent ends in whatever way. Linux only; elsewhere a
+    child ends when it next looks at its socket."""
+    if sys.platform == "linux":
+        set_death_signal = 1
+        ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
+
+
+def _offer_to_oom_killer() -> None:
+    """When memory runs out, let it be a worker's, not the HTTP process's."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")

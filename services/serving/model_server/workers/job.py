@@ -1,0 +1,37 @@
+"""One request on its way through a version: queued, given to a worker, answered once."""
+
+from collections.abc import Callable
+
+from model_server import errors
+from model_server.errors import RefusedError
+from model_server.workers.wire import Request
+
+Done = Callable[["Job", int, bytes, RefusedError | None], None]
+"""Gets the status and body of the answer; the refusal as well where there was no answer."""
+
+
+class Job:
+    __slots__ = ("context", "done", "is_done", "request", "since")
+
+    def __init__(self, request: Request, since: float, done: Done, context: object) -> None:
+        self.request = request
+        self.since = since
+        """By time.perf_counter()."""
+        self.done = done
+        self.context = context
+        """The asker's own."""
+        self.is_done = False
+
+    def finish(self, status: int, body: bytes) -> None:
+        """A second call, after a time limit say, does nothing."""
+        if not self.is_done:
+            self.is_done = True
+            self.done(self, status, body, None)
+
+    def refuse(self, refusal: RefusedError) -> None:
+        if not self.is_done:
+            self.is_done = True
+            self.done(self, refusal.status, refusal.body, refusal)
+
+    def lose(self) -> None:
+        self.refuse(errors.unavailable("The model's worker process ended before it answered."))

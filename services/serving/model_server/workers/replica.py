@@ -1,0 +1,241 @@
+"""One worker process of a version: started, warmed up, fed, watched, started again when it dies."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from model_server.errors import LoadError
+from model_server.following.registry import Target
+from model_server.options import Options
+from model_server.settings import Settings
+from model_server.workers import process, wire
+from model_server.workers.job import Job
+
+log = logging.getLogger(__name__)
+
+BACK_OFF = (0.0, 0.2, 1.0, 5.0, 15.0, 30.0)
+"""Seconds before the first, second, ... start of a worker that keeps dying."""
+STABLE = 60
+"""Seconds after which a worker's death counts as the first again."""
+MIB = 2**20
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+_greeting = msgspec.msgpack.Decoder(wire.Loaded)
+_reply = msgspec.msgpack.Decoder(wire.Reply)
+
+
+class Launch:
+    """How a version's workers are started: the same for the first and for every later one."""
+
+    def __init__(
+        self, target: Target, folder: Path, settings: Settings, options: Options, python: str | None
+    ) -> None:
+        self._target = target
+        self._folder = folder
+        self._options = options
+        self._python = python
+        self._timeout = settings.load_timeout
+
+    async def __call__(self) -> tuple[process.Child, wire.Loaded]:
+        """A warm worker. Raises LoadError, and then leaves nothing behind."""
+        child = await process.spawn(
+            "model_server.scoring.worker",
+            self._target.name,
+            self._target.version,
+            str(self._folder),
+            self._options,
+            name=f"worker {self._target.name} {self._target.version}",
+            python=self._python,
+        )
+        try:
+            async with asyncio.timeout(self._timeout):
+                loaded = await child.channel.receive(_greeting)
+                if loaded.problem:
+                    raise LoadError(loaded.problem)
+                await self._warm_up(child, loaded)
+        except BaseException as error:
+            code = await asyncio.shield(child.end())
+            if isinstance(error, TimeoutError):
+                raise LoadError(f"it took longer than {self._timeout:g} s to load") from None
+            if isinstance(error, wire.PeerClosedError):
+                raise LoadError(f"its process died while loading ({ending(code)})") from None
+            raise
+        return child, loaded
+
+    async def _warm_up(self, child: process.Child, loaded: wire.Loaded) -> None:
+        """One request through the very path that users' requests take."""
+        if loaded.example is None:
+            loaded.warnings.append("logged without an input example: not warmed up")
+            return
+        deadline = time.monotonic() + self._timeout
+        request = wire.Request(0, "warm-up", "application/json", loaded.example, deadline)
+        child.channel.send([request])
+        (answer,) = (await child.channel.receive(_reply)).answers
+        if answer.status != 200:
+            text = msgspec.json.decode(answer.body).get("message", "")
+            raise LoadError(f"its own input example gets a {answer.status}: {text}")
+
+
+class Replica:
+    """Idle, busy with one frame of jobs, or lost and coming back by itself."""
+
+    def __init__(
+        self,
+        launch: Launch,
+        options: Options,
+        timeout: float,
+        on_free: Callable[[], None],
+        on_lost: Callable[[dict], None],
+        on_batch: Callable[[wire.Batch], None],
+    ) -> None:
+        """`on_free` is called when it can take a frame; `on_lost`, when its process has gone,
+        with the facts for the log."""
+        self._launch = launch
+        self._options = options
+        self._timeout = timeout
+        self._on_free = on_free
+        self._on_lost = on_lost
+        self._on_batch = on_batch
+        self._child: process.Child | None = None
+        self._frame: dict[int, Job] = {}
+        self._progress = 0.0
+        self._gone = asyncio.Event()
+        self._reason = "it died"
+        self._life: asyncio.Task | None = None
+        self.failures = 0
+
+    @property
+    def pid(self) -> int | None:
+        return self._child.pid if self._child else None
+
+    @property
+    def is_up(self) -> bool:
+        return self._child is not None and not self._child.is_gone
+
+    @property
+    def is_free(self) -> bool:
+        return self.is_up and not self._frame
+
+    @property
+    def jobs(self) -> list[Job]:
+        return list(self._frame.values())
+
+    async def start(self) -> wire.Loaded:
+        """Raises LoadError."""
+        loaded = await self._bring_up()
+        self._life = asyncio.create_task(self._live())
+        return loaded
+
+    def start_soon(self) -> None:
+        """As `start`, without waiting; what goes wrong counts as a loss."""
+        self._life = asyncio.create_task(self._live())
+
+    def give(self, jobs: list[Job]) -> None:
+        """One frame down. Only while `is_free`."""
+        self._frame = {job.request.number: job for job in jobs}
+        self._progress = time.monotonic()
+        self._child.channel.send([job.request for job in jobs])
+
+    def check(self, now: float) -> None:
+        """End a worker that hangs or takes too much memory; to be called again and again."""
+        if self._child is None or self._child.is_gone:
+            return
+        if self._frame and now - self._progress > self._timeout:
+            self._kill(f"it gave no answer for {self._timeout:g} s")
+        elif self._options.memory:
+            used = _memory(self._child.pid)
+            if used > self._options.memory * MIB:
+                self._kill(f"it used {used // MIB} MiB, more than {self._options.memory}")
+
+    async def end(self, grace: float = 1) -> None:
+        """End the process for good; what it was busy with is lost."""
+        if self._life:
+            self._life.cancel()
+            await asyncio.wait([self._life])
+        child, self._child = self._child, None
+        if child:
+            child.when_gone(lambda: None)
+            await asyncio.shield(child.end(grace))
+        self._lose_frame()
+
+    async def _bring_up(self) -> wire.Loaded:
+        child, loaded = await self._launch()
+        self._gone.clear()
+        self._reason = "it died"
+        child.channel.deliver = self._receive
+        child.when_gone(self._gone.set)
+        if child.is_gone:
+            self._gone.set()
+        self._child = child
+        return loaded
+
+    async def _live(self) -> None:
+        """Keep a process up, until cancelled."""
+        while True:
+            started = time.monotonic()
+            try:
+                if self._child is None:
+                    await self._bring_up()
+                    self._on_free()
+                await self._gone.wait()
+            except LoadError as error:
+                self._reason = str(error)
+            if time.monotonic() - started > STABLE:
+                self.failures = 0
+            await self._recover()
+
+    async def _recover(self) -> None:
+        child, self._child = self._child, None
+        wait = BACK_OFF[min(self.failures, len(BACK_OFF) - 1)]
+        self.failures += 1
+        code = await child.end() if child else None
+        self._lose_frame()
+        self._on_lost({"reason": self._reason, "ending": ending(code), "restart_in": wait})
+        await asyncio.sleep(wait)
+
+    def _kill(self, reason: str) -> None:
+        self._reason = reason
+        self._child.kill()
+
+    def _receive(self, payload: bytes) -> None:
+        try:
+            reply = _reply.decode(payload)
+        except msgspec.DecodeError:
+            self._kill("it wrote garbage")
+            return
+        self._progress = time.monotonic()
+        frame = self._frame
+        for batch in reply.batches:
+            self._on_batch(batch)
+        for answer in reply.answers:
+            job = frame.pop(answer.number, None)
+            if job is not None:
+                job.finish(answer.status, answer.body)
+        if not frame:
+            self._on_free()
+
+    def _lose_frame(self) -> None:
+        frame, self._frame = self._frame, {}
+        for job in frame.values():
+            job.lose()
+
+
+def ending(code: int | None) -> str | None:
+    if code is None:
+        return None
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _memory(pid: int) -> int:
+    """Resident bytes, as `top` shows them: the libraries that are shared with other workers count.
+    0 when it cannot be told."""
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:  # noqa: PTH123
+            return int(file.read().split()[1]) * PAGE
+    except OSError:
+        return 0
