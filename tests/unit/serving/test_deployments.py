@@ -13,6 +13,7 @@ from model_server.following import deployments as module
 from model_server.following.cache import Cache
 from model_server.following.deployments import Deployments
 from model_server.following.registry import Target
+from model_server.options import Options
 from model_server.settings import Settings
 from model_server.workers import process
 
@@ -50,7 +51,6 @@ class Loaded:
     def __init__(self, target: Target, folder, _settings: Settings, options: Options) -> None:
         self.target, self.folder, self.options = target, folder, options
         self.warnings: list[str] = []
-        self.metrics = VersionMetrics(target.name, target.version)
 
     async def start(self) -> None:
         assert (self.folder / "weights").exists()
