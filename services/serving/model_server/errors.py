@@ -53,6 +53,12 @@ def error_body(error_code: str, message: str) -> bytes:
     return msgspec.json.encode({"error_code": error_code, "message": bounded(message)})
 
 
+def v2_body(body: bytes) -> bytes:
+    """The same with `error`, which clients of the Open Inference Protocol read, in front."""
+    error = msgspec.json.decode(body)
+    return msgspec.json.encode({"error": error["message"], **error})
+
+
 def bounded(message: str, limit: int = MESSAGE_LIMIT) -> str:
     message = message.strip()
     return message if len(message) <= limit else message[: limit - 3] + "..."

@@ -12,7 +12,7 @@ from model_server.following.deployments import Deployments
 from model_server.following.fetch import Fetcher
 from model_server.following.follower import Follower
 from model_server.following.registry import Registry
-from model_server.front import management
+from model_server.front import management, v2
 from model_server.front.app import App, quoted
 from model_server.front.http1 import Front, Limits
 from model_server.settings import Settings
@@ -51,7 +51,10 @@ async def serve(settings: Settings, sock: socket.socket, cache: Cache) -> None:
     )
     deployments = Deployments(settings, cache, fetcher, quoted)
     follower = Follower(registry, settings.wanted, cache, deployments, settings.poll)
-    routes = management.routes(settings, follower, deployments)
+    routes = [
+        *management.routes(settings, follower, deployments),
+        *v2.routes(settings, follower, deployments),
+    ]
     app = App(settings, deployments, follower, routes)
     limits = Limits(
         body=settings.body_limit,

@@ -17,8 +17,9 @@ import msgspec
 
 from model_server import errors, metrics
 from model_server.errors import UNEXPECTED, RefusedError
-from model_server.following.deployments import Deployment, Deployments
+from model_server.following.deployments import Deployments
 from model_server.following.follower import Follower
+from model_server.front import served
 from model_server.front.guard import Guard
 from model_server.front.http1 import Exchange
 from model_server.front.refusals import Refusals, is_noted
@@ -31,6 +32,8 @@ from model_server.workers.version import Version
 log = logging.getLogger(__name__)
 
 MLFLOW_VERSION = installed_version("mlflow-skinny")
+
+V2_PREFIX = b"/v2"
 
 _encode = msgspec.json.Encoder().encode
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
@@ -134,21 +137,9 @@ class App:
                 raise self._no_default()
         else:
             exchange.model = name
-            deployment = self._deployments.find(name)
-            if deployment is None:
-                raise no_model(name)
+            deployment = served.find(self._deployments, name)
         exchange.model = deployment.name
-        version = deployment.serving
-        if version is None:
-            raise _not_loaded(deployment)
-        if number is not None and number != version.target.version:
-            raise RefusedError(
-                404,
-                "RESOURCE_DOES_NOT_EXIST",
-                f"Version {number} of {deployment.name} is not served; "
-                f"version {version.target.version} is.",
-            )
-        return version
+        return served.version_of(deployment, number)
 
     def _no_default(self) -> RefusedError:
         urls = [model["invocations"] for model in self._deployments.status()]
@@ -168,6 +159,8 @@ class App:
         if is_noted(status) and exchange.url != b"/readyz":
             path = exchange.url.decode("latin-1")
             self._refusals.note(status, body, exchange.request_id, path, exchange.model)
+        if status >= 400 and exchange.url.startswith(V2_PREFIX):
+            body = errors.v2_body(body)
         head = b"%bx-request-id: %b\r\n" % (head, exchange.request_id.encode())
         exchange.answer(status, head, body)
 
@@ -210,10 +203,7 @@ class App:
         return 200, [JSON], _encode(content)
 
     async def _model(self, _: Exchange, name: str) -> Response:
-        deployment = self._deployments.find(name)
-        if deployment is None:
-            raise no_model(name)
-        return 200, [JSON], _encode(deployment.status())
+        return 200, [JSON], _encode(served.find(self._deployments, name).status())
 
     async def _metrics(self, _: Exchange) -> Response:
         page = await asyncio.to_thread(metrics.page)
@@ -238,17 +228,6 @@ class App:
 
 def quoted(name: str) -> str:
     return quote(name, safe="")
-
-
-def no_model(name: str) -> RefusedError:
-    return RefusedError(
-        404, "RESOURCE_DOES_NOT_EXIST", f"No model is served as {name!r}; see /models."
-    )
-
-
-def _not_loaded(deployment: Deployment) -> RefusedError:
-    reason = f": {deployment.problem}" if deployment.problem else "."
-    return errors.unavailable(f"{deployment.name} is not loaded{reason}", 2)
 
 
 def _trace_id(traceparent: bytes) -> str | None:

@@ -68,8 +68,8 @@ class Management:
         return [
             (("PUT",), "/models/{name}", self._guarded(self._deploy)),
             (("DELETE",), "/models/{name}", self._guarded(self._undo)),
-            (POST, "/v2/repository/models/{name}/load", _as_v2(self._guarded(self._load))),
-            (POST, "/v2/repository/models/{name}/unload", _as_v2(self._guarded(self._unload))),
+            (POST, "/v2/repository/models/{name}/load", self._guarded(self._load)),
+            (POST, "/v2/repository/models/{name}/unload", self._guarded(self._unload)),
         ]
 
     def _guarded(self, work: Callable[[Exchange, str], Awaitable[Response]]):
@@ -152,16 +152,3 @@ def _wait(url: bytes) -> float:
 
 def _bad(message: str) -> RefusedError:
     return RefusedError(400, "INVALID_PARAMETER_VALUE", message)
-
-
-def _as_v2(handler: Callable[[Exchange, str], Awaitable[Response]]):
-    """Errors as the Open Inference Protocol has them, and as everywhere else here."""
-
-    async def answer(exchange: Exchange, name: str) -> Response:
-        try:
-            return await handler(exchange, name)
-        except RefusedError as refusal:
-            body = {"error": str(refusal), **msgspec.json.decode(refusal.body)}
-            return refusal.status, [JSON, *refusal.headers], _encode(body)
-
-    return answer

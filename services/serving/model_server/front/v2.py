@@ -1,0 +1,170 @@
+"""The Open Inference Protocol's addresses, but for what a model answers (scoring/v2.py).
+
+https://github.com/kserve/open-inference-protocol, with the index of Triton's model repository
+extension. What the protocol leaves open:
+
+- A model that is not served is a 404, also by another version's number; one whose version is not
+  loaded (yet) is a 503 with the reason. One that sleeps is ready: a request wakes it.
+- An error is `{"error": ...}`, which its clients read, beside `error_code` and `message`.
+- Columns are tensors of shape [-1]. Strings, bytes, times, lists and objects are BYTES, told apart
+  by MLServer's parameter content_type.
+"""
+
+import msgspec
+
+from model_server import __version__, errors
+from model_server.errors import RefusedError
+from model_server.following.deployments import Deployments
+from model_server.following.follower import Follower
+from model_server.front import served
+from model_server.front.http1 import Exchange
+from model_server.front.routes import GET, JSON, POST, Response, Route
+from model_server.settings import Settings
+from model_server.workers.version import Version
+from model_server.workers.wire import Description
+
+NAME = "model-server"
+EXTENSIONS = ["model_repository"]
+
+_encode = msgspec.json.Encoder().encode
+
+_COLUMNS = {
+    "boolean": ("BOOL", None),
+    "integer": ("INT32", None),
+    "long": ("INT64", None),
+    "float": ("FP32", None),
+    "double": ("FP64", None),
+    "string": ("BYTES", "str"),
+    "binary": ("BYTES", "base64"),
+    "datetime": ("BYTES", "datetime"),
+}
+_TENSORS = {
+    "bool": "BOOL",
+    **{f"int{bits}": f"INT{bits}" for bits in (8, 16, 32, 64)},
+    **{f"uint{bits}": f"UINT{bits}" for bits in (8, 16, 32, 64)},
+    **{f"float{bits}": f"FP{bits}" for bits in (16, 32, 64)},
+}
+
+
+class _Index(msgspec.Struct):
+    ready: bool = False
+
+
+def routes(settings: Settings, follower: Follower, deployments: Deployments) -> list[Route]:
+    return V2(settings, follower, deployments).routes()
+
+
+class V2:
+    def __init__(self, settings: Settings, follower: Follower, deployments: Deployments) -> None:
+        self._required = [entry.name for entry in settings.wanted]
+        self._follower = follower
+        self._deployments = deployments
+
+    def routes(self) -> list[Route]:
+        found: list[Route] = [
+            (GET, "/v2", self._server),
+            (GET, "/v2/health/live", self._live),
+            (GET, "/v2/health/ready", self._ready),
+            (POST, "/v2/repository/index", self._index),
+        ]
+        for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
+            found += [
+                (GET, model, self._model),
+                (GET, f"{model}/ready", self._model_ready),
+                (POST, f"{model}/infer", "infer"),
+            ]
+        return found
+
+    async def _server(self, _: Exchange) -> Response:
+        return _ok({"name": NAME, "version": __version__, "extensions": EXTENSIONS})
+
+    async def _live(self, _: Exchange) -> Response:
+        return _ok({"live": True})
+
+    async def _ready(self, _: Exchange) -> Response:
+        """As /readyz."""
+        if not self._follower.knows:
+            raise errors.unavailable("The registry was not asked yet.")
+        if missing := self._deployments.missing(self._required):
+            raise errors.unavailable(
+                "; ".join(f"{name}: {problem}" for name, problem in missing.items())
+            )
+        return _ok({"live": True, "ready": True})
+
+    async def _model(self, exchange: Exchange, name: str, version: str | None = None) -> Response:
+        found = self._serving(exchange, name, version)
+        return _ok(metadata(name, found.target.version, found.description))
+
+    async def _model_ready(
+        self, exchange: Exchange, name: str, version: str | None = None
+    ) -> Response:
+        self._serving(exchange, name, version)
+        return _ok({"name": name, "ready": True})
+
+    async def _index(self, exchange: Exchange) -> Response:
+        try:
+            only_ready = msgspec.json.decode(exchange.body or b"{}", type=_Index).ready
+        except (msgspec.DecodeError, ValueError):
+            raise RefusedError(
+                400, "BAD_REQUEST", 'The body must be {"ready": true} or {"ready": false}.'
+            ) from None
+        found = [entry for status in self._deployments.status() for entry in index(status)]
+        return _ok([entry for entry in found if entry["state"] == "READY" or not only_ready])
+
+    def _serving(self, exchange: Exchange, name: str, version: str | None) -> Version:
+        exchange.model = name
+        return served.version_of(served.find(self._deployments, name), version)
+
+
+def metadata(name: str, version: str, description: Description) -> dict:
+    """A model's metadata; without a signature its inputs and outputs are not known."""
+    outputs = description.outputs or []
+    return {
+        "name": name,
+        "versions": [version],
+        "platform": f"mlflow_{description.flavor}",
+        "inputs": _tensors(description.inputs or [], "input-{}"),
+        "outputs": _tensors(outputs, "predict" if len(outputs) == 1 else "{}"),
+    }
+
+
+def index(status: dict) -> list[dict]:
+    """One entry of /models, as the repository's index has it: what is served, and what is not
+    yet, or not, and why."""
+    found = []
+    if status["version"] is not None:
+        found.append(_entry(status, status["version"], "READY", ""))
+    if status["state"] not in ("serving", "stopping"):
+        state = "LOADING" if status["state"] == "loading" else "UNAVAILABLE"
+        reason = status["problem"] or status["state"]
+        found.append(_entry(status, status["wanted_version"] or "", state, reason))
+    return found
+
+
+def _entry(status: dict, version: str, state: str, reason: str) -> dict:
+    return {"name": status["name"], "version": version, "state": state, "reason": reason}
+
+
+def _tensors(schema: list[dict], unnamed: str) -> list[dict]:
+    """`unnamed` is the name of one that the signature gives none, its position in {}."""
+    return [
+        {"name": spec.get("name") or unnamed.format(at), **_tensor(spec)}
+        for at, spec in enumerate(schema)
+    ]
+
+
+def _tensor(spec: dict) -> dict:
+    if spec["type"] == "tensor":
+        dtype, shape = spec["tensor-spec"]["dtype"], list(spec["tensor-spec"]["shape"])
+        datatype, content_type = _TENSORS.get(dtype, "BYTES"), None
+    else:
+        shape = [-1]
+        datatype, content_type = _COLUMNS.get(spec["type"], ("BYTES", "json"))
+    found = {"datatype": datatype, "shape": shape}
+    if content_type:
+        found["parameters"] = {"content_type": content_type}
+    return found
+
+
+def _ok(content: object) -> Response:
+    return 200, [JSON], _encode(content)
