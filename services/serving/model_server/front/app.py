@@ -112,7 +112,7 @@ class App:
         trace = headers.get(b"traceparent")
         found.submit(
             exchange.body,
-            content_type and content_type.decode("latin-1"),
+            None if content_type is None else content_type.decode("latin-1"),
             exchange.request_id,
             self._predicted,
             context=(exchange, found),

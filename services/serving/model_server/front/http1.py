@@ -38,6 +38,7 @@ TICK = 0.25
 _STATUS = {
     status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
 }
+_STATUS[499] = b"HTTP/1.1 499 Client Closed Request\r\n"  # MLflow's, of a model's CANCELLED
 NO_CONTENT = 204
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -155,6 +156,8 @@ class Connection(asyncio.Protocol):
         self._ready: deque[Exchange] = deque()
         """Whole requests, in order; the first is being handled."""
         self._refused = False
+        self._offered: Exchange | None = None
+        """A request that would rather go on in another protocol."""
         self.deadline = time.monotonic() + KEEP_ALIVE
 
     # What the transport calls.
@@ -178,13 +181,10 @@ class Connection(asyncio.Protocol):
         if self._reading is None and not self._ready:
             self.deadline = time.monotonic() + self._front.limits.head_seconds
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # Offered is h2c or a web socket; RFC 9110 7.8 lets a server ignore that. What came
-            # behind the request is of no known protocol.
-            if self._ready:
-                self._ready[-1].keeps_alive = False
-            self._refused = True
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                self._decline(self._offered, data[upgrade.args[0] :])
         except httptools.HttpParserCallbackError as error:
             self._refuse(_cause(error))
         except httptools.HttpParserError:
@@ -255,6 +255,9 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         exchange, self._reading = self._reading, None
+        if self._parser.should_upgrade():
+            self._offered = exchange
+            return
         chunks = self._chunks
         if chunks:
             exchange.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
@@ -350,6 +353,18 @@ class Connection(asyncio.Protocol):
         self._ready.append(exchange)
         if len(self._ready) == 1:
             self._handle(exchange)
+
+    def _decline(self, offer: Exchange, rest: bytes) -> None:
+        """Java's client offers h2c with a request, others a web socket. RFC 9110 7.8 lets a server
+        ignore that; the parser does not, and takes the body for the other protocol. So the request
+        is read once more, without the offer."""
+        if offer.method == b"CONNECT":
+            raise httptools.HttpParserError
+        hidden = (b"connection", b"upgrade")
+        headers = ((name, value) for name, value in offer.headers.items() if name not in hidden)
+        head = b"".join(b"%b: %b\r\n" % header for header in headers)
+        self._parser = httptools.HttpRequestParser(self)
+        self._parser.feed_data(b"%b %b HTTP/1.1\r\n%b\r\n" % (offer.method, offer.url, head) + rest)
 
     def _release(self, size: int) -> None:
         self._front.held -= size
