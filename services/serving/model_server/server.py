@@ -7,6 +7,7 @@ import resource
 import signal
 import socket
 
+from model_server.environments.environments import Environments
 from model_server.following.cache import Cache
 from model_server.following.deployments import Deployments
 from model_server.following.fetch import Fetcher
@@ -49,7 +50,8 @@ async def serve(settings: Settings, sock: socket.socket, cache: Cache) -> None:
         if settings.tracking_uri
         else None
     )
-    deployments = Deployments(settings, cache, fetcher, quoted)
+    environments = Environments(settings, credentials)
+    deployments = Deployments(settings, cache, fetcher, environments, quoted)
     follower = Follower(registry, settings.wanted, cache, deployments, settings.poll)
     routes = [
         *management.routes(settings, follower, deployments),

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from model_server.environments.environments import Environment
 from model_server.errors import FetchError, LoadError
 from model_server.following import deployments as module
 from model_server.following.cache import Cache
@@ -48,12 +49,21 @@ class Fetcher:
 class Loaded:
     """A version that is up at once."""
 
-    def __init__(self, target: Target, folder, _settings: Settings, options: Options) -> None:
+    def __init__(
+        self, target: Target, folder, _settings: Settings, options: Options, _environment
+    ) -> None:
         self.target, self.folder, self.options = target, folder, options
         self.warnings: list[str] = []
 
     async def start(self) -> None:
         assert (self.folder / "weights").exists()
+
+
+class Fitting:
+    """In place of Environments: every model fits."""
+
+    async def find(self, _model, _say) -> Environment:
+        return Environment()
 
 
 @pytest.fixture
@@ -66,8 +76,8 @@ def cache(tmp_path):
 def bring_up(cache: Cache, then: str, *targets: Target, cancelled: bool = False):
     async def run():
         fetcher = Fetcher(then)
-        deployments = Deployments(Settings(), cache, fetcher, str)
-        tasks = [asyncio.create_task(deployments.bring_up(target)) for target in targets]
+        deployments = Deployments(Settings(), cache, fetcher, Fitting(), str)
+        tasks = [asyncio.create_task(deployments.bring_up(target, print)) for target in targets]
         if cancelled:
             await fetcher.begun.wait()
             tasks[0].cancel()

@@ -36,6 +36,8 @@ class Deployment:
         self.wanted: Target | Missing | None = None
         self.serving: Version | None = None
         self.problem: str | None = None
+        self.progress: str | None = None
+        """What takes long about the version that comes."""
         self._owner = owner
         self._changed = asyncio.Event()
         self._settled = asyncio.Event()
@@ -79,6 +81,7 @@ class Deployment:
             "because": wanted.because if wanted else None,
             "wanted_version": wanted.version if isinstance(wanted, Target) else None,
             "problem": self.problem,
+            "progress": self.progress,
             "warnings": version.warnings if version else [],
             "invocations": f"/models/{self._owner.quote(self.name)}/invocations",
         }
@@ -114,6 +117,7 @@ class Deployment:
             self._changed.clear()
             self._roll = asyncio.create_task(self._step())
             await asyncio.wait([self._roll])
+            self.progress = None
             if self._roll.cancelled():
                 attempts = 0
                 continue
@@ -133,8 +137,11 @@ class Deployment:
         if not isinstance(wanted, Target):
             self._swap(None)
         elif self._anew or _identity(wanted) != _identity(self.serving and self.serving.target):
-            self._swap(await self._owner.bring_up(wanted))
+            self._swap(await self._owner.bring_up(wanted, self._say))
         self._anew = False
+
+    def _say(self, progress: str) -> None:
+        self.progress = progress
 
     def _swap(self, version: Version | None) -> None:
         old, self.serving = self.serving, version

@@ -14,6 +14,7 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from model_server import options
+from model_server.environments.environments import Environment, Environments, Say
 from model_server.errors import FetchError, LoadError
 from model_server.following.cache import Cache
 from model_server.following.deployment import Deployment
@@ -29,12 +30,18 @@ DISK_FULL = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT)
 
 class Deployments:
     def __init__(
-        self, settings: Settings, cache: Cache, fetcher: Fetcher, quote: Callable[[str], str]
+        self,
+        settings: Settings,
+        cache: Cache,
+        fetcher: Fetcher,
+        environments: Environments,
+        quote: Callable[[str], str],
     ) -> None:
         self.quote = quote
         self._settings = settings
         self._cache = cache
         self._fetcher = fetcher
+        self._environments = environments
         self._all: dict[str, Deployment] = {}
         self._loads = asyncio.Semaphore(settings.loads)
         self._obtaining: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -78,13 +85,12 @@ class Deployments:
             or (deployment.serving is None and deployment.state != "unloaded")
         }
 
-    async def bring_up(self, target: Target) -> Version:
-        """A version that is ready to answer; to be given to `retire` in the end.
-        Raises FetchError, LoadError."""
+    async def bring_up(self, target: Target, say: Say) -> Version:
+        """A version that is ready to answer; to be given to `retire` in the end. `say` is told
+        what takes long. Raises FetchError, LoadError."""
         self._held[target.identity] += 1
         try:
-            async with self._loads:
-                return await self._load(target)
+            return await self._bring_up(target, say)
         except BaseException:
             self._release(target)
             raise
@@ -95,14 +101,19 @@ class Deployments:
         self._release(version.target)
         await self._trim()
 
-    async def _load(self, target: Target) -> Version:
+    async def _bring_up(self, target: Target, say: Say) -> Version:
         started = time.monotonic()
-        folder = await self._obtain(target)
+        async with self._loads:
+            folder = await self._obtain(target)
         fetched = time.monotonic()
-        found, warnings = options.options(self._settings, target.tags)
-        version = Version(target, folder, self._settings, found)
-        version.warnings += warnings
-        await version.start()
+        environment = await self._environments.find(folder, say)
+        try:
+            version = await self._load(target, folder, environment)
+        except LoadError as error:
+            if not environment.may_lack(error):
+                raise
+            environment = await self._environments.instead(folder, environment, say)
+            version = await self._load(target, folder, environment)
         log.info(
             "version loaded",
             extra={
@@ -112,6 +123,14 @@ class Deployments:
                 "load_seconds": round(time.monotonic() - fetched, 3),
             },
         )
+        return version
+
+    async def _load(self, target: Target, folder: Path, environment: Environment) -> Version:
+        found, warnings = options.options(self._settings, target.tags)
+        async with self._loads:
+            version = Version(target, folder, self._settings, found, environment)
+            version.warnings += warnings
+            await version.start()
         return version
 
     async def _obtain(self, target: Target) -> Path:
@@ -156,6 +175,8 @@ class Deployments:
             except OSError as error:
                 log.error("what is served cannot be recorded", extra={"reason": error.strerror})
         await self._trim()
+        serving = (deployment.serving for deployment in self._all.values())
+        await self._environments.tidy({one.environment.python for one in serving if one})
 
     async def _trim(self, *, to_nothing: bool = False) -> None:
         async with self._disk:

@@ -1,5 +1,5 @@
-"""Child processes: forked from one prepared process or run by another interpreter, tied to this one,
-spoken to over a socket."""
+"""Child processes: forked from one prepared process or run by another interpreter, tied to this
+one, spoken to over a socket."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,6 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from model_server import log as logs
 from model_server.workers import wire
 from model_server.workers.child import run
 from model_server.workers.program import Program

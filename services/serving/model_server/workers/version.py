@@ -11,6 +11,7 @@ from collections import deque
 from pathlib import Path
 
 from model_server import errors
+from model_server.environments.environments import Environment
 from model_server.following.registry import Target
 from model_server.metrics import VersionMetrics
 from model_server.options import Options
@@ -36,11 +37,11 @@ class Version:
         folder: Path,
         settings: Settings,
         options: Options | None = None,
-        python: str | None = None,
+        environment: Environment | None = None,
     ) -> None:
-        """`python`: the interpreter of an environment of its own; None: the server's."""
         self.target = target
         self.options = options or Options()
+        self.environment = environment or Environment()
         self.metrics = VersionMetrics(target.name, target.version)
         self.head = (
             b"content-type: application/json\r\n"
@@ -48,10 +49,10 @@ class Version:
             % (_header(target.name), _header(target.version))
         )
         """Lines that every answer of this version begins with."""
-        self.warnings: list[str] = []
+        self.warnings = list(self.environment.warnings)
         self.description = wire.Description()
         self._settings = settings
-        self._launch = Launch(target, folder, settings, self.options, python)
+        self._launch = Launch(target, folder, settings, self.options, self.environment.python)
         self._queue: deque[Job] = deque()
         self._replicas: list[Replica] = []
         self.metrics.waiting = self._queue.__len__
@@ -83,6 +84,7 @@ class Version:
         return {
             "workers": [replica.pid for replica in self._replicas if replica.is_up],
             "asleep": self.asleep,
+            "environment": self.environment.because,
             "flavor": description.flavor,
             "engine": description.engine,
             "engine_reason": description.engine_reason,

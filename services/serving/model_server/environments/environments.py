@@ -1,0 +1,180 @@
+"""The environments that versions are served in: the server's where it fits, else one of their own.
+
+    environments/<digest>/           a virtual environment
+    environments/<digest>/complete   what was asked for; without it, the rest is half done
+    environments/downloads/          uv's cache, where it has no other place; goes as unused
+    pythons/                         interpreters that uv fetched, where it has no other place
+
+<digest> is the recipe's, so models with equal requirements share one. One that no version was
+served in for a day goes when versions are swapped next, but not in the first hour after a start,
+when what needs it may not be back yet. Files that environments share are hard links, so that each
+is whole without the others and without the downloads.
+"""
+
+import asyncio
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from model_server.environments.messages import MARKER, Fit, Recipe, Step
+from model_server.errors import LoadError
+from model_server.settings import Settings
+from model_server.workers import process, wire
+
+log = logging.getLogger(__name__)
+
+KEEP_UNUSED = 24 * 3600
+SETTLED_AFTER = 3600
+LOOK_TIMEOUT = 60
+"""Seconds."""
+
+_fit = msgspec.msgpack.Decoder(Fit)
+_step = msgspec.msgpack.Decoder(Step)
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What a version is served in."""
+
+    python: str | None = None
+    """The interpreter; None: the server's."""
+    because: str | None = None
+    """Why it is the version's own."""
+    warnings: list[str] = field(default_factory=list)
+    fit: Fit = field(default_factory=Fit)
+
+    def may_lack(self, problem: LoadError) -> bool:
+        """Whether what failed may be a requirement that was not known to be used."""
+        return not self.python and bool(self.fit.missing) and "No module named" in str(problem)
+
+
+class Environments:
+    def __init__(self, settings: Settings, variables: Mapping[str, str]) -> None:
+        """Of `variables`, those of uv and pip are for the building process, and for it alone."""
+        self._folder = settings.cache / "environments"
+        self._enabled = settings.environments
+        self._timeout = settings.build_timeout
+        self._variables = {k: v for k, v in variables.items() if k.startswith(("UV_", "PIP_"))}
+        self._building = asyncio.Lock()
+        self._used: Set[str] = frozenset()
+        self._started = time.time()
+
+    async def find(self, model: Path, say: Say) -> Environment:
+        """The environment for the model in this folder; `say` is told what is being done.
+        Raises LoadError when it needs one that cannot be had."""
+        fit = await self._look(model)
+        if fit.reasons:
+            return await self._own(model, fit, fit.reasons, say)
+        return Environment(warnings=fit.warnings, fit=fit)
+
+    async def instead(self, model: Path, first: Environment, say: Say) -> Environment:
+        """For a version that did not load in the server's: one with all that it requires.
+        Raises LoadError."""
+        return await self._own(model, first.fit, first.fit.missing, say)
+
+    async def tidy(self, used: Set[str]) -> None:
+        """Remove what nothing needs. `used`: the interpreters of the versions that are served."""
+        lately, self._used = used | self._used, used
+        if not self._building.locked():
+            async with self._building:
+                await asyncio.to_thread(self._tidy, lately)
+
+    async def _look(self, model: Path) -> Fit:
+        child = await process.spawn("model_server.environments.fit", str(model), name="fit")
+        try:
+            async with asyncio.timeout(LOOK_TIMEOUT):
+                return await child.channel.receive(_fit)
+        except (TimeoutError, wire.PeerClosedError):
+            raise LoadError("what it needs could not be read from its files") from None
+        finally:
+            await asyncio.shield(child.end())
+
+    async def _own(self, model: Path, fit: Fit, reasons: list[str], say: Say) -> Environment:
+        because = ", ".join(reasons)
+        needed = f"it needs an environment of its own for {because}"
+        if not self._enabled:
+            raise LoadError(f"{needed}, and SERVING_ENVIRONMENTS is false")
+        if fit.recipe is None:
+            raise LoadError(f"{needed}, and workers need Python 3.11 or newer")
+        folder = self._folder / fit.recipe.digest
+        if not await asyncio.to_thread(_is_ready, folder):
+            say("waiting for another environment to be built")
+            async with self._building:
+                if not await asyncio.to_thread(_is_ready, folder):
+                    problem = await self._build(model, folder, fit.recipe, because, say)
+                    if problem:
+                        raise LoadError(f"{needed}, which cannot be built: {problem}")
+        say("loading in its own environment")
+        return Environment(str(_python(folder)), because, fit=fit)
+
+    async def _build(
+        self, model: Path, folder: Path, recipe: Recipe, because: str, say: Say
+    ) -> str | None:
+        """What went wrong, if anything."""
+        facts = {"environment": recipe.digest, "because": because}
+        log.info("building an environment", extra=facts)
+        started = time.monotonic()
+        child = await process.spawn(
+            "model_server.environments.build",
+            str(model),
+            str(folder),
+            recipe,
+            self._variables,
+            name="build",
+        )
+        try:
+            async with asyncio.timeout(self._timeout):
+                step = await child.channel.receive(_step)
+                while step.progress:
+                    say(step.progress)
+                    step = await child.channel.receive(_step)
+        except TimeoutError:
+            step = Step(problem=f"not done after {self._timeout:g} s")
+        except wire.PeerClosedError:
+            step = Step(problem="the process that built it died")
+        finally:
+            await asyncio.shield(child.end())
+        facts["seconds"] = round(time.monotonic() - started, 3)
+        if step.problem:
+            log.error("environment cannot be built", extra={**facts, "reason": step.problem})
+        else:
+            log.info("environment built", extra=facts)
+        return step.problem
+
+    def _tidy(self, lately: Set[str]) -> None:
+        for folder in self._folder.glob("*"):
+            if str(_python(folder)) in lately:
+                _is_ready(folder)
+            elif time.time() - self._started > SETTLED_AFTER and _age(folder) > KEEP_UNUSED:
+                log.info("unused environment removed", extra={"environment": folder.name})
+                (folder / MARKER).unlink(missing_ok=True)
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _python(folder: Path) -> Path:
+    return folder / "bin" / "python"
+
+
+def _is_ready(folder: Path) -> bool:
+    """And notes that it is used."""
+    try:
+        os.utime(folder / MARKER)
+    except OSError:
+        return False
+    return _python(folder).exists()  # a link to an interpreter that may have gone
+
+
+def _age(folder: Path) -> float:
+    """Seconds since its last use."""
+    try:
+        return time.time() - (folder / MARKER).stat().st_mtime
+    except OSError:
+        return float("inf")

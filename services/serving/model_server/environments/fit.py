@@ -1,0 +1,173 @@
+"""Whether a model can be served in the server's own environment, and the recipe of another.
+
+A model gets an environment of its own when a package that its flavor loads with is missing or
+differs in major or minor version, or when it holds code pickled by another minor version of
+Python. A model whose code is its own loads with all its requirements. Smaller differences, and
+those of packages that a flavor does not load with, are a warning.
+
+MLflow itself is no such package: a newer one reads what an older one wrote, and it is the server's
+own that reads, also in the other environment.
+"""
+
+import contextlib
+import hashlib
+import importlib.metadata
+import logging
+import re
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from mlflow.version import VERSION
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from model_server.environments.messages import Fit, Recipe
+from model_server.environments.needs import LIBRARIES, Needs, read
+from model_server.workers import wire
+
+log = logging.getLogger(__name__)
+
+MLFLOW = ("mlflow", "mlflow-skinny", "mlflow-tracing")
+BYSTANDERS = (*MLFLOW, "psutil")
+"""Of no weight. MLflow imports psutil where it is there, and so notes it for nearly every model."""
+DATA = ("numpy", "pandas", "pyarrow", "scipy")
+"""Their minor versions come often and keep the form and meaning of data: here the major counts."""
+WORKER = ("msgspec>=0.19", "numpy", "pandas", "python-json-logger>=3.2")
+"""What a worker needs besides MLflow."""
+OLDEST = (3, 11)
+"""Python that a worker runs on."""
+
+
+def judge(needs: Needs, installed: Mapping[str, str], python: tuple[int, int]) -> Fit:
+    """`installed`: versions by canonical name."""
+    required = {canonicalize_name(entry.name): entry for entry in needs.requirements}
+    all_count = needs.flavor not in LIBRARIES
+    reasons, missing, different = [], [], []
+    for name in sorted(needs.loads_with.keys() | required.keys()):
+        if name in BYSTANDERS:
+            continue
+        counts = all_count or name in needs.loads_with
+        wanted = _wanted(required.get(name), needs.loads_with.get(name))
+        here = installed.get(name)
+        if here is None:
+            (reasons if counts else missing).append(f"{_text(name, wanted)} (not here)")
+        elif not _same(name, wanted, here):
+            (reasons if counts else different).append(f"{_text(name, wanted)} (here {here})")
+        elif not _allows(wanted, here):
+            different.append(f"{_text(name, wanted)} (here {here})")
+    if all_count:
+        reasons += [line for line in needs.lines if not line.startswith("-")]
+    code_of = needs.python if needs.holds_code and needs.python not in (None, python) else None
+    if code_of:
+        reasons.append(f"code pickled by Python {_dotted(code_of)} (here {_dotted(python)})")
+    pythons = [code_of] if code_of else [python, needs.python or python]
+    return Fit(reasons, missing, _warnings(needs, missing, different), _recipe(needs, pythons))
+
+
+def _wanted(requirement: Requirement | None, recorded: str | None) -> SpecifierSet:
+    """An exact requirement rules; else the version that MLmodel notes: the one that made the
+    model, while a range is what its author hopes for."""
+    specifiers = requirement.specifier if requirement else SpecifierSet()
+    if recorded and not any(entry.operator in ("==", "===") for entry in specifiers):
+        return SpecifierSet(f"=={recorded}")
+    return specifiers
+
+
+def _same(name: str, wanted: SpecifierSet, here: str) -> bool:
+    """As far as it counts: in major and minor version; of ranges, whether they allow it."""
+    parts = 1 if name in DATA else 2
+    exact = [entry.version for entry in wanted if entry.operator in ("==", "===")]
+    try:
+        return all(_release(text, parts) == _release(here, parts) for text in exact) and (
+            bool(exact) or _allows(wanted, here)
+        )
+    except InvalidVersion:
+        return _allows(wanted, here)
+
+
+def _release(text: str, parts: int) -> tuple[int, ...]:
+    """Of 1.4.2, 1.4.* or 2.13.0+cpu."""
+    release = Version(text.removesuffix(".*")).release
+    return (*release, 0, 0)[:parts]
+
+
+def _allows(wanted: SpecifierSet, here: str) -> bool:
+    return wanted.contains(here, prereleases=True)
+
+
+def _warnings(needs: Needs, missing: list[str], different: list[str]) -> list[str]:
+    warnings = []
+    if different:
+        warnings.append("made with other versions: " + ", ".join(different))
+    if missing:
+        warnings.append("requirements that are not installed: " + ", ".join(missing))
+    if needs.mlflow and _is_newer(needs.mlflow):
+        warnings.append(f"logged with MLflow {needs.mlflow}, newer than the server's {VERSION}")
+    return warnings
+
+
+def _is_newer(mlflow: str) -> bool:
+    try:
+        return _release(mlflow, 2) > _release(VERSION, 2)
+    except InvalidVersion:
+        return False
+
+
+def _recipe(needs: Needs, pythons: list[tuple[int, int]]) -> Recipe | None:
+    usable = [_dotted(python) for python in dict.fromkeys(pythons) if python >= OLDEST]
+    if not usable:
+        return None
+    extras: set[str] = set()
+    lines = list(WORKER)
+    unnamed = dict(needs.loads_with)
+    for requirement in needs.requirements:
+        name = canonicalize_name(requirement.name)
+        if name in MLFLOW:
+            extras |= requirement.extras
+        else:
+            wanted = _wanted(requirement, unnamed.pop(name, None))
+            lines.append(f"{name}{_extras(requirement.extras)}{wanted}")
+    lines += [f"{name}{_wanted(None, recorded)}" for name, recorded in unnamed.items()]
+    # The whole of MLflow is three times the size: only for what its extras bring.
+    lines.append(f"mlflow{_extras(extras)}=={VERSION}" if extras else f"mlflow-skinny=={VERSION}")
+    lines = sorted(set(lines)) + list(needs.lines)
+    text = "\n".join([*lines, *usable, needs.attached])
+    return Recipe(lines, usable, hashlib.sha256(text.encode()).hexdigest()[:32])
+
+
+def _extras(extras: set[str]) -> str:
+    return f"[{','.join(sorted(extras))}]" if extras else ""
+
+
+def _text(name: str, wanted: SpecifierSet) -> str:
+    """`scikit-learn 1.8.0`, `pandas<3,>=2`, `tiny`."""
+    exact = re.fullmatch("==([^,]+)", str(wanted))
+    return f"{name} {exact[1]}" if exact else f"{name}{wanted}"
+
+
+def _dotted(python: tuple[int, int]) -> str:
+    return f"{python[0]}.{python[1]}"
+
+
+def installed(needs: Needs) -> dict[str, str]:
+    """The versions, here, of what it needs."""
+    found = {}
+    for name in {*needs.loads_with, *(canonicalize_name(one.name) for one in needs.requirements)}:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def main(sock: socket.socket, folder: str) -> None:
+    """The child: look at the model in `folder`, send the Fit."""
+    try:
+        needs = read(Path(folder))
+        fit = judge(needs, installed(needs), sys.version_info[:2])
+    except Exception as error:  # loading it will tell more
+        log.warning("what a model needs cannot be read", exc_info=True)
+        fit = Fit(warnings=[f"what it needs cannot be read: {type(error).__name__}"])
+    sock.sendall(wire.pack(fit))

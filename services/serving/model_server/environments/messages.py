@@ -1,0 +1,36 @@
+"""What the processes that look and build tell the HTTP process, which imports nothing of theirs."""
+
+import msgspec
+
+MARKER = "complete"
+"""The file in an environment that is written last; its time is that of the last use."""
+
+
+class Recipe(msgspec.Struct, frozen=True):
+    """How to make an environment."""
+
+    lines: list[str]
+    """As in requirements.txt."""
+    pythons: list[str]
+    """Minor versions, the preferred one first."""
+    digest: str
+
+
+class Fit(msgspec.Struct, frozen=True):
+    """How the server's environment fits a model."""
+
+    reasons: list[str] = []
+    """Why it will not do; empty: it does."""
+    missing: list[str] = []
+    """Required, not here, and not known to be used."""
+    warnings: list[str] = []
+    recipe: Recipe | None = None
+    """None: there is no Python to build it on."""
+
+
+class Step(msgspec.Struct, frozen=True):
+    """How far a build is. The last one says `done`, or the `problem`."""
+
+    progress: str | None = None
+    problem: str | None = None
+    done: bool = False

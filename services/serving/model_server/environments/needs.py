@@ -1,0 +1,147 @@
+"""What a model was made with, read from its folder: MLmodel, requirements, pickled code."""
+
+import hashlib
+import mmap
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+from packaging.requirements import InvalidRequirement, Requirement
+
+LIBRARIES = {
+    "sklearn": {"scikit-learn": "sklearn_version"},
+    "xgboost": {"xgboost": "xgb_version"},
+    "lightgbm": {"lightgbm": "lgb_version"},
+    "catboost": {"catboost": "catboost_version"},
+    "onnx": {"onnx": "onnx_version", "onnxruntime": None},
+    "pytorch": {"torch": "pytorch_version"},
+    "statsmodels": {"statsmodels": "statsmodels_version"},
+    "spacy": {"spacy": "spacy_version"},
+    "prophet": {"prophet": "prophet_version"},
+    "pmdarima": {"pmdarima": "pmdarima_version"},
+}
+"""By flavor: the packages that it loads with, and the key of its entry that has their version."""
+
+CODE = "python_function"
+"""The flavor of models whose code is their own. Those of flavors not in LIBRARIES are like it: all
+requirements count."""
+
+_PICKLE_OR_ZIP = (b"\x80", b"PK")
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True)
+class Needs:
+    flavor: str = CODE
+    loads_with: dict[str, str | None] = field(default_factory=dict)
+    """Packages that the flavor loads with, and the version that MLmodel notes."""
+    requirements: tuple[Requirement, ...] = ()
+    """As the model's author or MLflow's inference wrote them; for this machine."""
+    lines: tuple[str, ...] = ()
+    """What else stands in requirements.txt: files, addresses, options."""
+    attached: str = ""
+    """Digest of the model's files that those lines name."""
+    python: tuple[int, int] | None = None
+    """Major and minor version of the Python that wrote the model."""
+    holds_code: bool = False
+    """Whether byte code of that Python is in its files."""
+    mlflow: str | None = None
+
+
+def read(folder: Path) -> Needs:
+    """Raises OSError, ValueError, yaml.YAMLError for a folder that is no model."""
+    description = _yaml(folder / "MLmodel")
+    flavors = description.get("flavors") or {}
+    function = flavors.get(CODE) or {}
+    loader = str(function.get("loader_module", "")).removeprefix("mlflow.")
+    flavor = loader if loader in flavors else CODE
+    entry = flavors.get(flavor) or {}
+    loads_with = {
+        package: entry.get(key) and str(entry[key])
+        for package, key in LIBRARIES.get(flavor, {}).items()
+    }
+    if (serializer := entry.get("serialization_format")) in ("skops", "cloudpickle"):
+        loads_with[serializer] = None
+    if "python_model" in function:
+        loads_with["cloudpickle"] = function.get("cloudpickle_version")
+    requirements, lines = _parse(_lines(folder))
+    return Needs(
+        flavor=flavor,
+        loads_with=loads_with,
+        requirements=tuple(requirements),
+        lines=tuple(lines),
+        attached=_attached(folder, lines),
+        python=_minor(function.get("python_version")),
+        holds_code=any(map(_holds_code, _files(folder))),
+        mlflow=description.get("mlflow_version"),
+    )
+
+
+def _lines(folder: Path) -> list[str]:
+    """Of requirements.txt; of conda.yaml for models older than that."""
+    try:
+        text = (folder / "requirements.txt").read_text()
+    except FileNotFoundError:
+        return _conda_lines(folder)
+    text = re.sub(r"\\\n", " ", text)
+    lines = (re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+def _conda_lines(folder: Path) -> list[str]:
+    try:
+        dependencies = _yaml(folder / "conda.yaml").get("dependencies") or []
+    except FileNotFoundError:
+        return []
+    pip = (part["pip"] for part in dependencies if isinstance(part, dict) and "pip" in part)
+    return [str(line) for lines in pip for line in lines or ()]
+
+
+def _parse(lines: list[str]) -> tuple[list[Requirement], list[str]]:
+    requirements, others = [], []
+    for line in lines:
+        try:
+            requirement = Requirement(line)
+        except InvalidRequirement:
+            others.append(line)
+            continue
+        if requirement.url:
+            others.append(line)
+        elif requirement.marker is None or requirement.marker.evaluate():
+            requirements.append(requirement)
+    return requirements, others
+
+
+def _attached(folder: Path, lines: Iterable[str]) -> str:
+    files = (folder / word for line in lines for word in line.split())
+    content = [file.read_bytes() for file in files if file.is_file()]
+    return hashlib.sha256(b"".join(content)).hexdigest() if content else ""
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (file for file in folder.rglob("*") if file.is_file() and file.stat().st_size)
+
+
+def _holds_code(file: Path) -> bool:
+    """A function or class pickled by value carries its code, in objects of this type. Looked for
+    in pickles, also in the zip files that PyTorch puts them in."""
+    with file.open("rb") as stream:
+        if not stream.read(2).startswith(_PICKLE_OR_ZIP):
+            return False
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return content.find(b"CodeType") >= 0
+
+
+def _minor(version: object) -> tuple[int, int] | None:
+    found = re.match(r"(\d+)\.(\d+)", str(version or ""))
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _yaml(file: Path) -> dict:
+    with file.open("rb") as stream:
+        content = yaml.load(stream, _LOADER)  # noqa: S506 - a SafeLoader
+    if not isinstance(content, dict):
+        raise ValueError(f"{file.name} is not a mapping")
+    return content
