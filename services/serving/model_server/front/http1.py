@@ -151,8 +151,13 @@ class Connection(asyncio.Protocol):
         self._reading: Exchange | None = None
         self._chunks: list[bytes] = []
         self._size = 0
-        self._head = 0
         self._in_head = False
+        self._head = 0
+        """Bytes of the request line and headers that were parsed."""
+        self._unparsed = 0
+        """Bytes that came before its end: one endless header is never parsed."""
+        self._is_full = False
+        """The client takes its answers too slowly to be given more."""
         self._ready: deque[Exchange] = deque()
         """Whole requests, in order; the first is being handled."""
         self._refused = False
@@ -191,8 +196,8 @@ class Connection(asyncio.Protocol):
             self._refuse(RefusedError(400, "BAD_REQUEST", "This is not valid HTTP."))
         else:
             if self._in_head:
-                self._head += len(data)
-                if self._head > HEAD_LIMIT:
+                self._unparsed += len(data)
+                if self._unparsed > HEAD_LIMIT:
                     self._refuse(_large_head())
 
     def eof_received(self) -> bool:
@@ -203,10 +208,12 @@ class Connection(asyncio.Protocol):
         return False
 
     def pause_writing(self) -> None:
-        self.deadline = time.monotonic() + SLOW_READER
+        self._is_full = True
+        self._rest()
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
+        self._is_full = False
         self._rest()
         if len(self._ready) < PIPELINE:
             self._transport.resume_reading()
@@ -216,12 +223,15 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         self._reading = Exchange(self)
         self._in_head = True
-        self._head = 0
+        self._head = self._unparsed = 0
 
     def on_url(self, url: bytes) -> None:
         self._reading.url += url
+        self._count(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(name)
+        self._count(value)
         headers = self._reading.headers
         name = name.lower()
         if name in headers:
@@ -264,7 +274,8 @@ class Connection(asyncio.Protocol):
             self._chunks = []
             self._size = 0
         self._ready.append(exchange)
-        self.deadline = float("inf")
+        if not self._is_full:
+            self.deadline = float("inf")
         if len(self._ready) == 1:
             self._handle(exchange)
         elif len(self._ready) >= PIPELINE:
@@ -330,11 +341,12 @@ class Connection(asyncio.Protocol):
 
     def _rest(self) -> None:
         """Set the deadline for what is waited for now."""
-        if self._ready:
-            self.deadline = float("inf")
-            return
         limits = self._front.limits
-        if self._reading is None:
+        if self._is_full:
+            seconds = SLOW_READER
+        elif self._ready:
+            seconds = float("inf")
+        elif self._reading is None:
             seconds = KEEP_ALIVE
         else:
             seconds = limits.head_seconds if self._in_head else limits.body_seconds
@@ -353,6 +365,11 @@ class Connection(asyncio.Protocol):
         self._ready.append(exchange)
         if len(self._ready) == 1:
             self._handle(exchange)
+
+    def _count(self, part: bytes) -> None:
+        self._head += len(part) + 4
+        if self._head > HEAD_LIMIT:
+            raise _large_head()
 
     def _decline(self, offer: Exchange, rest: bytes) -> None:
         """Java's client offers h2c with a request, others a web socket. RFC 9110 7.8 lets a server
