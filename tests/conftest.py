@@ -25,6 +25,7 @@ def foreign_settings_removed():
             patch.delenv(name)
         patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
         patch.setenv("DO_NOT_TRACK", "true")
+        patch.setenv("ORT_DISABLE_TELEMETRY", "1")
         yield
 
 

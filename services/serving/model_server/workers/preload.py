@@ -18,10 +18,13 @@ from model_server.workers.child import die_with_parent
 MODULES = (
     "mlflow.pyfunc.scoring_server",
     "mlflow.sklearn",
+    "mlflow.onnx",
     "mlflow.artifacts",
     "numpy",
     "pandas",
     "narwhals._pandas_like.dataframe",
+    "onnx.numpy_helper",
+    "onnxruntime",
     "pyarrow.pandas_compat",
     "pyarrow.parquet",
     "scipy.sparse",
@@ -32,6 +35,7 @@ MODULES = (
     "sklearn.linear_model",
     "sklearn.pipeline",
     "sklearn.preprocessing",
+    "model_server.scoring.fast.plan",
     "model_server.following.fetch",
     "model_server.scoring.worker",
 )

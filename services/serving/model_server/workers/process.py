@@ -47,6 +47,7 @@ def prepare(threads: int) -> dict[str, str]:
         os.environ.setdefault(name, str(threads))
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["DO_NOT_TRACK"] = "true"
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else its import also starts a thread
     _context.set_forkserver_preload(["model_server.workers.preload"])
     taken = [name for name in os.environ if name.startswith(_CREDENTIALS)]
     return {name: os.environ.pop(name) for name in taken}

@@ -1,0 +1,146 @@
+"""Linear models: one matrix product, done by numpy as scikit-learn does it.
+
+Ties fall as the model's own do, since the arithmetic is the same. Where the model's is on a sparse
+matrix, it adds up in another order: what that could change is left to the model.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import expit
+from sklearn import linear_model, svm
+from sklearn.utils.extmath import softmax
+
+from model_server.scoring.fast.rows import (
+    BeyondError,
+    Marks,
+    NoFastPath,
+    Rows,
+    check_finite,
+    matrix,
+)
+
+TOLERANCE = 1e-12
+"""Of floats that were added up in another order, relative and absolute."""
+
+CLASSIFIERS = (
+    linear_model.LogisticRegression,
+    linear_model.LogisticRegressionCV,
+    linear_model.Perceptron,
+    linear_model.RidgeClassifier,
+    linear_model.RidgeClassifierCV,
+    linear_model.SGDClassifier,
+    svm.LinearSVC,
+)
+REGRESSORS = (
+    linear_model.ElasticNet,
+    linear_model.ElasticNetCV,
+    linear_model.HuberRegressor,
+    linear_model.Lasso,
+    linear_model.LassoCV,
+    linear_model.LinearRegression,
+    linear_model.Ridge,
+    linear_model.RidgeCV,
+    linear_model.SGDRegressor,
+    svm.LinearSVR,
+)
+
+
+class _Linear:
+    engine = "numpy"
+
+    def __init__(self, estimator: object, is_sparse: bool) -> None:
+        coefficients = estimator.coef_
+        if not isinstance(coefficients, np.ndarray) or coefficients.ndim > 2:
+            raise NoFastPath("its coefficients are no plain matrix")  # sparsified, say
+        self._is_sparse = is_sparse
+        self._coefficients = coefficients.T
+        self._intercept = estimator.intercept_
+        self._features = coefficients.shape[-1]
+
+    def _values(self, rows: Rows) -> np.ndarray:
+        values = check_finite(matrix(rows))
+        return values.astype(np.float64) if values.dtype.kind == "b" else values
+
+    def _scores(self, values: np.ndarray) -> np.ndarray:
+        return values @ self._coefficients + self._intercept
+
+    def _error(self, values: np.ndarray) -> np.ndarray:
+        """By how much scores can differ when their terms are added up in another order."""
+        sizes = np.abs(values) @ np.abs(self._coefficients) + np.abs(self._intercept)
+        terms = np.count_nonzero(values, axis=1).max() + 1
+        return 2 * terms * np.finfo(float).eps * sizes
+
+    def marks(self) -> Marks:
+        return [np.zeros(1)] * self._features
+
+
+class LinearClassification(_Linear):
+    def __init__(self, estimator: object, function: str, is_sparse: bool) -> None:
+        super().__init__(estimator, is_sparse)
+        self._classes = estimator.classes_
+        binarizer = getattr(estimator, "_label_binarizer", None)
+        if binarizer is not None and binarizer.y_type_.startswith("multilabel"):
+            raise NoFastPath("it predicts several labels")
+        self._function = function
+        self._is_softmax = function != "predict" and _is_softmax(estimator)
+
+    def __call__(self, rows: Rows) -> np.ndarray:
+        values = self._values(rows)
+        scores = self._scores(values)
+        if scores.ndim > 1 and scores.shape[1] == 1:
+            scores = scores.reshape(-1)
+        if self._function == "predict":
+            if self._is_sparse:
+                self._check_ties(scores, self._error(values))
+            chosen = (scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)
+            return self._classes.take(chosen, axis=0)
+        probabilities = self._probabilities(scores)
+        if self._function == "predict_proba":
+            return probabilities
+        with np.errstate(divide="ignore"):
+            return np.log(probabilities)
+
+    def _check_ties(self, scores: np.ndarray, error: np.ndarray) -> None:
+        if scores.ndim == 1:
+            gaps, error = np.abs(scores), error.reshape(-1)
+        else:
+            best = np.partition(scores, -2, axis=1)
+            gaps, error = best[:, -1] - best[:, -2], 2 * error.max(axis=1)
+        if not (gaps > error).all():
+            raise BeyondError
+
+    def _probabilities(self, scores: np.ndarray) -> np.ndarray:
+        if self._is_softmax:
+            return softmax(scores, copy=False)
+        positive = expit(scores)
+        if positive.ndim == 1:
+            return np.stack([1 - positive, positive], axis=1)
+        total = positive.sum(axis=1)
+        if not total.all():  # for all of them it is zero
+            raise BeyondError
+        positive /= total.reshape(-1, 1)
+        return positive
+
+
+def _is_softmax(estimator: object) -> bool:
+    """Else it is one logistic function a class. Raises NoFastPath where it is neither."""
+    if isinstance(estimator, linear_model.LogisticRegression):
+        return len(estimator.classes_) > 2
+    if isinstance(estimator, linear_model.SGDClassifier) and estimator.loss == "log_loss":
+        return False
+    raise NoFastPath(f"probabilities of {type(estimator).__name__} have no equivalent")
+
+
+class LinearRegression(_Linear):
+    def __init__(self, estimator: object, function: str, is_sparse: bool) -> None:
+        super().__init__(estimator, is_sparse)
+        if function != "predict":
+            raise NoFastPath(f"{function} of {type(estimator).__name__} has no equivalent")
+
+    def __call__(self, rows: Rows) -> np.ndarray:
+        values = self._values(rows)
+        scores = self._scores(values)
+        if self._is_sparse and (self._error(values) > TOLERANCE * (1 + np.abs(scores))).any():
+            raise BeyondError
+        return scores

@@ -1,0 +1,81 @@
+"""Rows on their way through the steps of an engine, and what may stop them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+Rows = np.ndarray | list[np.ndarray]
+"""A matrix, or one array for each column where their types differ."""
+Marks = list[np.ndarray]
+"""For each column, values around which answers change: floats, or objects for categories."""
+
+
+class NoFastPath(Exception):  # noqa: N818
+    """The reason for which a model is served as it is: short, and without data."""
+
+
+class BeyondError(Exception):
+    """These rows are for the model itself: it refuses them, or treats them in a way of its own."""
+
+
+class Transform:
+    """Repeats one estimator's `transform`."""
+
+    is_sparse = False
+    """Whether the estimator's own output is a sparse matrix, which the next may treat otherwise."""
+
+    def __call__(self, rows: Rows) -> Rows:
+        """Raises BeyondError."""
+        raise NotImplementedError
+
+    def width(self, columns: int) -> int:
+        """Columns that come out where so many go in."""
+        return columns
+
+    def marks(self, after: Marks) -> Marks:
+        """Of its input, from those of its output."""
+        return after
+
+
+class Prediction(Protocol):
+    """Repeats one function of an estimator."""
+
+    engine: str
+    """The name of the library that does it."""
+
+    def __call__(self, rows: Rows) -> np.ndarray:
+        """Raises BeyondError."""
+
+    def marks(self) -> Marks:
+        """Of its input."""
+
+
+def matrix(rows: Rows) -> np.ndarray:
+    """As pandas makes one of a frame. Raises BeyondError where a column is not of numbers."""
+    if isinstance(rows, np.ndarray):
+        if rows.dtype.kind not in "biuf":
+            raise BeyondError
+        return rows
+    kinds = {column.dtype for column in rows}
+    if any(kind.kind not in "biuf" for kind in kinds):
+        raise BeyondError
+    return np.array(rows, dtype=np.result_type(*kinds)).T
+
+
+def columns(rows: Rows) -> list[np.ndarray]:
+    return list(rows.T) if isinstance(rows, np.ndarray) else rows
+
+
+def floats(rows: Rows) -> np.ndarray:
+    """float32 stays, all other numbers become float64."""
+    values = matrix(rows)
+    return values if values.dtype in (np.float64, np.float32) else values.astype(np.float64)
+
+
+def check_finite(values: np.ndarray, nan: bool = False) -> np.ndarray:
+    """Raises BeyondError at infinity, and at NaN unless it is allowed."""
+    if not np.isfinite(values).all() and (not nan or np.isinf(values).any()):
+        raise BeyondError
+    return values

@@ -1,0 +1,112 @@
+"""Rows on which an engine that is not equal to its model would show it: at and beside what the
+model itself compares with, on the border between two answers, and out of the ordinary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from model_server.scoring.fast.rows import Marks
+from model_server.scoring.table import Table
+
+_ODD = (np.nan, np.inf, -np.inf, 1e39, -1e39, 1.7e308, 5e-324, 1e-40, -0.0)
+"""Missing, infinite, too large and too small for float32, too large to subtract from."""
+_ODD_TEXTS = (None, "", "\N{SNOWMAN} no such category")
+
+
+class Sampler:
+    """Makes tables of a signature's names and types."""
+
+    def __init__(
+        self,
+        types: list[np.dtype],
+        marks: Marks,
+        make: Callable[[list[np.ndarray]], Table],
+        seed: int = 0,
+    ) -> None:
+        self._types = types
+        self._values = [_values(dtype, one) for dtype, one in zip(types, marks, strict=True)]
+        self._make = make
+        self._random = np.random.default_rng(seed)
+
+    def rows(self, count: int) -> list[np.ndarray]:
+        """Ordinary ones, which a model trained on such columns answers."""
+        return [self._column(*one, count) for one in zip(self._types, self._values, strict=True)]
+
+    def table(self, columns: list[np.ndarray]) -> Table:
+        return self._make(columns)
+
+    def _column(self, dtype: np.dtype, values: np.ndarray, count: int) -> np.ndarray:
+        chosen = self._random.choice(values, count)
+        if dtype.kind != "f":
+            return chosen
+        # Half of them anywhere in the range of the marks and as far again beyond it.
+        low, high = values.min(), values.max()
+        spread = (high - low) or 1
+        anywhere = self._random.uniform(low - spread / 2, high + spread / 2, count).astype(dtype)
+        return np.where(self._random.random(count) < 0.5, chosen, anywhere)
+
+    def odd(self, base: list[np.ndarray]) -> Iterator[Table]:
+        """One row each, ordinary but for the column of one kind or for all columns of it."""
+        places = [at for at, dtype in enumerate(self._types) if dtype.kind in "fO"]
+        for kind, values in (("f", _ODD), ("O", _ODD_TEXTS)):
+            of_kind = [at for at in places if self._types[at].kind == kind]
+            for value in values if of_kind else ():
+                row = [column[:1].copy() for column in base]
+                with np.errstate(over="ignore"):
+                    row[self._random.choice(of_kind)][0] = value
+                yield self._make(row)
+
+    def borders(
+        self, columns: list[np.ndarray], labels: Callable[[Table], np.ndarray], rounds: int = 64
+    ) -> list[np.ndarray] | None:
+        """Rows beside which the label changes: of pairs of rows, found by halving what lies
+        between their numbers. None where no pair differs."""
+        half = len(columns[0]) // 2
+        low = [column[:half] for column in columns]
+        high = [
+            column[half : 2 * half] if column.dtype.kind == "f" else column[:half]
+            for column in columns
+        ]
+        at_low = labels(self._make(low))
+        differ = labels(self._make(high)) != at_low
+        if not differ.any():
+            return None
+        low, high = [one[differ] for one in low], [one[differ] for one in high]
+        at_low = at_low[differ]
+        for _ in range(rounds):
+            middle = [
+                a + (b - a) / 2 if a.dtype.kind == "f" else a
+                for a, b in zip(low, high, strict=True)
+            ]
+            is_low = labels(self._make(middle)) == at_low
+            low = [np.where(is_low, m, a) for m, a in zip(middle, low, strict=True)]
+            high = [np.where(is_low, b, m) for m, b in zip(middle, high, strict=True)]
+        return [np.concatenate(both) for both in zip(low, high, strict=True)]
+
+
+def _values(dtype: np.dtype, marks: np.ndarray) -> np.ndarray:
+    """Of a column: its marks, and their next neighbours in its own type and in float32."""
+    if dtype.kind == "O":
+        texts = [mark for mark in marks.tolist() if isinstance(mark, str)]
+        values = np.empty(len(texts) or 1, dtype=object)
+        values[:] = texts or ["text"]
+        return values
+    if dtype.kind == "b":
+        return np.array([False, True])
+    marks = marks[np.isfinite(marks)] if marks.dtype.kind == "f" else np.empty(0)
+    marks = np.append(marks, [0.0, 1.0]) if len(marks) < 2 else marks
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        around = np.concatenate([np.floor(marks) - 1, np.floor(marks), np.ceil(marks)])
+        return np.unique(around.clip(limits.min / 2, limits.max / 2)).astype(dtype)
+    with np.errstate(over="ignore"):
+        kinds = (dtype, np.dtype(np.float32))
+        around = [
+            np.nextafter(marks.astype(kind), kind.type(end))
+            for kind in kinds
+            for end in (-np.inf, np.inf)
+        ]
+        values = np.concatenate([marks, marks.astype(np.float32), *around]).astype(dtype)
+    return np.unique(values[np.isfinite(values)])

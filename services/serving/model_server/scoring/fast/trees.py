@@ -1,0 +1,223 @@
+"""Trees and their ensembles: numpy rounds the rows as scikit-learn does, ONNX Runtime finds and
+adds up the leaves."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn import ensemble, tree
+from sklearn.dummy import DummyClassifier, DummyRegressor
+
+from model_server.scoring.fast.ensemble import Ensemble, Tree, constant
+from model_server.scoring.fast.rows import (
+    BeyondError,
+    Marks,
+    NoFastPath,
+    Rows,
+    check_finite,
+    matrix,
+)
+
+MAX_ROWS = 1024
+"""Beyond, what scikit-learn does at every call matters no more, and its own trees are as fast."""
+
+CLASSIFIERS = (
+    ensemble.ExtraTreesClassifier,
+    ensemble.RandomForestClassifier,
+    tree.DecisionTreeClassifier,
+    tree.ExtraTreeClassifier,
+)
+REGRESSORS = (
+    ensemble.ExtraTreesRegressor,
+    ensemble.RandomForestRegressor,
+    tree.DecisionTreeRegressor,
+    tree.ExtraTreeRegressor,
+)
+BOOSTED = (ensemble.GradientBoostingClassifier, ensemble.GradientBoostingRegressor)
+HISTOGRAM = (ensemble.HistGradientBoostingClassifier, ensemble.HistGradientBoostingRegressor)
+
+
+class _Trees:
+    engine = "onnxruntime"
+
+    def __init__(self, trees: list[Tree], features: int, sums: int) -> None:
+        self._ensemble = Ensemble(trees, features, sums)
+        self._marks = _thresholds(trees, features)
+
+    def marks(self) -> Marks:
+        return self._marks
+
+
+def _thresholds(trees: list[Tree], features: int) -> Marks:
+    """Of each feature, where trees split it."""
+    inner = [(one, one.left >= 0) for one in trees]
+    split = np.concatenate([one.features[is_inner] for one, is_inner in inner])
+    at = np.concatenate([one.thresholds[is_inner] for one, is_inner in inner])
+    return [np.unique(at[split == feature]) for feature in range(features)]
+
+
+def _singles(rows: Rows, nan: bool) -> np.ndarray:
+    """Rounded to float32, in float64: ONNX Runtime compares in the type of the thresholds.
+    Raises BeyondError where a value is too large for that."""
+    if len(values := matrix(rows)) > MAX_ROWS:
+        raise BeyondError
+    with np.errstate(over="ignore"):
+        values = values.astype(np.float32)
+    return check_finite(values, nan).astype(np.float64, order="C")
+
+
+class Forest(_Trees):
+    """The mean of what one or more trees say.
+
+    Where every leaf is of one class, trees add to that class's sum. Else a leaf says several
+    probabilities, which one leaf of ONNX cannot: there each tree gives the number of its leaf, and
+    numpy adds up what the leaves say.
+    """
+
+    def __init__(self, estimator: object, function: str, is_sparse: bool) -> None:
+        if estimator.n_outputs_ != 1:
+            raise NoFastPath("it predicts several outputs")
+        self._is_classifier = hasattr(estimator, "classes_")
+        if not self._is_classifier and function != "predict":
+            raise NoFastPath(f"{function} of {type(estimator).__name__} has no equivalent")
+        self._function = function
+        self._classes = estimator.classes_ if self._is_classifier else None
+        members = getattr(estimator, "estimators_", [estimator])
+        self._count = len(members)
+        self._nan = not is_sparse and _takes_nan(members[0])
+        found = [member.tree_ for member in members]
+        values = [one.value[:, 0, :] for one in found]
+        leaves = [one.children_left < 0 for one in found]
+        self._leaf_values: np.ndarray | None = None
+        sums = values[0].shape[1]
+        if sums == 1 or all(
+            (np.count_nonzero(said[is_leaf], axis=1) == 1).all()
+            for said, is_leaf in zip(values, leaves, strict=True)
+        ):
+            targets = [said.argmax(axis=1) for said in values]
+            weights = [said.max(axis=1) for said in values]
+        else:
+            self._leaf_values = np.concatenate(values)
+            ends = np.cumsum([len(said) for said in values])
+            weights = [
+                np.arange(end - len(said), end) for end, said in zip(ends, values, strict=True)
+            ]
+            targets = [np.full(len(said), number) for number, said in enumerate(values)]
+            sums = self._count
+        trees = [
+            _tree(one, target, weight)
+            for one, target, weight in zip(found, targets, weights, strict=True)
+        ]
+        super().__init__(trees, estimator.n_features_in_, sums)
+
+    def __call__(self, rows: Rows) -> np.ndarray:
+        means = self._ensemble(_singles(rows, self._nan))
+        if self._leaf_values is not None:
+            means = self._leaf_values[means.astype(np.intp)].sum(axis=1)
+        means /= self._count
+        if not self._is_classifier:
+            return means.reshape(-1)
+        if self._function == "predict":
+            return self._classes.take(means.argmax(axis=1), axis=0)
+        if self._function == "predict_proba":
+            return means
+        with np.errstate(divide="ignore"):
+            return np.log(means)
+
+
+def _takes_nan(estimator: object) -> bool:
+    try:
+        return estimator._support_missing_values(np.zeros((1, estimator.n_features_in_)))
+    except AttributeError:  # then the model has the rows with NaN
+        return False
+
+
+def _tree(one: tree._tree.Tree, targets: np.ndarray, weights: np.ndarray) -> Tree:
+    missing_left = getattr(one, "missing_go_to_left", np.zeros(one.node_count))
+    return Tree(
+        one.feature,
+        one.threshold,
+        one.children_left,
+        one.children_right,
+        missing_left,
+        targets,
+        weights,
+    )
+
+
+class _Boosting(_Trees):
+    """A first value and the sum of what trees say, for each class or for one of two."""
+
+    def __init__(
+        self, estimator: object, function: str, first: np.ndarray, trees: list[Tree]
+    ) -> None:
+        self._classes = getattr(estimator, "classes_", None)
+        if function != "predict" and (self._classes is None or function == "predict_log_proba"):
+            raise NoFastPath(f"{function} of {type(estimator).__name__} has no equivalent")
+        self._function = function
+        self._loss = estimator._loss
+        # As trees of one leaf, they come first in every sum.
+        starts = [constant(number, value) for number, value in enumerate(first)]
+        super().__init__([*starts, *trees], estimator.n_features_in_, len(first))
+
+    def _answer(self, sums: np.ndarray) -> np.ndarray:
+        if self._function == "predict_proba":
+            return self._loss.predict_proba(sums)
+        if self._classes is None:
+            return self._loss.link.inverse(sums.reshape(-1))
+        if sums.shape[1] == 1:
+            return self._classes[self._is_second(sums.reshape(-1)).astype(np.intp)]
+        return self._classes[sums.argmax(axis=1)]
+
+    _is_second = staticmethod(lambda sums: sums > 0)
+
+
+class GradientBoosting(_Boosting):
+    def __init__(self, estimator: object, function: str, is_sparse: bool) -> None:  # noqa: ARG002
+        is_plain = isinstance(estimator.init_, DummyClassifier | DummyRegressor)
+        if not is_plain and estimator.init_ != "zero":
+            raise NoFastPath("a first estimator of its own has no equivalent")
+        nowhere = np.zeros((1, estimator.n_features_in_), dtype=np.float32)
+        first = estimator._raw_predict_init(nowhere)[0]
+        trees = []
+        for members in estimator.estimators_:
+            for number, member in enumerate(members):
+                one = member.tree_
+                weights = estimator.learning_rate * one.value[:, 0, 0]
+                trees.append(_tree(one, np.full(one.node_count, number), weights))
+        super().__init__(estimator, function, first, trees)
+
+    def __call__(self, rows: Rows) -> np.ndarray:
+        sums = self._ensemble(_singles(rows, nan=False))
+        if self._function == "predict_proba" and sums.shape[1] == 1:
+            sums = sums.reshape(-1)
+        return self._answer(sums)
+
+    _is_second = staticmethod(lambda sums: sums >= 0)
+
+
+class HistogramBoosting(_Boosting):
+    def __init__(self, estimator: object, function: str, is_sparse: bool) -> None:
+        if is_sparse or estimator.is_categorical_ is not None:
+            raise NoFastPath("its categorical features have no equivalent")
+        first = np.asarray(estimator._baseline_prediction).reshape(-1)
+        trees = []
+        for members in estimator._predictors:
+            for number, member in enumerate(members):
+                nodes = member.nodes
+                trees.append(
+                    Tree(
+                        nodes["feature_idx"].astype(np.int64),
+                        nodes["num_threshold"],
+                        np.where(nodes["is_leaf"], -1, nodes["left"].astype(np.int64)),
+                        nodes["right"].astype(np.int64),
+                        nodes["missing_go_to_left"],
+                        np.full(len(nodes), number),
+                        nodes["value"],
+                    )
+                )
+        super().__init__(estimator, function, first, trees)
+
+    def __call__(self, rows: Rows) -> np.ndarray:
+        if len(values := matrix(rows)) > MAX_ROWS:
+            raise BeyondError
+        return self._answer(self._ensemble(values.astype(np.float64, order="C", copy=False)))

@@ -1,0 +1,213 @@
+"""A faster way to a scikit-learn model's answers, taken where it is proven to give the same ones.
+
+Preprocessing and linear models are repeated by numpy, trees by ONNX Runtime, in the same order of
+operations as in scikit-learn, so that answers are equal to the last bit on the machines it was
+measured on. Nobody has to believe that: when a model is loaded, its engine is held against the
+model itself, on
+
+- the input example,
+- rows within the signature whose values lie at, just above and just below the thresholds of its
+  trees (as doubles and as float32, to which scikit-learn rounds them), at the means and scales of
+  its scalers, and among the categories of its encoders,
+- rows on the border between two labels, to the last bit of their numbers,
+- rows with NaN, infinity, numbers too large or too small for float32, unknown and missing
+  categories, one at a time,
+
+and one of them that differs is the end of it: the model is served as it is.
+
+Equal means the same type and shape, equal labels, and floats within 1e-12, relative and absolute.
+There is no tolerance for ties: a tie between two labels falls as it does in the model, because the
+engine adds up the same numbers in the same order. Where it cannot (the model works on a sparse
+matrix), rows as near to a tie as rounding reaches are left to the model. So are rows that a model
+refuses or treats in a way of its own, tables of other columns or types than were proven, and, for
+trees, tables of more than 1,024 rows.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from mlflow.models.utils import SERVING_INPUT_FILENAME
+from mlflow.pyfunc import PyFuncModel
+from mlflow.types import DataType, Schema
+
+from model_server.scoring import conversion
+from model_server.scoring.fast.rows import BeyondError, NoFastPath, Prediction
+from model_server.scoring.fast.sampling import Sampler
+from model_server.scoring.prediction import Predictor
+from model_server.scoring.table import Table
+
+__all__ = ["Engine", "NoFastPath", "find"]
+
+log = logging.getLogger(__name__)
+
+SAMPLES = 256
+"""Ordinary rows that an engine is held against its model on."""
+TOLERANCE = 1e-12
+
+_NUMBERS = (DataType.boolean, DataType.integer, DataType.long, DataType.float, DataType.double)
+
+
+class Engine:
+    """Predicts as the model does."""
+
+    def __init__(self, plan: Prediction, columns: _Columns, model: Predictor) -> None:
+        self.name = plan.engine
+        self._plan = plan
+        self._columns = columns
+        self._model = model
+
+    def predict(self, table: Table) -> np.ndarray:
+        """Raises what the model raises."""
+        try:
+            return self.alone(table)
+        except BeyondError:
+            return self._model(table)
+
+    def alone(self, table: Table) -> np.ndarray:
+        """Without the model's help. Raises BeyondError where only that will do."""
+        self._columns.check(table)
+        return self._plan(table.block if table.block is not None else table.columns)
+
+
+class _Columns:
+    """What a table's columns are by the signature: their names and types."""
+
+    def __init__(self, schema: Schema) -> None:
+        if schema.is_tensor_spec():
+            (spec,) = schema.inputs if len(schema.inputs) == 1 else (None,)
+            if spec is None or spec.name or len(spec.shape) != 2 or spec.shape[1] < 1:
+                raise NoFastPath("its tensors are no rows of columns")
+            self.names = None
+            self.types = [spec.type] * spec.shape[1]
+            self._is_block = True
+        else:
+            kinds = schema.input_types()
+            if not all(kind in (*_NUMBERS, DataType.string) for kind in kinds):
+                raise NoFastPath("its signature has columns of other types than numbers and texts")
+            names = schema.input_names() if schema.has_input_names() else range(len(kinds))
+            self.names = pd.Index(names)
+            self.types = [
+                np.dtype(kind.to_numpy() if kind in _NUMBERS else object) for kind in kinds
+            ]
+            self._is_block = len(set(kinds)) == 1 and kinds[0] in _NUMBERS
+        self._known_names = self.names
+
+    def check(self, table: Table) -> None:
+        """Raises BeyondError at a table of other columns."""
+        if table.names is not self._known_names:
+            if self.names is None or table.names is None or list(table.names) != list(self.names):
+                raise BeyondError
+            self._known_names = table.names
+        if table.block is not None:
+            is_same = self._is_block and table.block.dtype == self.types[0]
+        else:
+            is_same = [column.dtype for column in table.columns] == self.types
+        if not is_same:
+            raise BeyondError
+
+    def table(self, columns: list[np.ndarray]) -> Table:
+        if self._is_block:
+            is_tensor = self.names is None
+            return Table(self.names, block=np.stack(columns, axis=1), is_tensor=is_tensor)
+        return Table(self.names, columns=columns)
+
+
+def find(model: PyFuncModel, folder: Path) -> Engine:
+    """An engine that is proven on `model`, loaded from `folder`. Raises NoFastPath."""
+    if model.loader_module != "mlflow.sklearn":
+        raise NoFastPath("not a scikit-learn model")
+    if (schema := model.metadata.get_input_schema()) is None:
+        raise NoFastPath("no signature")
+    if model.metadata.get_params_schema() is not None:
+        raise NoFastPath("predicts with params")
+    columns = _Columns(schema)
+    function = model.metadata.flavors["python_function"].get("predict_fn", "predict")
+    try:
+        from model_server.scoring.fast.plan import plan
+
+        engine = Engine(
+            plan(model.get_raw_model(), function, columns.names), columns, Predictor(model)
+        )
+        marks = engine._plan.marks()
+    except NoFastPath:
+        raise
+    except Exception as error:  # a release of scikit-learn that keeps its models in another way
+        log.warning("no fast path", exc_info=True)
+        raise NoFastPath(f"its conversion fails: {type(error).__name__}") from None
+    finally:
+        _release_memory()
+    _prove(
+        engine,
+        Predictor(model),
+        Sampler(columns.types, marks, columns.table),
+        _example(schema, folder),
+    )
+    return engine
+
+
+def _example(schema: Schema, folder: Path) -> Table | None:
+    file = folder / SERVING_INPUT_FILENAME
+    reader = conversion.compiled(schema) if file.is_file() else None
+    found = reader.read(file.read_bytes()) if reader else None
+    return found[0] if found else None
+
+
+def _prove(engine: Engine, model: Predictor, sampler: Sampler, example: Table | None) -> None:
+    """Raises NoFastPath at the first difference."""
+    ordinary = sampler.rows(SAMPLES)
+    tables = [sampler.table(ordinary), sampler.table([column[:1] for column in ordinary])]
+    if example is not None:
+        tables.insert(0, example)
+    for table in tables:
+        try:
+            expected = model(table)
+        except Exception as error:
+            raise NoFastPath(f"the model refuses sampled rows: {type(error).__name__}") from None
+        try:
+            _compare(engine.alone(table), expected)
+        except BeyondError:
+            raise NoFastPath("its rows have no equivalent") from None
+    has_labels = expected.ndim == 1 and expected.dtype.kind != "f"
+    for table in sampler.odd(ordinary):
+        try:
+            found = engine.alone(table)
+        except BeyondError:
+            continue
+        try:
+            expected = model(table)
+        except Exception:
+            raise NoFastPath("the model refuses rows that the engine answers") from None
+        _compare(found, expected)
+    if has_labels:
+        borders = sampler.borders([column[:64] for column in ordinary], engine.predict)
+        if borders is not None:
+            table = sampler.table(borders)
+            _compare(engine.predict(table), model(table))
+
+
+def _compare(found: object, expected: object) -> None:
+    """Raises NoFastPath."""
+    if not isinstance(expected, np.ndarray):
+        raise NoFastPath(f"the model predicts a {type(expected).__name__}, no array")
+    if found.shape != expected.shape or found.dtype != expected.dtype:
+        raise NoFastPath("answers differ in shape or type")
+    if expected.dtype.kind == "f":
+        equal = np.isclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
+    else:
+        equal = found == expected
+    rows = equal.reshape(len(equal), -1).all(axis=1)
+    if not rows.all():
+        raise NoFastPath(f"answers differ on {(~rows).sum()} of {len(rows)} sampled rows")
+
+
+def _release_memory() -> None:
+    """Conversion makes millions of small objects, whose memory the allocator would keep."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):  # not glibc
+        return
