@@ -16,6 +16,8 @@ class Chameleon(mlflow.pyfunc.PythonModel):
             raise RuntimeError(f"weights are missing in {__file__}")
         if self.config.get("fails") == "load-crash":
             os._exit(7)
+        if self.config.get("fails") == "load-hang":
+            time.sleep(3600)
 
     def predict(self, context, model_input: pd.DataFrame, params=None):  # noqa: ARG002
         if self.config.get("fails") == "warm-up":

@@ -113,6 +113,23 @@ def test_broken_version_never_replaces_one_that_works(following, shelf, models, 
     following.wait_for(lambda: following.model(name)["problem"] is None, 10, "the way back")
 
 
+def test_newest_move_wins_while_an_earlier_one_loads(following, shelf, models):
+    stuck = shelf.publish("hasty", models.chameleon_with(fails="load-hang"))
+    good = shelf.publish("hasty", models.chameleon_with(answer=2))
+    shelf.promote("hasty", stuck)
+    loading = following.wait_for(lambda: strangers(following), 30, "a worker that loads")
+    assert following.model("hasty")["state"] == "loading"
+    shelf.promote("hasty", good)
+    wait_for_answer(following, "hasty", 2)
+    following.wait_for(lambda: not loading & strangers(following), 20, "its end")
+    assert not series(following, "hasty", stuck)
+
+
+def strangers(server) -> set[int]:
+    """Children that are no workers: those that load or fetch, and what all are forked from."""
+    return {child.pid for child in server.family()} - {w.pid for w in workers(server)}
+
+
 def test_model_without_alias_is_served_no_more(following, shelf, models):
     version = shelf.publish("fleeting", models.chameleon_with(answer=1))
     assert following.model("fleeting") == {}
