@@ -13,7 +13,7 @@ from model_server.following.deployments import Deployments
 from model_server.following.fetch import Fetcher
 from model_server.following.follower import Follower
 from model_server.following.registry import Registry
-from model_server.front import management, v2
+from model_server.front import management, openapi, v2
 from model_server.front.app import App, quoted
 from model_server.front.http1 import Front, Limits
 from model_server.settings import Settings
@@ -56,6 +56,7 @@ async def serve(settings: Settings, sock: socket.socket, cache: Cache) -> None:
     routes = [
         *management.routes(settings, follower, deployments),
         *v2.routes(settings, follower, deployments),
+        *openapi.routes(settings, deployments),
     ]
     app = App(settings, deployments, follower, routes)
     limits = Limits(

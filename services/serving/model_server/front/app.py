@@ -60,21 +60,21 @@ class App:
         self._running = 0
         self._ids = (f"{token_hex(4)}{number:08x}" for number in count())
         self._tasks: set[asyncio.Task] = set()
-        self._routes = Routes(
-            [
-                (POST, "/invocations", "invoke"),
-                (POST, "/models/{name}/invocations", "invoke"),
-                (GET, "/ping", self._ping),
-                (GET, "/health", self._ping),
-                (GET, "/version", self._version),
-                (GET, "/models", self._models),
-                (GET, "/models/{name}", self._model),
-                (GET, "/metrics", self._metrics),
-                (GET, "/livez", self._livez),
-                (GET, "/readyz", self._readyz),
-                *routes,
-            ]
-        )
+        self._routes = Routes([*self.routes(), *routes])
+
+    def routes(self) -> list[Route]:
+        return [
+            (POST, "/invocations", "invoke"),
+            (POST, "/models/{name}/invocations", "invoke"),
+            (GET, "/ping", self._ping),
+            (GET, "/health", self._ping),
+            (GET, "/version", self._version),
+            (GET, "/models", self._models),
+            (GET, "/models/{name}", self._model),
+            (GET, "/metrics", self._metrics),
+            (GET, "/livez", self._livez),
+            (GET, "/readyz", self._readyz),
+        ]
 
     def handle(self, exchange: Exchange) -> None:
         """Sees to it that the exchange is answered, now or later."""

@@ -1,0 +1,85 @@
+"""/openapi.json: every address of this server, typed for the models that are served right now."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from model_server import __version__
+from model_server.following.deployments import Deployments
+from model_server.front import operations
+from model_server.front.components import COMPONENTS
+from model_server.front.http1 import Exchange
+from model_server.front.routes import GET, JSON, Response, Route
+from model_server.settings import Settings
+from model_server.workers.wire import Description
+
+ABOUT = """\
+Serves MLflow models: one at /invocations and each at /models/{name}/invocations by MLflow's
+scoring protocol, and under /v2 by the Open Inference Protocol. Schemas come from the models'
+signatures and change with the versions that are served."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model as this document knows it."""
+
+    name: str
+    version: str
+    path: str
+    """Of its predictions."""
+    description: Description
+
+
+def routes(settings: Settings, deployments: Deployments) -> list[Route]:
+    return [(GET, "/openapi.json", OpenApi(settings, deployments).get)]
+
+
+class OpenApi:
+    """The document, made anew when other versions are served."""
+
+    def __init__(self, settings: Settings, deployments: Deployments) -> None:
+        self._manages = settings.token_file is not None
+        self._deployments = deployments
+        self._made_for: object = None
+        self._body = b""
+
+    async def get(self, _: Exchange) -> Response:
+        served = list(self._served())
+        default = self._deployments.default()
+        made_for = (served, default and default.name)
+        if made_for != self._made_for:
+            content = document(served, default and default.name, manages=self._manages)
+            self._body, self._made_for = msgspec.json.encode(content), made_for
+        return 200, [JSON], self._body
+
+    def _served(self) -> Iterator[Served]:
+        for entry in self._deployments.status():
+            version = self._deployments.find(entry["name"]).serving
+            if version:
+                number, path = version.target.version, entry["invocations"]
+                yield Served(entry["name"], number, path, version.description)
+
+
+def document(served: Sequence[Served], default: str | None, *, manages: bool) -> dict:
+    """`default` is the name behind /invocations; `manages`: with deploy, load and unload."""
+    of_default = next((one.description for one in served if one.name == default), Description())
+    paths = {
+        "/invocations": operations.invocations(
+            "invoke", "Predict with the default model", of_default
+        )
+    }
+    for position, model in enumerate(served):
+        summary = f"Predict with {model.name}, version {model.version}"
+        paths[model.path] = operations.invocations(f"invoke_{position}", summary, model.description)
+    paths |= operations.ALWAYS
+    if manages:
+        for path, item in operations.WITH_TOKEN.items():
+            paths[path] = paths.get(path, {}) | item
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "model-server", "version": __version__, "description": ABOUT},
+        "tags": [{"name": tag, "description": text} for tag, text in operations.TAGS.items()],
+        "paths": paths,
+        "components": COMPONENTS,
+    }

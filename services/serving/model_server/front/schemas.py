@@ -1,0 +1,186 @@
+"""JSON Schemas of what a model takes and gives by MLflow's protocol, from its signature as
+`Schema.to_dict()` writes it. Without one, anything goes."""
+
+from model_server.workers.wire import Description
+
+_TYPES = {
+    "boolean": {"type": "boolean"},
+    "integer": {"type": "integer", "format": "int32"},
+    "long": {"type": "integer", "format": "int64"},
+    "float": {"type": ["number", "null"], "format": "float"},
+    "double": {"type": ["number", "null"], "format": "double"},
+    "string": {"type": "string"},
+    "binary": {"type": "string", "contentEncoding": "base64"},
+    "datetime": {"type": "string", "format": "date-time"},
+}
+_UNWRAPPED = {"messages", "prompt", "input"}
+"""Names of MLflow for language models: bodies that have one are the model's input itself."""
+
+
+def request(description: Description) -> dict:
+    """Of a body in JSON: one of MLflow's input formats, and params."""
+    specs = description.inputs
+    untyped = {
+        "dataframe_split": _split({}, 0),
+        "dataframe_records": _array({"type": "object"}),
+        "inputs": {},
+        "instances": {},
+    }
+    if not specs:
+        formats = untyped
+    elif specs[0]["type"] == "tensor":
+        formats = untyped | _of_tensors(specs)  # MLflow reshapes frames
+    else:
+        formats = _of_columns(specs)
+    params = _params(description.params or [])
+    found = [
+        {"type": "object", "required": [name], "properties": {name: schema} | params}
+        for name, schema in formats.items()
+    ]
+    if _names(specs or []) & _UNWRAPPED:
+        found.append(_record(specs) | {"additionalProperties": True})
+    return {"anyOf": found}
+
+
+def answer(description: Description) -> dict:
+    """Of a 200."""
+    predictions = {"type": "object", "required": ["predictions"]}
+    predictions["properties"] = {"predictions": _predictions(description.outputs or [])}
+    if _names(description.inputs or []) & _UNWRAPPED:
+        return {"anyOf": [predictions, {}]}
+    return predictions
+
+
+def _of_columns(specs: list[dict]) -> dict:
+    types = _one_of([_type(spec) for spec in specs])
+    least = sum(spec.get("required", True) for spec in specs)
+    if not _names(specs):
+        rows = _array({"type": "array"})
+        values = _array(types) if len(specs) == 1 else rows
+        return {"dataframe_split": _split(types, least), "inputs": values, "instances": values}
+    record = _record(specs)
+    by_column = {
+        "type": "object",
+        "required": record["required"],
+        "properties": {name: _array(kind) for name, kind in record["properties"].items()},
+    }
+    plain = [by_column, record, _array(record)]
+    if len(specs) == 1:
+        plain.append(_array(types))
+    return {
+        "dataframe_split": _split(types, least),
+        "dataframe_records": _array(record),
+        "inputs": {"anyOf": plain},
+        "instances": {"anyOf": plain},
+    }
+
+
+def _of_tensors(specs: list[dict]) -> dict:
+    if not _names(specs):
+        tensor = _tensor(specs[0])
+        return {"inputs": tensor, "instances": tensor}
+    names = [spec["name"] for spec in specs]
+    whole = {"type": "object", "required": names}
+    row = dict(whole)
+    whole["properties"] = {spec["name"]: _tensor(spec) for spec in specs}
+    row["properties"] = {spec["name"]: _tensor(spec, of_a_row=True) for spec in specs}
+    return {"inputs": whole, "instances": {"anyOf": [_array(row), whole]}}
+
+
+def _predictions(specs: list[dict]) -> dict:
+    if not specs:
+        return {}
+    if specs[0]["type"] == "tensor":
+        if not _names(specs):
+            return _tensor(specs[0])
+        properties = {spec["name"]: _tensor(spec) for spec in specs}
+        return {"type": "object", "properties": properties}
+    # A model may give an array where its signature was made from a frame.
+    values = _one_of([_type(spec) for spec in specs])
+    plain = _array(values if len(specs) == 1 else _array(values))
+    return {"anyOf": [_array(_record(specs)), plain]} if _names(specs) else plain
+
+
+def _params(specs: list[dict]) -> dict:
+    if not specs:
+        return {}
+    properties = {}
+    for spec in specs:
+        schema = _type(spec | {"required": True})
+        if spec.get("shape"):
+            schema = _array(schema)
+        properties[spec["name"]] = schema | {"default": spec.get("default")}
+    return {"params": {"type": "object", "properties": properties}}
+
+
+def _record(specs: list[dict]) -> dict:
+    return {
+        "type": "object",
+        "required": [spec["name"] for spec in specs if spec.get("required", True)],
+        "properties": {spec["name"]: _type(spec) for spec in specs},
+    }
+
+
+def _split(values: dict, least: int) -> dict:
+    return {
+        "type": "object",
+        "required": ["columns", "data"],
+        "properties": {
+            "columns": {"type": "array", "items": {"type": ["string", "integer"]}}
+            | ({"minItems": least} if least else {}),
+            "index": {"type": "array"},
+            "data": _array(_array(values)),
+        },
+    }
+
+
+def _type(spec: dict) -> dict:
+    """Of one value of a column, a property or a param."""
+    kind = spec["type"]
+    if kind == "array":
+        schema = _array(_type(spec["items"]))
+    elif kind == "map":
+        schema = {"type": "object", "additionalProperties": _type(spec["values"])}
+    elif kind == "object":
+        properties = spec["properties"]
+        schema = {
+            "type": "object",
+            "required": [name for name, inner in properties.items() if inner.get("required", True)],
+            "properties": {name: _type(inner) for name, inner in properties.items()},
+        }
+    else:
+        schema = dict(_TYPES.get(kind, {}))
+    if not spec.get("required", True) and isinstance(schema.get("type"), str):
+        schema["type"] = [schema["type"], "null"]
+    return schema
+
+
+def _tensor(spec: dict, *, of_a_row: bool = False) -> dict:
+    info = spec["tensor-spec"]
+    schema = _element(info["dtype"])
+    for length in reversed(info["shape"][1:] if of_a_row else info["shape"]):
+        schema = _array(schema) | ({"minItems": length, "maxItems": length} if length >= 0 else {})
+    return schema
+
+
+def _element(dtype: str) -> dict:
+    if dtype.startswith("float"):
+        return {"type": ["number", "null"]}
+    if dtype.startswith(("int", "uint")):
+        return {"type": "integer"}
+    if dtype == "bool":
+        return {"type": "boolean"}
+    return {} if dtype == "object" else {"type": "string"}
+
+
+def _array(items: dict) -> dict:
+    return {"type": "array", "items": items}
+
+
+def _one_of(schemas: list[dict]) -> dict:
+    distinct = [schema for at, schema in enumerate(schemas) if schema not in schemas[:at]]
+    return distinct[0] if len(distinct) == 1 else {"anyOf": distinct}
+
+
+def _names(specs: list[dict]) -> set[str]:
+    return {spec["name"] for spec in specs if "name" in spec}
