@@ -60,7 +60,8 @@ def v2_body(body: bytes) -> bytes:
 
 
 def bounded(message: str, limit: int = MESSAGE_LIMIT) -> str:
-    message = message.strip()
+    """Its first `limit` characters, as text that can be sent: JSON may bring half a character."""
+    message = message.strip().encode(errors="replace").decode()
     return message if len(message) <= limit else message[: limit - 3] + "..."
 
 
