@@ -53,8 +53,9 @@ class Tensor(msgspec.Struct):
     parameters: dict | None = None
 
     @property
-    def content_type(self) -> object:
-        return self.parameters.get("content_type") if self.parameters else None
+    def content_type(self) -> str | None:
+        given = self.parameters.get("content_type") if self.parameters else None
+        return given if isinstance(given, str) else None
 
 
 def misfit(message: str) -> RefusedError:

@@ -126,20 +126,31 @@ def _read(request: Request) -> _Body:
         raise RefusedError(415, "BAD_REQUEST", "Content-Type is not application/json.")
     try:
         body = _decode(request.body)
-    except msgspec.ValidationError as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        # Of a body that is not JSON, too, only the first fault is told: look at all of it.
+        if not _is_json(request.body):
+            raise RefusedError(
+                400,
+                "BAD_REQUEST",
+                "The body cannot be read as JSON. Binary tensors are not supported: send them as "
+                "JSON (binary_data=False).",
+            ) from None
         raise misfit(f"The body is no inference request: {error}") from None
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        raise RefusedError(
-            400,
-            "BAD_REQUEST",
-            "The body cannot be read as JSON. Binary tensors are not supported: send them as JSON "
-            "(binary_data=False).",
-        ) from None
     if not body.inputs:
         raise misfit("There are no inputs.")
     if len({tensor.name for tensor in body.inputs}) < len(body.inputs):
         raise misfit("Two inputs have one name.")
     return body
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        msgspec.json.decode(body)
+    except msgspec.ValidationError:
+        return True  # its numbers are too large
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _selected(found: list[tuple[str, object]], names: list[str]) -> list[tuple[str, object]]:

@@ -11,6 +11,8 @@ import msgspec
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import AnyType, Array, Object, Property
@@ -182,11 +184,12 @@ def test_tensors_that_do_not_fit_the_columns(tensors, why):
 
 def test_bodies_that_are_no_requests():
     reader = Reader(columns(a="double"))
-    for content in (b"", b"{", b"\xff", b'{"inputs": [NaN]}', b'{"inputs": []} \x00\x01'):
+    for content in (b"", b"{", b"\xff", b'{"inputs": [NaN]}', b'{"inputs": [{"name": "a"}]}\x01'):
         assert "cannot be read as JSON" in reader.refusal(content, 400)
     for content in (b"[]", b"null", b"{}", b'{"inputs": 1}', b'{"inputs": [{"name": "a"}]}'):
         assert "no inference request" in reader.refusal(content)
-    reader.refusal(b'{"inputs": ' + b"[" * 50_000 + b"]" * 50_000 + b"}")
+    reader.refusal(b'{"inputs": ' + b"[" * 50_000 + b"]" * 50_000 + b"}", 400)
+    reader.refusal(b'{"inputs": 1e999}')
     reader.refusal(body(), 415, "text/csv")
     bad = b'{"inputs": [{"name": "a", "shape": [1], "datatype": "BYTES", "data": ["\xff"]}]}'
     reader.refusal(bad)
@@ -282,6 +285,8 @@ def test_without_a_signature():
     assert isinstance(data, pd.DataFrame)
     data, _ = reader.alone(body(tensor("x", "BYTES", ["a", "b"], content_type="str")))
     assert data == ["a", "b"]
+    data, _ = reader.alone(body(tensor("x", "BYTES", ["a", "b"], content_type=["str"])))
+    assert isinstance(data, np.ndarray)
     two = body(tensor("x", "INT8", [1]), tensor("y", "INT8", [1, 2]))
     assert "differ in their first dimension" in reader.refusal(two)
 
@@ -346,3 +351,55 @@ def test_anything_goes_without_type():
         body(tensor("x", "BYTES", ['{"a": 1}', "2"], content_type="json"))
     )
     assert frame["x"].tolist() == [{"a": 1}, 2]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=2),
+    max_leaves=6,
+)
+hostile_tensors = st.fixed_dictionaries(
+    {
+        "name": st.sampled_from(["a", "b", "x"]),
+        "shape": st.lists(st.sampled_from([0, 1, 2, -1, 2**40]) | st.integers(), max_size=3),
+        "datatype": st.sampled_from(["FP64", "BYTES", "INT8", "BOOL", "FP128"]),
+        "data": json_values | st.lists(st.floats(), max_size=4) | st.lists(st.text(), max_size=4),
+    },
+    optional={
+        "parameters": st.none()
+        | st.fixed_dictionaries({"content_type": json_values | st.sampled_from(["json", "str"])})
+    },
+)
+hostile_bodies = st.fixed_dictionaries(
+    {"inputs": st.lists(hostile_tensors, max_size=3) | json_values},
+    optional={
+        "id": json_values,
+        "parameters": json_values,
+        "outputs": json_values | st.just([{"name": "predict"}]),
+    },
+)
+READERS = {
+    "columns": lambda: Reader(columns(a="double", b="string")),
+    "optional": lambda: Reader([ColSpec("double", "a"), ColSpec("long", "b", required=False)]),
+    "any": lambda: Reader([ColSpec(AnyType(), "a"), ColSpec(Array(DataType.double), "b")]),
+    "tensor": lambda: Reader([TensorSpec(np.dtype("float64"), (-1, 2))]),
+    "tensors": lambda: Reader([TensorSpec(np.dtype("O"), (-1,), name) for name in "ab"]),
+    "none": Reader,
+}
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_whatever_comes_is_answered_or_refused(kind):
+    reader = READERS[kind]()
+
+    @settings(max_examples=300, deadline=None)
+    @given(hostile_bodies)
+    def try_one(content):
+        request = reader.request(content)
+        try:
+            reader.reader.read(request) or reader.reader.answer_alone(request)
+        except RefusedError as refused:
+            if refused.status not in (400, 422):
+                raise
+
+    try_one()
