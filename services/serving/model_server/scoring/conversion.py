@@ -158,15 +158,16 @@ class Columns:
 
     def dataframe_split(self, split: Struct) -> Table:
         names, rows = split.columns, split.data
+        order = None
+        if names != self._names:
+            if len(names) != len(self._names):
+                raise DeclinedError
+            order = [names.index(name) for name in self._names]
         if self._cell is None:
             rows = self._decoder(tuple(names))(rows)
         if split.index is not None and split.index != list(range(len(rows))):
             raise DeclinedError
-        if names == self._names:
-            return self._of_rows(rows)
-        if len(names) != len(self._names):
-            raise DeclinedError
-        return self._of_rows(rows, [names.index(name) for name in self._names])
+        return self._of_rows(rows, order)
 
     def dataframe_records(self, records: list[Struct]) -> Table:
         return self._of_rows([msgspec.structs.astuple(record) for record in records])
@@ -183,7 +184,7 @@ class Columns:
             return self._of_columns(msgspec.structs.astuple(data))
         records = sum(isinstance(one, self._record) for one in data)
         if not records:
-            return self._of_columns([data])
+            return self._of_columns([data])  # the type of `data` says that there is but one
         if records < len(data):
             raise DeclinedError
         return self._of_rows([msgspec.structs.astuple(record) for record in data])
@@ -202,6 +203,8 @@ class Columns:
         """`order` says where in a row each of the signature's columns is."""
         if not self._is_block:
             columns = list(zip(*rows, strict=True))
+            if len(columns) != len(self._names):
+                raise DeclinedError
             return self._of_columns([columns[at] for at in order] if order else columns)
         block = self._cell.array(rows)
         if block.shape[1:] != (len(self._names),):
@@ -209,8 +212,6 @@ class Columns:
         return Table(self._index, block=block[:, order] if order else block)
 
     def _of_columns(self, columns: Sequence) -> Table:
-        if len(columns) != len(self._names):
-            raise DeclinedError
         if self._is_block:
             return Table(self._index, block=np.ascontiguousarray(self._cell.array(columns).T))
         arrays = [cell.array(values) for cell, values in zip(self._cells, columns, strict=True)]
