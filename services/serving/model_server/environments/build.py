@@ -2,7 +2,6 @@
 package indexes."""
 
 import contextlib
-import logging
 import os
 import re
 import shutil
@@ -16,8 +15,6 @@ from model_server.environments.messages import MARKER, Recipe, Step
 from model_server.errors import bounded, without_paths
 from model_server.workers import wire
 from model_server.workers.child import die_with_parent
-
-log = logging.getLogger(__name__)
 
 _PIP = {
     "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
@@ -58,10 +55,11 @@ def build(
     say: Callable[[str], None],
 ) -> None:
     """On the first of the recipe's Pythons that it works on. Raises BuildError, OSError."""
-    uv = shutil.which("uv", path=os.pathsep.join([sys.exec_prefix + "/bin", os.environ["PATH"]]))
+    places = [f"{sys.exec_prefix}/bin", os.environ.get("PATH", os.defpath)]
+    uv = shutil.which("uv", path=os.pathsep.join(places))
     if uv is None:
         raise BuildError("uv is not installed")
-    settings = os.environ | _settings(folder.parent, variables)
+    settings = os.environ | uv_settings(folder.parent, variables)
     problems = []
     for python in recipe.pythons:
         shutil.rmtree(folder, ignore_errors=True)
@@ -96,7 +94,8 @@ def _install(
             say(f"installing {found[1]} packages")
 
 
-def _settings(environments: Path, variables: dict[str, str]) -> dict[str, str]:
+def uv_settings(environments: Path, variables: dict[str, str]) -> dict[str, str]:
+    """Variables for uv: the given ones of uv's and pip's, and places to write to."""
     settings = {_PIP[name]: value for name, value in variables.items() if name in _PIP}
     settings["UV_NO_PROGRESS"] = "true"
     if not os.access(Path.home(), os.W_OK):  # in a container
@@ -136,14 +135,13 @@ def _lines(command: list, settings: dict[str, str], folder: Path, given: str = "
             lines.append(line.rstrip())
             yield lines[-1]
     if process.returncode:
-        raise BuildError(_reason(lines) or f"uv ended with {process.returncode}")
+        raise BuildError(reason(lines) or f"uv ended with {process.returncode}")
 
 
-def _reason(lines: list[str]) -> str:
+def reason(lines: list[str]) -> str:
     """What follows `error:`, or a sign in its place, in one line without folders and logins."""
-    start = next(
-        (n for n, line in enumerate(lines) if re.match(r"error:|\s*[^\x00-\x7f]", line)), 0
-    )
+    first = re.compile(r"error:|\s*[^\x00-\x7f]")
+    start = next((number for number, line in enumerate(lines) if first.match(line)), 0)
     text = re.sub(r"[^\x20-\x7e]", "", " ".join(lines[start:])).removeprefix("error: ")
     text = re.sub(r"\s+cause: ", ": ", text)
     text = re.sub(r"//[^/@\s]+@", "//", text)

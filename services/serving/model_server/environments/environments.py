@@ -59,7 +59,7 @@ class Environment:
 class Environments:
     def __init__(self, settings: Settings, variables: Mapping[str, str]) -> None:
         """Of `variables`, those of uv and pip are for the building process, and for it alone."""
-        self._folder = settings.cache / "environments"
+        self._folder = settings.cache.absolute() / "environments"
         self._enabled = settings.environments
         self._timeout = settings.build_timeout
         self._variables = {k: v for k, v in variables.items() if k.startswith(("UV_", "PIP_"))}
