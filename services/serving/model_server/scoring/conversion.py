@@ -23,6 +23,11 @@ EXACT = 2**53
 """Larger integers become a float32 by another rounding in pandas than by way of a double."""
 
 
+PANDAS = "3"
+"""The major version that this is held against; a model's own environment may have another one,
+which knows no type of strings."""
+
+
 class DeclinedError(Exception):
     """Not for this lane."""
 
@@ -39,6 +44,8 @@ class Converter:
         body = _object([*fields, ("params", Raw, Raw())])
         self._decode = msgspec.json.Decoder(body).decode
         self._tables = tuple((name, getattr(rows, name)) for name in formats)
+        self.specimen = rows.specimen
+        """A table of one row that the signature allows."""
 
     def read(self, body: bytes) -> tuple[Table, bytes] | None:
         """The rows, and the JSON of `params`, empty without; None when MLflow is to read it."""
@@ -62,7 +69,7 @@ class Converter:
 
 def compiled(schema: Schema | None) -> Converter | None:
     """None for a signature that only MLflow's own code reads."""
-    if schema is None or not schema.inputs:
+    if schema is None or not schema.inputs or pd.__version__.partition(".")[0] != PANDAS:
         return None
     try:
         if not schema.is_tensor_spec():
@@ -98,6 +105,7 @@ class _Cell:
         self.json_type = json_type
         self.in_frames = in_frames or json_type
         """In dataframe_split and dataframe_records."""
+        self.specimen = ["a"] if json_type is str else [1]
 
     def array(self, values: Sequence) -> np.ndarray:
         """Of one column, or of all. Raises ValueError, OverflowError or DeclinedError."""
@@ -189,6 +197,11 @@ class Columns:
             raise DeclinedError
         return self._of_rows([msgspec.structs.astuple(record) for record in data])
 
+    def specimen(self) -> Table:
+        if self._is_block:
+            return Table(self._index, block=np.ones((1, len(self._names)), self._cell.dtype))
+        return Table(self._index, columns=[cell.array(cell.specimen) for cell in self._cells])
+
     def _decoder(self, names: tuple[str, ...]) -> Callable:
         """Of rows whose values are in this order."""
         if names not in self._decoders:
@@ -245,6 +258,9 @@ class _Tensor:
             raise DeclinedError
         return array
 
+    def specimen(self) -> np.ndarray:
+        return np.ones((1, *map(abs, self._shape)), dtype=self._dtype)
+
 
 class Tensor:
     """The rows of a signature of one tensor without a name."""
@@ -258,6 +274,9 @@ class Tensor:
         return Table(None, block=self._tensor.array(rows), is_tensor=True)
 
     instances = inputs
+
+    def specimen(self) -> Table:
+        return self.inputs(self._tensor.specimen())
 
 
 class NamedTensors:
@@ -280,6 +299,9 @@ class NamedTensors:
         if not isinstance(data, list):
             return self.inputs(data)
         return self._of(list(zip(*map(msgspec.structs.astuple, data), strict=True)))
+
+    def specimen(self) -> Table:
+        return self._of([tensor.specimen() for tensor in self._tensors])
 
     def _of(self, tensors: Sequence) -> Table:
         arrays = [tensor.array(rows) for tensor, rows in zip(self._tensors, tensors, strict=True)]

@@ -11,6 +11,7 @@ import pandas as pd
 from mlflow.pyfunc import PyFuncModel
 
 from model_server.scoring.batching import NotSplittableError, Predict, split
+from model_server.scoring.call import Call
 from model_server.scoring.table import Table, merged
 
 TOLERANCE = 1e-12
@@ -29,11 +30,7 @@ def flavor(model: PyFuncModel) -> str:
 
 
 def why_not_batched(
-    model: PyFuncModel,
-    wanted: bool | None,
-    example: Table | None,
-    params: dict | None,
-    predict: Predict,
+    model: PyFuncModel, wanted: bool | None, example: Call | None, predict: Predict
 ) -> str | None:
     """The reason for which requests are predicted one by one; None when they are merged."""
     if wanted is False:
@@ -45,8 +42,8 @@ def why_not_batched(
         if kind == "onnx" and not _has_free_rows(model):
             return "the first dimension of its inputs is fixed"
     if example is None:
-        return "there is no input example to prove it on"
-    return _difference(example, lambda table: predict(table, params))
+        return "it has no signature of rows that can be merged"
+    return _difference(example.table, lambda table: predict(table, example.params))
 
 
 def _has_free_rows(model: PyFuncModel) -> bool:
@@ -60,7 +57,7 @@ def _difference(example: Table, predict: Callable[[Table], object]) -> str | Non
     try:
         alone = [predict(row) for row in rows]
     except Exception as error:
-        return f"its input example cannot be predicted row by row: {type(error).__name__}"
+        return f"it raises {type(error).__name__} on what it is to be proven on"
     random = np.random.default_rng(0)
     for at in range(_ROWS):
         row = _varied(rows[at % example.rows], random)

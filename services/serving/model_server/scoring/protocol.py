@@ -65,6 +65,14 @@ class MlflowReader:
         except DeclinedError:
             return None
 
+    def example(self, body: bytes | None) -> Call | None:
+        """The input example read, or a row that the signature allows."""
+        if self._converter is None:
+            return None
+        request = Request(0, "example", scoring_server.CONTENT_TYPE_JSON, body or b"", 0.0)
+        call = self.read(request)
+        return call or Call(request, self._converter.specimen(), written, self._params(b""))
+
     def answer_alone(self, request: Request) -> bytes:
         """By MLflow's own code. Raises RefusedError."""
         if request.content_type is None:

@@ -1,7 +1,7 @@
 """Answers what waits with one model: each request read by its protocol, rows predicted together
 where that gives the same, answers as soon as they are there."""
 
-import importlib
+import contextlib
 import logging
 import time
 from collections.abc import Iterator
@@ -12,12 +12,14 @@ from mlflow.pyfunc import PyFuncModel
 
 from model_server.errors import UNEXPECTED, RefusedError, error_body, too_late
 from model_server.options import Options
+from model_server.scoring import fastpath
 from model_server.scoring.batching import answered, batches
 from model_server.scoring.call import Call, Reader
 from model_server.scoring.independence import flavor, why_not_batched
 from model_server.scoring.prediction import Predictor
 from model_server.scoring.protocol import MlflowReader
 from model_server.scoring.table import Table
+from model_server.scoring.v2 import V2Reader
 from model_server.workers import wire
 from model_server.workers.wire import Answer, Batch, Reply, Request
 
@@ -36,19 +38,14 @@ class Scorer:
         version: str = "",
     ) -> None:
         options = options or Options()
-        self._model = model
-        self._about = (name, version)
-        self._readers: dict[str, Reader] = {wire.MLFLOW: MlflowReader(model)}
-        self._own = Predictor(model)
+        mlflow = MlflowReader(model)
+        v2 = V2Reader(model, name, version, mlflow.failure)
+        self._readers: dict[str, Reader] = {wire.MLFLOW: mlflow, wire.V2: v2}
+        self._model = Predictor(model)
         self._engine, engine_reason = _engine(model, folder, options)
         self.example = _input_example(folder)
-        example = self._read_example()
         batching_reason = why_not_batched(
-            model,
-            options.batch,
-            example.table if example else None,
-            example.params if example else None,
-            self._predict,
+            model, options.batch, mlflow.example(self.example), self._model
         )
         self._merges = batching_reason is None
         signature = model.metadata.signature
@@ -74,7 +71,7 @@ class Scorer:
             try:
                 if now > request.deadline:
                     raise too_late()
-                call = self._reader(request).read(request)
+                call = self._readers[request.protocol].read(request)
             except Exception as error:
                 refused.append(_refused(request, error))
                 continue
@@ -106,39 +103,23 @@ class Scorer:
         try:
             if time.monotonic() > request.deadline:
                 raise too_late()
-            answer = Answer(request.number, 200, self._reader(request).answer_alone(request))
+            body = self._readers[request.protocol].answer_alone(request)
         except Exception as error:
             return Reply([_refused(request, error)])
+        answer = Answer(request.number, 200, body)
         return Reply([answer], [Batch(1, 0, 0.0, time.perf_counter() - started, 0.0)])
 
     def _predict(self, table: Table, params: dict | None) -> object:
         if self._engine is not None:
-            try:
-                return self._engine.predict(table)
-            except Exception as error:  # the model itself says it better, or can do it
-                log.debug("engine declined", extra={"reason": repr(error)})
-        return self._own(table, params)
+            with contextlib.suppress(Exception):  # the model itself can, or says why not
+                return self._engine.alone(table)
+        return self._model(table, params)
 
     def _failed(self, call: Call, error: Exception, by_model: bool) -> Answer:
         request = call.request
         if by_model and not isinstance(error, RefusedError):
-            error = self._reader(request).failure(error, request)
+            error = self._readers[request.protocol].failure(error, request)
         return _refused(request, error)
-
-    def _reader(self, request: Request) -> Reader:
-        reader = self._readers.get(request.protocol)
-        if reader is None:
-            v2 = importlib.import_module("model_server.scoring.v2")
-            reader = self._readers[wire.V2] = v2.V2Reader(
-                self._model, *self._about, self._readers[wire.MLFLOW].failure
-            )
-        return reader
-
-    def _read_example(self) -> Call | None:
-        if self.example is None:
-            return None
-        request = Request(0, "example", "application/json", self.example, 0.0)
-        return self._readers[wire.MLFLOW].read(request)
 
 
 def _refused(request: Request, error: Exception) -> Answer:
@@ -153,20 +134,16 @@ def _refused(request: Request, error: Exception) -> Answer:
     return Answer(request.number, 500, body)
 
 
-def _engine(model: PyFuncModel, folder: Path, options: Options) -> tuple[object | None, str | None]:
+def _engine(
+    model: PyFuncModel, folder: Path, options: Options
+) -> tuple[fastpath.Engine | None, str | None]:
     """What predicts in place of the model, or None and the reason."""
     if not options.fast:
         return None, "switched off"
-    if model.metadata.get_params_schema() is not None:
-        return None, "the signature has params"
-    try:
-        from model_server.scoring import fastpath
-    except ImportError:
-        return None, "there is none"
     try:
         return fastpath.find(model, folder), None
-    except fastpath.NoFastPath as no:
-        return None, str(no)
+    except fastpath.NoFastPath as reason:
+        return None, str(reason)
 
 
 def _fields(schema: object) -> list[dict] | None:

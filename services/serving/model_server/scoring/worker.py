@@ -1,6 +1,7 @@
 """A worker process: loads one model version, then answers frames of requests until the socket
 closes. It has the model's folder and nothing else: no credentials, no registry."""
 
+import gc
 import logging
 import os
 import socket
@@ -8,11 +9,11 @@ import time
 import traceback
 from pathlib import Path
 
-import mlflow.pyfunc
 import msgspec
 
 from model_server.errors import bounded, without_paths
 from model_server.options import Options
+from model_server.scoring.loading import load
 from model_server.scoring.scorer import Scorer
 from model_server.workers import wire
 
@@ -31,8 +32,11 @@ def main(
     os.environ["_MLFLOW_IS_IN_SERVING_ENVIRONMENT"] = "true"  # as `mlflow models serve` says
     logging.getLogger("mlflow.pyfunc.scoring_server").setLevel(logging.ERROR)
     try:
-        scorer = Scorer(mlflow.pyfunc.load_model(folder), Path(folder), options, name, version)
-        greeting = wire.Loaded(example=scorer.example, description=scorer.description)
+        model, warnings = load(Path(folder))
+        scorer = Scorer(model, Path(folder), options, name, version)
+        greeting = wire.Loaded(
+            example=scorer.example, warnings=warnings, description=scorer.description
+        )
     except Exception as error:
         log.error(
             "model cannot be loaded",
@@ -41,6 +45,8 @@ def main(
         problem = f"{type(error).__name__}: {error}"
         greeting = wire.Loaded(problem=bounded(without_paths(problem)))
     sock.sendall(wire.pack(greeting))
+    gc.collect()
+    gc.freeze()  # the model stays: no collection needs to look at it again
     while greeting.problem is None:
         answer_frame(sock, scorer)
 
