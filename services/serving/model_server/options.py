@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # workers, in environments of their own too, import this with
     from model_server.settings import Settings
 
 PREFIX = "serving."
+SHADOW = PREFIX + "shadow"
 _SWITCH = {"on": True, "true": True, "off": False, "false": False}
 
 

@@ -91,6 +91,11 @@ class Deployment:
         return status
 
     @property
+    def is_shadow(self) -> bool:
+        """Whether it is there for another's requests, and only to compare."""
+        return isinstance(self.wanted, Target) and self.wanted.shadows is not None
+
+    @property
     def state(self) -> str:
         """serving, loading (another version comes), failed (it does not), missing, unloaded (by
         the API), stopping."""

@@ -71,7 +71,8 @@ class Deployments:
         """SERVING_DEFAULT, or the only one there is."""
         if self._settings.default:
             return self._all.get(self._settings.default)
-        return next(iter(self._all.values())) if len(self._all) == 1 else None
+        serving = [one for one in self._all.values() if not one.is_shadow]
+        return serving[0] if len(serving) == 1 else None
 
     def status(self) -> list[dict]:
         return [self._all[name].status() for name in sorted(self._all)]

@@ -156,7 +156,12 @@ class Follower:
             name: Missing(name, "unloaded through the API", None, "unloaded")
             for name in self._orders.unloaded
         }
-        self._deployments.apply(self._fixed | self._last | unloaded)
+        last = {
+            name: target
+            for name, target in self._last.items()
+            if not (isinstance(target, Target) and target.shadows in unloaded)
+        }
+        self._deployments.apply(self._fixed | last | unloaded)
 
     def _from_cache(self) -> Desired:
         """What was served before, as far as it is still asked for."""

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +13,7 @@ import httpx
 import msgspec
 
 from model_server.following.wanted import Wanted
+from model_server.options import SHADOW
 
 SEARCH = "/api/2.0/mlflow/registered-models/search"
 GET_VERSION = "/api/2.0/mlflow/model-versions/get"
@@ -44,6 +45,8 @@ class Target:
     because: str
     tags: dict[str, str] = field(default_factory=dict, compare=False)
     """The version's own, as they were when the registry was asked for it."""
+    shadows: str | None = field(default=None, compare=False)
+    """The served name whose requests it gets as well, without being its answer."""
 
     @property
     def is_folder(self) -> bool:
@@ -181,8 +184,12 @@ class Registry:
                 for name, model in models.items()
                 if model.version(self._alias)
             } | asked
+        found = await self._resolve_all(asked.values(), models)
+        return found | await self._resolve_all(_shadows(asked, found, models), models)
+
+    async def _resolve_all(self, entries: Iterable[Wanted], models: dict[str, _Model]) -> Desired:
         found = await asyncio.gather(
-            *(self._resolve(entry, models.get(entry.model)) for entry in asked.values())
+            *(self._resolve(entry, models.get(entry.model)) for entry in entries)
         )
         return {target.name: target for target in found}
 
@@ -196,7 +203,9 @@ class Registry:
         facts = await self._learn(uri, model, version)
         if facts is None:
             return Missing(entry.name, entry.because, f"there is no version {version}")
-        return Target(entry.name, version, uri, facts.identity, entry.because, facts.tags)
+        return Target(
+            entry.name, version, uri, facts.identity, entry.because, facts.tags, entry.shadows
+        )
 
     async def _learn(self, uri: str, model: _Model, version: str) -> _Facts | None:
         times = (model.creation_timestamp, model.last_updated_timestamp)
@@ -246,6 +255,20 @@ class Registry:
 
 class _NotFoundError(RegistryError):
     pass
+
+
+def _shadows(
+    asked: dict[str, Wanted], found: Desired, models: dict[str, _Model]
+) -> Iterator[Wanted]:
+    """For each version whose tag names an alias: the version with that alias, if it is another."""
+    for name, entry in asked.items():
+        target = found[name]
+        alias = target.tags.get(SHADOW) if isinstance(target, Target) else None
+        version = models[entry.model].version(alias) if alias else None
+        if version and version != target.version:
+            yield Wanted(
+                entry.text, f"{name}@{alias}", f"shadow of {name}", entry.model, alias, shadows=name
+            )
 
 
 def _read(content: bytes, kind: type[Answer]) -> Answer:

@@ -33,6 +33,8 @@ class Wanted:
     alias: str | None = None
     version: str | None = None
     uri: str | None = None
+    shadows: str | None = None
+    """The served name that it is a shadow of."""
 
     @property
     def needs_registry(self) -> bool:

@@ -19,14 +19,14 @@ from model_server import errors, metrics
 from model_server.errors import UNEXPECTED, RefusedError
 from model_server.following.deployments import Deployments
 from model_server.following.follower import Follower
-from model_server.front import served
+from model_server.front import served, shadow
 from model_server.front.guard import Guard
 from model_server.front.http1 import Exchange
 from model_server.front.refusals import Refusals, is_noted
 from model_server.front.routes import GET, JSON, POST, Response, Route, Routes
 from model_server.settings import Settings
 from model_server.workers import wire
-from model_server.workers.job import Job
+from model_server.workers.job import Job, Question
 from model_server.workers.version import Version
 
 log = logging.getLogger(__name__)
@@ -110,24 +110,32 @@ class App:
         headers = exchange.headers
         content_type = headers.get(b"content-type")
         trace = headers.get(b"traceparent")
-        found.submit(
+        question = Question(
             exchange.body,
             None if content_type is None else content_type.decode("latin-1"),
             exchange.request_id,
-            self._predicted,
-            context=(exchange, found),
-            protocol=protocol,
-            trace=trace and _trace_id(trace),
+            protocol,
+            trace and _trace_id(trace),
         )
+        comparison = None
+        if found.options.shadow:
+            comparison = shadow.ask(self._shadow_of(found), question)
+        found.submit(question, self._predicted, (exchange, found, comparison))
 
     def _predicted(self, job: Job, status: int, body: bytes, refusal: RefusedError | None) -> None:
-        exchange, version = job.context
+        exchange, version, comparison = job.context
         version.metrics.answered(status, time.perf_counter() - exchange.started)
+        if comparison:
+            comparison.first(status, body)
         if refusal is not None and refusal.headers:
             head = version.head + _lines(refusal.headers)
         else:
             head = version.head
         self._answer(exchange, status, head, body)
+
+    def _shadow_of(self, version: Version) -> Version | None:
+        deployment = self._deployments.find(f"{version.target.name}@{version.options.shadow}")
+        return deployment and deployment.serving
 
     def _serving(self, exchange: Exchange, name: str | None, number: str | None) -> Version:
         """The version to ask. Raises RefusedError 404 or 503."""

@@ -1,13 +1,25 @@
 """One request on its way through a version: queued, given to a worker, answered once."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from model_server import errors
 from model_server.errors import RefusedError
-from model_server.workers.wire import Request
+from model_server.workers.wire import MLFLOW, Request
 
 Done = Callable[["Job", int, bytes, RefusedError | None], None]
 """Gets the status and body of the answer; the refusal as well where there was no answer."""
+
+
+class Question(NamedTuple):
+    """What a version is asked."""
+
+    body: bytes
+    content_type: str | None
+    request_id: str
+    protocol: str = MLFLOW
+    trace: str | None = None
+    """The W3C trace id that it came with."""
 
 
 class Job:

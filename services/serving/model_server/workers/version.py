@@ -17,7 +17,7 @@ from model_server.metrics import VersionMetrics
 from model_server.options import Options
 from model_server.settings import Settings
 from model_server.workers import wire
-from model_server.workers.job import Done, Job
+from model_server.workers.job import Done, Job, Question
 from model_server.workers.replica import Launch, Replica
 
 log = logging.getLogger(__name__)
@@ -108,17 +108,7 @@ class Version:
         self._replicas = replicas
         self._schedule()
 
-    def submit(
-        self,
-        body: bytes,
-        content_type: str | None,
-        request_id: str,
-        done: Done,
-        *,
-        context: object = None,
-        protocol: str = wire.MLFLOW,
-        trace: str | None = None,
-    ) -> None:
+    def submit(self, question: Question, done: Done, context: object = None) -> None:
         """`done` is called once, when there is an answer or it is clear that there will be none.
         Raises RefusedError when the request is not even queued."""
         if self._closing or self._keeps_failing:
@@ -130,12 +120,12 @@ class Version:
         self._used = time.monotonic()
         request = wire.Request(
             self._number,
-            request_id,
-            content_type,
-            body,
+            question.request_id,
+            question.content_type,
+            question.body,
             self._used + self._settings.timeout,
-            protocol,
-            trace,
+            question.protocol,
+            question.trace,
         )
         queue.append(Job(request, time.perf_counter(), done, context))
         if not self._feeding:
@@ -144,18 +134,6 @@ class Version:
             self._loop.call_soon(self._feed)
         if self._timer is None:
             self._schedule()
-
-    async def ask(self, body: bytes, content_type: str | None, request_id: str) -> wire.Answer:
-        """As `submit`, for who has nothing better to do than to wait."""
-        future = self._loop.create_future()
-
-        def done(job: Job, status: int, body: bytes, refusal: errors.RefusedError | None) -> None:
-            if not future.done():
-                answer = wire.Answer(job.request.number, status, body)
-                future.set_exception(refusal) if refusal else future.set_result(answer)
-
-        self.submit(body, content_type, request_id, done)
-        return await future
 
     async def drain(self) -> None:
         """Answer what waits, then end the workers. Nothing may be submitted any more."""
