@@ -1,6 +1,8 @@
 """A model from code that does what a request tells it, and fails where its config says."""
 
+import ctypes
 import os
+import subprocess
 import time
 
 import mlflow
@@ -34,6 +36,13 @@ class Chameleon(mlflow.pyfunc.PythonModel):
                 return dict(os.environ)
             case "crash":
                 os._exit(3)
+            case "segfault":
+                ctypes.string_at(0)
+            case "leak":
+                self.kept = [*getattr(self, "kept", ()), bytearray(os.urandom(1)) * (100 * 2**20)]
+                return len(self.kept)
+            case "fork":
+                subprocess.Popen(["sleep", "600"])
             case "hang":
                 time.sleep(3600)
             case "slow":

@@ -114,6 +114,8 @@ class Child:
         except TimeoutError:
             _kill(self.pid)
             await self._gone.wait()
+        else:
+            _kill_group(self.pid)  # what a worker that died by itself had started
         await _in_starter(self._process.join)
         code = self._process.exitcode
         self._process.close()
@@ -150,6 +152,10 @@ def _kill(pid: int) -> None:
     """With everything that it started."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
+    _kill_group(pid)
+
+
+def _kill_group(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
 

@@ -1,0 +1,128 @@
+"""Worker processes: as many as asked for, asleep when idle, and each fault kept to its own."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+
+from tests.integration.serving.models import act
+from tests.integration.serving.servers import ModelServer, assert_error
+
+TIMEOUT = 2
+
+
+@pytest.fixture(scope="module")
+def server(models, tmp_path_factory):
+    """Two models; faults in one must not show in the other."""
+    running = ModelServer(
+        tmp_path_factory.mktemp("workers"),
+        SERVING_MODELS=f"faulty={models.chameleon},other={models.chameleon_with(answer=2)}",
+        SERVING_TIMEOUT=TIMEOUT,
+        SERVING_WORKER_MEMORY=900,
+    ).start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Starts servers with settings of their own."""
+    running = []
+
+    def start(**settings: object) -> ModelServer:
+        running.append(ModelServer(tmp_path / str(len(running)), **settings).start())
+        return running[-1]
+
+    yield start
+    for server in running:
+        server.stop()
+
+
+def is_answering(server: ModelServer, name: str, expected: int) -> bool:
+    answer = server.ask(act("answer"), name)
+    return answer.status_code == 200 and answer.json() == {"predictions": [expected]}
+
+
+@pytest.mark.parametrize("fault", ["crash", "segfault", "hang", "leak"])
+def test_fault_fails_its_own_request_alone(server, fault):
+    before = server.model("other")["workers"]
+    started = time.monotonic()
+    with ThreadPoolExecutor(1) as pool:
+        failing = pool.submit(server.ask, act(*[fault] * 12), "faulty")
+        while not failing.done():
+            assert is_answering(server, "other", 2)
+    seconds = time.monotonic() - started
+    if fault == "hang":
+        assert_error(failing.result(), 504, "DEADLINE_EXCEEDED")
+    elif failing.result().status_code != 200:  # a leak is seen during a request or after it
+        assert_error(failing.result(), 503, "TEMPORARILY_UNAVAILABLE")
+    assert seconds < TIMEOUT + 3
+    server.wait_for(lambda: is_answering(server, "faulty", 1), 20, "the faulty model to be back")
+    assert server.model("other")["workers"] == before
+    reasons = [line["reason"] for line in server.log_lines("worker lost")]
+    words = {"crash": "died", "segfault": "died", "hang": "no answer", "leak": "MiB"}
+    assert words[fault] in reasons[-1]
+
+
+def test_what_a_model_starts_ends_with_its_worker(server):
+    (worker,) = server.model("faulty")["workers"]
+    server.ask(act("fork"), "faulty")
+    (child,) = psutil.Process(worker).children()
+    server.ask(act("crash"), "faulty")
+    assert not psutil.wait_procs([child], timeout=10)[1]
+    server.wait_for(lambda: is_answering(server, "faulty", 1), 20, "the faulty model to be back")
+
+
+def test_replicas_share_the_work(make, models):
+    server = make(SERVING_MODELS=f"model={models.chameleon}", SERVING_REPLICAS=3)
+    workers = server.model("model")["workers"]
+    assert len(workers) == 3
+    with ThreadPoolExecutor(3) as pool:
+        started = time.monotonic()
+        answers = list(pool.map(lambda _: server.ask(act("slow", "process"), "model"), range(3)))
+        seconds = time.monotonic() - started
+    assert {answer.json()["predictions"][1] for answer in answers} == set(workers)
+    assert seconds < 3
+    psutil.Process(workers[0]).kill()
+    server.wait_for(
+        lambda: (
+            len(server.model("model")["workers"]) == 3
+            and workers[0] not in server.model("model")["workers"]
+        ),
+        20,
+        "a new replica",
+    )
+
+
+def test_idle_model_sleeps_until_it_is_asked(make, models):
+    server = make(SERVING_MODELS=f"model={models.chameleon}", SERVING_IDLE=0.5)
+    (worker,) = server.model("model")["workers"]
+    process = psutil.Process(worker)
+    server.wait_for(lambda: server.model("model")["asleep"], 20, "the model to sleep")
+    assert not psutil.wait_procs([process], timeout=10)[1]
+    assert server.model("model")["state"] == "serving"
+    assert server.is_ready()
+    assert 'model_server_workers{model="model",version="1"} 0.0' in server.http.get("/metrics").text
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: server.ask(act("process"), "model"), range(8)))
+    (woken,) = {answer.json()["predictions"][0] for answer in answers}
+    assert woken != worker
+    server.wait_for(lambda: server.model("model")["asleep"], 20, "the model to sleep again")
+
+
+def test_model_that_cannot_be_woken_says_so_and_recovers(make, models, tmp_path):
+    """Its file is gone when it is asked, and comes back."""
+    folder = models.chameleon_with(answer=3)
+    server = make(SERVING_MODELS=f"model={folder}", SERVING_IDLE=0.5)
+    server.wait_for(lambda: server.model("model")["asleep"], 20, "the model to sleep")
+    aside = tmp_path / "aside"
+    (folder / "MLmodel").rename(aside)
+    try:
+        server.wait_for(
+            lambda: server.ask(act("answer"), "model").status_code == 503, 20, "a refusal"
+        )
+        assert_error(server.ask(act("answer"), "model"), 503, "TEMPORARILY_UNAVAILABLE")
+    finally:
+        aside.rename(folder / "MLmodel")
+    server.wait_for(lambda: is_answering(server, "model", 3), 30, "the model to be back")
