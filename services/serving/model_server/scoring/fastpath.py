@@ -36,6 +36,7 @@ from mlflow.pyfunc import PyFuncModel
 from mlflow.types import DataType, Schema
 
 from model_server.scoring import conversion
+from model_server.scoring.fast.proof import prove
 from model_server.scoring.fast.rows import BeyondError, NoFastPath, Prediction
 from model_server.scoring.fast.sampling import Sampler
 from model_server.scoring.prediction import Predictor
@@ -45,19 +46,15 @@ __all__ = ["Engine", "NoFastPath", "find"]
 
 log = logging.getLogger(__name__)
 
-SAMPLES = 256
-"""Ordinary rows that an engine is held against its model on."""
-TOLERANCE = 1e-12
-
 _NUMBERS = (DataType.boolean, DataType.integer, DataType.long, DataType.float, DataType.double)
 
 
 class Engine:
     """Predicts as the model does."""
 
-    def __init__(self, plan: Prediction, columns: _Columns, model: Predictor) -> None:
-        self.name = plan.engine
-        self._plan = plan
+    def __init__(self, steps: Prediction, columns: _Columns, model: Predictor) -> None:
+        self.name = steps.engine
+        self._steps = steps
         self._columns = columns
         self._model = model
 
@@ -71,7 +68,7 @@ class Engine:
     def alone(self, table: Table) -> np.ndarray:
         """Without the model's help. Raises BeyondError where only that will do."""
         self._columns.check(table)
-        return self._plan(table.block if table.block is not None else table.columns)
+        return self._steps(table.block if table.block is not None else table.columns)
 
 
 class _Columns:
@@ -98,7 +95,9 @@ class _Columns:
         self._known_names = self.names
 
     def check(self, table: Table) -> None:
-        """Raises BeyondError at a table of other columns."""
+        """Raises BeyondError at a table of other columns, or without rows."""
+        if not table.rows:
+            raise BeyondError
         if table.names is not self._known_names:
             if self.names is None or table.names is None or list(table.names) != list(self.names):
                 raise BeyondError
@@ -130,10 +129,8 @@ def find(model: PyFuncModel, folder: Path) -> Engine:
     try:
         from model_server.scoring.fast.plan import plan
 
-        engine = Engine(
-            plan(model.get_raw_model(), function, columns.names), columns, Predictor(model)
-        )
-        marks = engine._plan.marks()
+        steps = plan(model.get_raw_model(), function, columns.names)
+        sampler = Sampler(columns.types, steps.marks(), columns.table)
     except NoFastPath:
         raise
     except Exception as error:  # a release of scikit-learn that keeps its models in another way
@@ -141,12 +138,9 @@ def find(model: PyFuncModel, folder: Path) -> Engine:
         raise NoFastPath(f"its conversion fails: {type(error).__name__}") from None
     finally:
         _release_memory()
-    _prove(
-        engine,
-        Predictor(model),
-        Sampler(columns.types, marks, columns.table),
-        _example(schema, folder),
-    )
+    own = Predictor(model)
+    engine = Engine(steps, columns, own)
+    prove(engine, own, sampler, _example(schema, folder))
     return engine
 
 
@@ -155,54 +149,6 @@ def _example(schema: Schema, folder: Path) -> Table | None:
     reader = conversion.compiled(schema) if file.is_file() else None
     found = reader.read(file.read_bytes()) if reader else None
     return found[0] if found else None
-
-
-def _prove(engine: Engine, model: Predictor, sampler: Sampler, example: Table | None) -> None:
-    """Raises NoFastPath at the first difference."""
-    ordinary = sampler.rows(SAMPLES)
-    tables = [sampler.table(ordinary), sampler.table([column[:1] for column in ordinary])]
-    if example is not None:
-        tables.insert(0, example)
-    for table in tables:
-        try:
-            expected = model(table)
-        except Exception as error:
-            raise NoFastPath(f"the model refuses sampled rows: {type(error).__name__}") from None
-        try:
-            _compare(engine.alone(table), expected)
-        except BeyondError:
-            raise NoFastPath("its rows have no equivalent") from None
-    has_labels = expected.ndim == 1 and expected.dtype.kind != "f"
-    for table in sampler.odd(ordinary):
-        try:
-            found = engine.alone(table)
-        except BeyondError:
-            continue
-        try:
-            expected = model(table)
-        except Exception:
-            raise NoFastPath("the model refuses rows that the engine answers") from None
-        _compare(found, expected)
-    if has_labels:
-        borders = sampler.borders([column[:64] for column in ordinary], engine.predict)
-        if borders is not None:
-            table = sampler.table(borders)
-            _compare(engine.predict(table), model(table))
-
-
-def _compare(found: object, expected: object) -> None:
-    """Raises NoFastPath."""
-    if not isinstance(expected, np.ndarray):
-        raise NoFastPath(f"the model predicts a {type(expected).__name__}, no array")
-    if found.shape != expected.shape or found.dtype != expected.dtype:
-        raise NoFastPath("answers differ in shape or type")
-    if expected.dtype.kind == "f":
-        equal = np.isclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
-    else:
-        equal = found == expected
-    rows = equal.reshape(len(equal), -1).all(axis=1)
-    if not rows.all():
-        raise NoFastPath(f"answers differ on {(~rows).sum()} of {len(rows)} sampled rows")
 
 
 def _release_memory() -> None:

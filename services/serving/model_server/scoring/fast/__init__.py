@@ -8,6 +8,7 @@ linear models, ONNX Runtime for ensembles of trees.
 | linear     | linear models                                                          |
 | trees      | trees and their ensembles                                              |
 | ensemble   | all the trees of a model as one ONNX graph                             |
+| proof      | an engine held against its model                                       |
 | rows       | rows on their way through the steps                                    |
 | sampling   | rows on which an engine that is not equal would show it                |
 """

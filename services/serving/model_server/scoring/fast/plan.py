@@ -167,6 +167,6 @@ class _Columns(Transform):
 
 
 def _together(parts: list[np.ndarray]) -> np.ndarray:
-    """Categories where a column has some, else all numbers."""
+    """Of a column that several look at: its categories, if it has some."""
     categories = [part for part in parts if part.dtype == object]
     return categories[0] if categories else np.concatenate([np.empty(0), *parts])

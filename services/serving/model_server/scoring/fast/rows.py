@@ -9,7 +9,7 @@ import numpy as np
 Rows = np.ndarray | list[np.ndarray]
 """A matrix, or one array for each column where their types differ."""
 Marks = list[np.ndarray]
-"""For each column, values around which answers change: floats, or objects for categories."""
+"""For each column, values around which answers change; or, as objects, all there are."""
 
 
 class NoFastPath(Exception):  # noqa: N818

@@ -10,9 +10,13 @@ import numpy as np
 from model_server.scoring.fast.rows import Marks
 from model_server.scoring.table import Table
 
-_ODD = (np.nan, np.inf, -np.inf, 1e39, -1e39, 1.7e308, 5e-324, 1e-40, -0.0)
-"""Missing, infinite, too large and too small for float32, too large to subtract from."""
-_ODD_TEXTS = (None, "", "\N{SNOWMAN} no such category")
+_ODD = {
+    # Missing, infinite, too large and too small for float32, too large to subtract from.
+    "f": (np.nan, np.inf, -np.inf, 1e39, -1e39, 1.7e308, 5e-324, 1e-40, -0.0),
+    "i": (2**31 - 1, -(2**31), 2**53 + 1, 2**63 - 1, -(2**63)),
+    "O": (None, "", "\N{SNOWMAN}"),
+}
+"""By the kind of a column."""
 
 
 class Sampler:
@@ -39,8 +43,8 @@ class Sampler:
 
     def _column(self, dtype: np.dtype, values: np.ndarray, count: int) -> np.ndarray:
         chosen = self._random.choice(values, count)
-        if dtype.kind != "f":
-            return chosen
+        if dtype.kind != "f" or values.dtype == object:
+            return chosen.astype(dtype)
         # Half of them anywhere in the range of the marks and as far again beyond it.
         low, high = values.min(), values.max()
         spread = (high - low) or 1
@@ -48,19 +52,22 @@ class Sampler:
         return np.where(self._random.random(count) < 0.5, chosen, anywhere)
 
     def odd(self, base: list[np.ndarray]) -> Iterator[Table]:
-        """One row each, ordinary but for the column of one kind or for all columns of it."""
-        places = [at for at, dtype in enumerate(self._types) if dtype.kind in "fO"]
-        for kind, values in (("f", _ODD), ("O", _ODD_TEXTS)):
-            of_kind = [at for at in places if self._types[at].kind == kind]
-            for value in values if of_kind else ():
-                row = [column[:1].copy() for column in base]
-                with np.errstate(over="ignore"):
-                    row[self._random.choice(of_kind)][0] = value
+        """One row each, ordinary but for one of its columns."""
+        for kind, values in _ODD.items():
+            places = [at for at, dtype in enumerate(self._types) if dtype.kind == kind]
+            for value in values if places else ():
+                at = self._random.choice(places)
+                row = [column[:1] for column in base]
+                try:
+                    with np.errstate(over="ignore"):
+                        row[at] = np.array([value], dtype=object).astype(self._types[at])
+                except OverflowError:  # no int32
+                    continue
                 yield self._make(row)
 
     def borders(
         self, columns: list[np.ndarray], labels: Callable[[Table], np.ndarray], rounds: int = 64
-    ) -> list[np.ndarray] | None:
+    ) -> Table | None:
         """Rows beside which the label changes: of pairs of rows, found by halving what lies
         between their numbers. None where no pair differs."""
         half = len(columns[0]) // 2
@@ -83,19 +90,18 @@ class Sampler:
             is_low = labels(self._make(middle)) == at_low
             low = [np.where(is_low, m, a) for m, a in zip(middle, low, strict=True)]
             high = [np.where(is_low, b, m) for m, b in zip(middle, high, strict=True)]
-        return [np.concatenate(both) for both in zip(low, high, strict=True)]
+        return self._make([np.concatenate(both) for both in zip(low, high, strict=True)])
 
 
 def _values(dtype: np.dtype, marks: np.ndarray) -> np.ndarray:
     """Of a column: its marks, and their next neighbours in its own type and in float32."""
+    if marks.dtype == object:
+        return marks
     if dtype.kind == "O":
-        texts = [mark for mark in marks.tolist() if isinstance(mark, str)]
-        values = np.empty(len(texts) or 1, dtype=object)
-        values[:] = texts or ["text"]
-        return values
+        return np.array(["text"], dtype=object)
     if dtype.kind == "b":
         return np.array([False, True])
-    marks = marks[np.isfinite(marks)] if marks.dtype.kind == "f" else np.empty(0)
+    marks = marks[np.isfinite(marks)]
     marks = np.append(marks, [0.0, 1.0]) if len(marks) < 2 else marks
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)

@@ -193,12 +193,13 @@ class _Encoding(Transform):
                     raise BeyondError
 
     def marks(self, after: Marks) -> Marks:  # noqa: ARG002
+        """Its categories, and an unknown one where it takes that."""
         found = []
         for numbers in self._numbers:
-            values = np.empty(len(numbers), dtype=object)
-            values[:] = list(numbers)
-            is_number = all(isinstance(value, float | int) for value in numbers)
-            found.append(values.astype(float) if is_number else values)
+            values = list(numbers)
+            if not self._refuses:
+                values.append("other" if isinstance(values[0], str) else max(values) + 1)
+            found.append(np.array(values, dtype=object))
         return found
 
 

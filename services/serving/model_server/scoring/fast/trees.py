@@ -118,10 +118,12 @@ class Forest(_Trees):
             return means.reshape(-1)
         if self._function == "predict":
             return self._classes.take(means.argmax(axis=1), axis=0)
-        if self._function == "predict_proba":
-            return means
-        with np.errstate(divide="ignore"):
-            return np.log(means)
+        return means if self._function == "predict_proba" else _log(means)
+
+
+def _log(probabilities: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore"):
+        return np.log(probabilities)
 
 
 def _takes_nan(estimator: object) -> bool:
@@ -151,7 +153,7 @@ class _Boosting(_Trees):
         self, estimator: object, function: str, first: np.ndarray, trees: list[Tree]
     ) -> None:
         self._classes = getattr(estimator, "classes_", None)
-        if function != "predict" and (self._classes is None or function == "predict_log_proba"):
+        if function != "predict" and self._classes is None:
             raise NoFastPath(f"{function} of {type(estimator).__name__} has no equivalent")
         self._function = function
         self._loss = estimator._loss
@@ -160,8 +162,9 @@ class _Boosting(_Trees):
         super().__init__([*starts, *trees], estimator.n_features_in_, len(first))
 
     def _answer(self, sums: np.ndarray) -> np.ndarray:
-        if self._function == "predict_proba":
-            return self._loss.predict_proba(sums)
+        if self._function != "predict":
+            probabilities = self._loss.predict_proba(sums)
+            return probabilities if self._function == "predict_proba" else _log(probabilities)
         if self._classes is None:
             return self._loss.link.inverse(sums.reshape(-1))
         if sums.shape[1] == 1:
@@ -188,7 +191,7 @@ class GradientBoosting(_Boosting):
 
     def __call__(self, rows: Rows) -> np.ndarray:
         sums = self._ensemble(_singles(rows, nan=False))
-        if self._function == "predict_proba" and sums.shape[1] == 1:
+        if self._function != "predict" and sums.shape[1] == 1:
             sums = sums.reshape(-1)
         return self._answer(sums)
 
