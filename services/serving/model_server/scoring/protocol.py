@@ -153,7 +153,7 @@ def written(result: object) -> bytes:
     if _is_plain(result, values):
         try:
             body = _encode({"predictions": values})
-        except (UnicodeEncodeError, msgspec.MsgspecError):
+        except (TypeError, UnicodeEncodeError, OverflowError):
             body = b"null"
         if b"null" not in body:  # which msgspec writes for NaN, too
             return body

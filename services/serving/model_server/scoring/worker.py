@@ -5,7 +5,6 @@ import gc
 import logging
 import os
 import socket
-import time
 import traceback
 from pathlib import Path
 
@@ -18,9 +17,6 @@ from model_server.scoring.scorer import Scorer
 from model_server.workers import wire
 
 log = logging.getLogger(__name__)
-
-FLUSH_AFTER = 0.005
-"""Seconds that a finished answer may wait for the others of its frame."""
 
 _requests = msgspec.msgpack.Decoder(list[wire.Request])
 
@@ -52,16 +48,7 @@ def main(
 
 
 def answer_frame(sock: socket.socket, scorer: Scorer) -> None:
-    """Read one frame of requests, send all their answers, in as many frames as it takes."""
-    requests = wire.receive(sock, _requests)
-    ready = wire.Reply([], [])
-    flushed = time.monotonic()
-    for reply in scorer.replies(requests):
-        ready.answers.extend(reply.answers)
-        ready.batches.extend(reply.batches)
-        if time.monotonic() - flushed > FLUSH_AFTER:
-            sock.sendall(wire.pack(ready))
-            ready = wire.Reply([], [])
-            flushed = time.monotonic()
-    if ready.answers:
-        sock.sendall(wire.pack(ready))
+    """Read one frame of requests, send all their answers, each batch at once: what comes after it
+    may take long, or be the end of this process."""
+    for reply in scorer.replies(wire.receive(sock, _requests)):
+        sock.sendall(wire.pack(reply))
