@@ -2,7 +2,7 @@
 
 Importing takes seconds, forking milliseconds, and forked memory is shared. Nothing here may start
 a thread: a fork keeps only the thread that forked, and a lock held by another stays held forever.
-(pyarrow's allocator has one all the same; jemalloc guards its own locks over a fork.)
+(Arrow's jemalloc has one all the same, and guards its locks over a fork; so does ONNX Runtime.)
 """
 
 import contextlib
@@ -55,6 +55,10 @@ with contextlib.suppress(ImportError):
     mlflow.tracing.disable()  # workers know no tracking server to send traces to
     # The first call reads the metadata of every installed package, for half a second.
     warn_dependency_requirement_mismatches(["mlflow"])
+
+    from model_server.workers.rehearsal import rehearse
+
+    rehearse()
 
 logs.configure(os.environ.get("MODEL_SERVER_LOG_LEVEL", "INFO"))
 logging.getLogger(__name__).info(

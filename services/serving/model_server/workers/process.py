@@ -29,7 +29,13 @@ _CREDENTIALS = (
     "UV_",  # package indexes, which may have a login
     "PIP_",
 )
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ARROW_NUM_THREADS")
+_THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "ARROW_NUM_THREADS",
+    "LOKY_MAX_CPU_COUNT",  # joblib's: what n_jobs=-1 of an estimator comes to
+)
 
 _context = multiprocessing.get_context("forkserver")
 # One thread, because multiprocessing's bookkeeping of children is not made for several.
@@ -45,6 +51,8 @@ def prepare(threads: int) -> dict[str, str]:
     """
     for name in _THREADS:
         os.environ.setdefault(name, str(threads))
+    # Arrow's own allocators take megabytes a process, and a thread.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["DO_NOT_TRACK"] = "true"
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else its import also starts a thread
