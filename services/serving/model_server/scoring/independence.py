@@ -42,7 +42,7 @@ def why_not_batched(
         if kind == "onnx" and not _has_free_rows(model):
             return "the first dimension of its inputs is fixed"
     if example is None:
-        return "it has no signature of rows that can be merged"
+        return "it has no signature, or input example, of rows that can be merged"
     return _difference(example.table, lambda table: predict(table, example.params))
 
 

@@ -29,6 +29,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PyFuncModel, scoring_server
 
 from model_server.errors import RefusedError, without_paths
+from model_server.scoring import unsigned
 from model_server.scoring.call import Call
 from model_server.scoring.conversion import DeclinedError, compiled, params_reader
 from model_server.workers.wire import Request
@@ -47,31 +48,34 @@ class MlflowReader:
     def __init__(self, model: PyFuncModel) -> None:
         self._model = model
         self._schema = model.metadata.get_input_schema()
-        self._converter = None
-        if not _converts_itself(model):
-            self._converter = compiled(self._schema)
+        is_usual = not _converts_itself(model)
+        self._converter = compiled(self._schema) if is_usual else None
+        self._is_unsigned = is_usual and self._schema is None
         self._params = params_reader(model.metadata.get_params_schema())
 
     def read(self, request: Request) -> Call | None:
         """None for what `answer_alone` is to answer."""
-        if self._converter is None or not _is_json(request.content_type):
+        if not _is_json(request.content_type):
             return None
-        found = self._converter.read(request.body)
-        if found is None:
-            return None
-        table, params = found
-        try:
-            return Call(request, table, written, self._params(params), params)
-        except DeclinedError:
-            return None
+        if self._converter is not None and (found := self._converter.read(request.body)):
+            table, params = found
+            try:
+                return Call(request, table, written, self._params(params), params)
+            except DeclinedError:
+                return None
+        if self._is_unsigned and (found := unsigned.read(request.body, self._model.metadata)):
+            table, group = found
+            return Call(request, table, written, None, group)
+        return None
 
     def example(self, body: bytes | None) -> Call | None:
-        """The input example read, or a row that the signature allows."""
-        if self._converter is None:
-            return None
+        """The input example read, or a row that the signature allows; None where there is none
+        that could be merged with others."""
         request = Request(0, "example", scoring_server.CONTENT_TYPE_JSON, body or b"", 0.0)
         call = self.read(request)
-        return call or Call(request, self._converter.specimen(), written, self._params(b""))
+        if call is None and self._converter is not None:
+            return Call(request, self._converter.specimen(), written, self._params(b""))
+        return call
 
     def answer_alone(self, request: Request) -> bytes:
         """By MLflow's own code. Raises RefusedError."""

@@ -43,7 +43,9 @@ def of_function(function, inputs: Schema) -> PyFuncModel:
     return signed(Function(function), inputs)
 
 
-def of_sklearn(estimator: object, inputs: Schema, predict_fn: str = "predict") -> PyFuncModel:
+def of_sklearn(
+    estimator: object, inputs: Schema | None, predict_fn: str = "predict"
+) -> PyFuncModel:
     wrapper = mlflow.sklearn._SklearnModelWrapper(estimator)
     return signed(wrapper, inputs, "mlflow.sklearn", predict_fn=predict_fn)
 

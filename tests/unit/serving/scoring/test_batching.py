@@ -103,6 +103,7 @@ MODELS = {
         fitted(Ridge(), FEATURES.to_numpy(), TARGET),
         Schema([TensorSpec(np.dtype(float), (-1, 4))]),
     ),
+    "no signature": lambda: of_sklearn(fitted(LogisticRegression()), None),
     "mixed columns": lambda: of_sklearn(fitted(pipeline(), MIXED), MIXED_SCHEMA),
 }
 
@@ -310,7 +311,7 @@ def test_batching_is_for_independent_rows_or_by_option(tmp_path):
     assert reason(Options(batch=True)) is None
     assert reason(Options(batch=False)) == "switched off"
     unnamed = Schema([ColSpec("double")])
-    assert "no signature of rows" in reason(Options(batch=True), inputs=unnamed)
+    assert "of rows that can be merged" in reason(Options(batch=True), inputs=unnamed)
     estimator = of_sklearn(fitted(Ridge(), target=TARGET), doubles(*NAMES))
     assert Scorer(estimator, tmp_path, Options(batch=False)).description.batching is False
     assert Scorer(estimator, tmp_path).description.batching is True

@@ -31,8 +31,8 @@ class Recorder:
         return [0]
 
 
-def model_of(inputs: Schema, params: ParamSchema | None = None) -> PyFuncModel:
-    metadata = Model(signature=ModelSignature(inputs=inputs, params=params))
+def model_of(inputs: Schema | None, params: ParamSchema | None = None) -> PyFuncModel:
+    metadata = Model(signature=inputs and ModelSignature(inputs=inputs, params=params))
     metadata.add_flavor("python_function", loader_module="tests")
     return PyFuncModel(metadata, Recorder())
 
@@ -278,6 +278,31 @@ def tensor_requests(draw) -> tuple[Schema, bytes]:
 def test_tensors_are_mlflows_or_declined(request):
     schema, body = request
     assert_same_or_declined(model_of(schema), body)
+
+
+@THOROUGH
+@given(column_requests() | tensor_requests())
+def test_rows_without_a_signature_are_mlflows_or_declined(request):
+    assert_same_or_declined(model_of(None), request[1])
+
+
+@pytest.mark.parametrize(
+    ("body", "like", "unlike"),
+    [
+        ({"dataframe_records": [{"a": 1, "b": 2.5}]}, [{"a": 3, "b": 0.5}], [{"a": 3.5, "b": 0.5}]),
+        ({"dataframe_records": [{"a": 1, "b": 2}]}, [{"a": 3, "b": 0}] * 2, [{"b": 3, "a": 0}]),
+        ({"inputs": [[1.5, 2]]}, [[0.5, 1], [1, 1]], [[1, 2]]),
+        ({"inputs": [[1.5, 2]]}, [[0.5, 1]], [[0.5, 1, 3]]),
+    ],
+)
+def test_rows_without_a_signature_are_grouped_by_columns_and_types(body, like, unlike):
+    reader = MlflowReader(model_of(None))
+    (way,) = body
+
+    def group(content: object) -> object:
+        return reader.read(Request(1, "id", JSON, json.dumps({way: content}).encode(), 0.0)).group
+
+    assert group(body[way]) == group(like) != group(unlike)
 
 
 FRAME = pd.DataFrame(
