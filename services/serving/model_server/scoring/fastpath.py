@@ -37,7 +37,7 @@ from mlflow.types import DataType, Schema
 
 from model_server.scoring import conversion
 from model_server.scoring.fast.proof import prove
-from model_server.scoring.fast.rows import BeyondError, NoFastPath, Prediction
+from model_server.scoring.fast.rows import BeyondError, NoFastPath, Prediction, Rows
 from model_server.scoring.fast.sampling import Sampler
 from model_server.scoring.prediction import Predictor
 from model_server.scoring.table import Table
@@ -67,8 +67,15 @@ class Engine:
 
     def alone(self, table: Table) -> np.ndarray:
         """Without the model's help. Raises BeyondError where only that will do."""
+        return self._steps(self._rows(table))
+
+    def scores(self, table: Table) -> np.ndarray:
+        """By which a classifier chooses its labels. Raises BeyondError."""
+        return self._steps.scores(self._rows(table))
+
+    def _rows(self, table: Table) -> Rows:
         self._columns.check(table)
-        return self._steps(table.block if table.block is not None else table.columns)
+        return table.block if table.block is not None else table.columns
 
 
 class _Columns:
@@ -126,11 +133,19 @@ def find(model: PyFuncModel, folder: Path) -> Engine:
         raise NoFastPath("predicts with params")
     columns = _Columns(schema)
     function = model.metadata.flavors["python_function"].get("predict_fn", "predict")
+    own = Predictor(model)
     try:
         from model_server.scoring.fast.plan import plan
 
-        steps = plan(model.get_raw_model(), function, columns.names)
+        estimator = model.get_raw_model()
+        steps = plan(estimator, function, columns.names)
+        engine = Engine(steps, columns, own)
+        scores = None
+        if steps.chooses_by:
+            chooses = getattr(estimator, steps.chooses_by)
+            scores = lambda table: chooses(table.frame())  # noqa: E731
         sampler = Sampler(columns.types, steps.marks(), columns.table)
+        prove(engine, own, scores, sampler, _example(schema, folder))
     except NoFastPath:
         raise
     except Exception as error:  # a release of scikit-learn that keeps its models in another way
@@ -138,9 +153,6 @@ def find(model: PyFuncModel, folder: Path) -> Engine:
         raise NoFastPath(f"its conversion fails: {type(error).__name__}") from None
     finally:
         _release_memory()
-    own = Predictor(model)
-    engine = Engine(steps, columns, own)
-    prove(engine, own, sampler, _example(schema, folder))
     return engine
 
 

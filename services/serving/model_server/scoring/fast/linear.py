@@ -48,6 +48,7 @@ REGRESSORS = (
 
 class _Linear:
     engine = "numpy"
+    chooses_by: str | None = None
 
     def __init__(self, estimator: object, is_sparse: bool) -> None:
         coefficients = estimator.coef_
@@ -62,7 +63,7 @@ class _Linear:
         values = check_finite(matrix(rows))
         return values.astype(np.float64) if values.dtype.kind == "b" else values
 
-    def _scores(self, values: np.ndarray) -> np.ndarray:
+    def _sums(self, values: np.ndarray) -> np.ndarray:
         return values @ self._coefficients + self._intercept
 
     def _error(self, values: np.ndarray) -> np.ndarray:
@@ -83,13 +84,19 @@ class LinearClassification(_Linear):
         if binarizer is not None and binarizer.y_type_.startswith("multilabel"):
             raise NoFastPath("it predicts several labels")
         self._function = function
+        self.chooses_by = "decision_function" if function == "predict" else None
         self._is_softmax = function != "predict" and _is_softmax(estimator)
+
+    def scores(self, rows: Rows) -> np.ndarray:
+        return self._scores(self._values(rows))
+
+    def _scores(self, values: np.ndarray) -> np.ndarray:
+        sums = self._sums(values)
+        return sums.reshape(-1) if sums.ndim > 1 and sums.shape[1] == 1 else sums
 
     def __call__(self, rows: Rows) -> np.ndarray:
         values = self._values(rows)
         scores = self._scores(values)
-        if scores.ndim > 1 and scores.shape[1] == 1:
-            scores = scores.reshape(-1)
         if self._function == "predict":
             if self._is_sparse:
                 self._check_ties(scores, self._error(values))
@@ -140,7 +147,7 @@ class LinearRegression(_Linear):
 
     def __call__(self, rows: Rows) -> np.ndarray:
         values = self._values(rows)
-        scores = self._scores(values)
-        if self._is_sparse and (self._error(values) > TOLERANCE * (1 + np.abs(scores))).any():
+        sums = self._sums(values)
+        if self._is_sparse and (self._error(values) > TOLERANCE * (1 + np.abs(sums))).any():
             raise BeyondError
-        return scores
+        return sums

@@ -61,6 +61,10 @@ class _Piped:
         self._transform = transform
         self._prediction = prediction
         self.engine = prediction.engine
+        self.chooses_by = prediction.chooses_by
+
+    def scores(self, rows: Rows) -> np.ndarray:
+        return self._prediction.scores(self._transform(rows))
 
     def __call__(self, rows: Rows) -> np.ndarray:
         return self._prediction(self._transform(rows))

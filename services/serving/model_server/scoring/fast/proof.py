@@ -19,45 +19,68 @@ TOLERANCE = 1e-12
 """Of floats, relative and absolute."""
 
 
+Predict = Callable[[Table], np.ndarray]
+
+
 class Provable(Protocol):
     def predict(self, table: Table) -> np.ndarray: ...
 
     def alone(self, table: Table) -> np.ndarray:
         """As `predict`, without the model's help. Raises BeyondError where only that will do."""
 
+    def scores(self, table: Table) -> np.ndarray:
+        """By which a classifier chooses its labels. Raises BeyondError."""
+
 
 def prove(
     engine: Provable,
-    model: Callable[[Table], object],
+    model: Predict,
+    scores: Predict | None,
     sampler: Sampler,
     example: Table | None = None,
 ) -> None:
-    """Raises NoFastPath at the first difference."""
+    """Holds `engine` against `model`, and where that predicts labels also its scores against the
+    model's `scores`: other scores seldom mean other labels, and still are not the model's.
+    Raises NoFastPath at the first difference."""
     if example is not None:
-        _compare(engine.predict(example), _expected(model, example, "its own input example"))
+        expected = _expected(model, example, "its own input example")
+        _compare(engine.predict(example), expected)
     ordinary = sampler.rows(SAMPLES)
-    for count in (SAMPLES, 1):
-        table = sampler.table([column[:count] for column in ordinary])
-        expected = _expected(model, table, "sampled rows")
-        try:
-            found = engine.alone(table)
-        except BeyondError:
-            raise NoFastPath("its rows are not of a kind that has an equivalent") from None
-        _compare(found, expected)
-    for table in sampler.odd(ordinary):
-        try:
-            found = engine.alone(table)
-        except BeyondError:
-            continue
-        _compare(found, _expected(model, table, "rows that the engine answers"))
-    if expected.ndim == 1 and expected.dtype.kind != "f":
-        pairs = [column[: 2 * PAIRS] for column in ordinary]
-        borders = sampler.borders(pairs, engine.predict)
+    samples = [ordinary, [column[:1] for column in ordinary]]
+    if odd := sampler.odd(ordinary, lambda table: _takes(engine, table)):
+        samples.append(odd)
+    for columns in samples:
+        what = "rows that the engine answers" if columns is odd else "sampled rows"
+        table = _taken(engine, sampler, columns)
+        _compare(engine.alone(table), _expected(model, table, what))
+        if scores is not None:
+            _compare(engine.scores(table), _expected(scores, table, what))
+    if scores is not None:
+        borders = sampler.borders([column[: 2 * PAIRS] for column in ordinary], engine.predict)
         if borders is not None:
             _compare(engine.predict(borders), _expected(model, borders, "rows on a border"))
 
 
-def _expected(model: Callable[[Table], object], table: Table, what: str) -> np.ndarray:
+def _taken(engine: Provable, sampler: Sampler, columns: list[np.ndarray]) -> Table:
+    """The rows that the engine does not leave to the model: most of them, or it is none."""
+    table = sampler.table(columns)
+    if _takes(engine, table):
+        return table
+    is_taken = [_takes(engine, table.part(row, row + 1)) for row in range(table.rows)]
+    if sum(is_taken) <= table.rows / 2:
+        raise NoFastPath("its rows are not of a kind that has an equivalent")
+    return sampler.table([column[is_taken] for column in columns])
+
+
+def _takes(engine: Provable, table: Table) -> bool:
+    try:
+        engine.alone(table)
+    except BeyondError:
+        return False
+    return True
+
+
+def _expected(model: Predict, table: Table, what: str) -> np.ndarray:
     try:
         expected = model(table)
     except Exception as error:

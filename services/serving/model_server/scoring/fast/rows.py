@@ -44,6 +44,12 @@ class Prediction(Protocol):
 
     engine: str
     """The name of the library that does it."""
+    chooses_by: str | None
+    """The estimator's function that gives the scores by which it chooses labels; None where its
+    predictions are numbers themselves."""
+
+    def scores(self, rows: Rows) -> np.ndarray:
+        """As the function that `chooses_by` names. Raises BeyondError."""
 
     def __call__(self, rows: Rows) -> np.ndarray:
         """Raises BeyondError."""

@@ -3,7 +3,7 @@ model itself compares with, on the border between two answers, and out of the or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 
@@ -17,6 +17,8 @@ _ODD = {
     "O": (None, "", "\N{SNOWMAN}"),
 }
 """By the kind of a column."""
+_PLACES = 64
+"""Columns of a kind that are tried."""
 
 
 class Sampler:
@@ -31,6 +33,10 @@ class Sampler:
     ) -> None:
         self._types = types
         self._values = [_values(dtype, one) for dtype, one in zip(types, marks, strict=True)]
+        self._is_measured = [
+            dtype.kind == "f" and values.dtype != object
+            for dtype, values in zip(types, self._values, strict=True)
+        ]
         self._make = make
         self._random = np.random.default_rng(seed)
 
@@ -51,19 +57,31 @@ class Sampler:
         anywhere = self._random.uniform(low - spread / 2, high + spread / 2, count).astype(dtype)
         return np.where(self._random.random(count) < 0.5, chosen, anywhere)
 
-    def odd(self, base: list[np.ndarray]) -> Iterator[Table]:
-        """One row each, ordinary but for one of its columns."""
+    def odd(
+        self, ordinary: list[np.ndarray], takes: Callable[[Table], bool]
+    ) -> list[np.ndarray] | None:
+        """Rows that are ordinary but for one value, of those that the engine takes upon itself.
+        None where it leaves them all to the model."""
+        taken = []
         for kind, values in _ODD.items():
             places = [at for at, dtype in enumerate(self._types) if dtype.kind == kind]
-            for value in values if places else ():
-                at = self._random.choice(places)
-                row = [column[:1] for column in base]
-                try:
-                    with np.errstate(over="ignore"):
-                        row[at] = np.array([value], dtype=object).astype(self._types[at])
-                except OverflowError:  # no int32
-                    continue
-                yield self._make(row)
+            for at in self._random.permutation(places)[:_PLACES].astype(int).tolist():
+                for value in values:
+                    try:
+                        with np.errstate(over="ignore"):
+                            cell = np.array([value], dtype=object).astype(self._types[at])
+                    except OverflowError:  # no int32
+                        continue
+                    row = [cell if at == place else one[:1] for place, one in enumerate(ordinary)]
+                    if takes(self._make(row)):
+                        taken.append((at, cell))
+        if not taken:
+            return None
+        columns = [column.copy() for column in ordinary]
+        for row in range(len(columns[0])):
+            at, cell = taken[row % len(taken)]
+            columns[at][row] = cell[0]
+        return columns
 
     def borders(
         self, columns: list[np.ndarray], labels: Callable[[Table], np.ndarray], rounds: int = 64
@@ -73,8 +91,8 @@ class Sampler:
         half = len(columns[0]) // 2
         low = [column[:half] for column in columns]
         high = [
-            column[half : 2 * half] if column.dtype.kind == "f" else column[:half]
-            for column in columns
+            column[half : 2 * half] if is_measured else column[:half]
+            for column, is_measured in zip(columns, self._is_measured, strict=True)
         ]
         at_low = labels(self._make(low))
         differ = labels(self._make(high)) != at_low
@@ -84,8 +102,8 @@ class Sampler:
         at_low = at_low[differ]
         for _ in range(rounds):
             middle = [
-                a + (b - a) / 2 if a.dtype.kind == "f" else a
-                for a, b in zip(low, high, strict=True)
+                a + (b - a) / 2 if is_measured else a
+                for a, b, is_measured in zip(low, high, self._is_measured, strict=True)
             ]
             is_low = labels(self._make(middle)) == at_low
             low = [np.where(is_low, m, a) for m, a in zip(middle, low, strict=True)]

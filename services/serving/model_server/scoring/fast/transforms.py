@@ -113,7 +113,7 @@ class Unchanged(Transform):
 
 def unchanged(transformer: FunctionTransformer, is_sparse: bool) -> Unchanged:
     if transformer.func is not None or transformer.validate:
-        raise NoFastPath("a FunctionTransformer has no equivalent")
+        raise NoFastPath("FunctionTransformer that calls a function has no equivalent")
     return Unchanged(is_sparse)
 
 

@@ -38,6 +38,7 @@ HISTOGRAM = (ensemble.HistGradientBoostingClassifier, ensemble.HistGradientBoost
 
 class _Trees:
     engine = "onnxruntime"
+    chooses_by: str | None = None
 
     def __init__(self, trees: list[Tree], features: int, sums: int) -> None:
         self._ensemble = Ensemble(trees, features, sums)
@@ -80,6 +81,8 @@ class Forest(_Trees):
         if not self._is_classifier and function != "predict":
             raise NoFastPath(f"{function} of {type(estimator).__name__} has no equivalent")
         self._function = function
+        if self._is_classifier and function == "predict":
+            self.chooses_by = "predict_proba"
         self._classes = estimator.classes_ if self._is_classifier else None
         members = getattr(estimator, "estimators_", [estimator])
         self._count = len(members)
@@ -109,11 +112,15 @@ class Forest(_Trees):
         ]
         super().__init__(trees, estimator.n_features_in_, sums)
 
-    def __call__(self, rows: Rows) -> np.ndarray:
+    def scores(self, rows: Rows) -> np.ndarray:
         means = self._ensemble(_singles(rows, self._nan))
         if self._leaf_values is not None:
             means = self._leaf_values[means.astype(np.intp)].sum(axis=1)
         means /= self._count
+        return means
+
+    def __call__(self, rows: Rows) -> np.ndarray:
+        means = self.scores(rows)
         if not self._is_classifier:
             return means.reshape(-1)
         if self._function == "predict":
@@ -156,20 +163,30 @@ class _Boosting(_Trees):
         if function != "predict" and self._classes is None:
             raise NoFastPath(f"{function} of {type(estimator).__name__} has no equivalent")
         self._function = function
+        if self._classes is not None and function == "predict":
+            self.chooses_by = "decision_function"
         self._loss = estimator._loss
         # As trees of one leaf, they come first in every sum.
         starts = [constant(number, value) for number, value in enumerate(first)]
         super().__init__([*starts, *trees], estimator.n_features_in_, len(first))
 
-    def _answer(self, sums: np.ndarray) -> np.ndarray:
+    def _sums(self, rows: Rows) -> np.ndarray:
+        """Of shape (rows, sums). Raises BeyondError."""
+        raise NotImplementedError
+
+    def scores(self, rows: Rows) -> np.ndarray:
+        sums = self._sums(rows)
+        return sums.reshape(-1) if sums.shape[1] == 1 else sums
+
+    def __call__(self, rows: Rows) -> np.ndarray:
         if self._function != "predict":
-            probabilities = self._loss.predict_proba(sums)
+            probabilities = self._loss.predict_proba(self.scores(rows))
             return probabilities if self._function == "predict_proba" else _log(probabilities)
+        scores = self.scores(rows)
         if self._classes is None:
-            return self._loss.link.inverse(sums.reshape(-1))
-        if sums.shape[1] == 1:
-            return self._classes[self._is_second(sums.reshape(-1)).astype(np.intp)]
-        return self._classes[sums.argmax(axis=1)]
+            return self._loss.link.inverse(scores)
+        chosen = self._is_second(scores) if scores.ndim == 1 else scores.argmax(axis=1)
+        return self._classes[chosen.astype(np.intp)]
 
     _is_second = staticmethod(lambda sums: sums > 0)
 
@@ -189,11 +206,8 @@ class GradientBoosting(_Boosting):
                 trees.append(_tree(one, np.full(one.node_count, number), weights))
         super().__init__(estimator, function, first, trees)
 
-    def __call__(self, rows: Rows) -> np.ndarray:
-        sums = self._ensemble(_singles(rows, nan=False))
-        if self._function != "predict" and sums.shape[1] == 1:
-            sums = sums.reshape(-1)
-        return self._answer(sums)
+    def _sums(self, rows: Rows) -> np.ndarray:
+        return self._ensemble(_singles(rows, nan=False))
 
     _is_second = staticmethod(lambda sums: sums >= 0)
 
@@ -220,7 +234,7 @@ class HistogramBoosting(_Boosting):
                 )
         super().__init__(estimator, function, first, trees)
 
-    def __call__(self, rows: Rows) -> np.ndarray:
+    def _sums(self, rows: Rows) -> np.ndarray:
         if len(values := matrix(rows)) > MAX_ROWS:
             raise BeyondError
-        return self._answer(self._ensemble(values.astype(np.float64, order="C", copy=False)))
+        return self._ensemble(values.astype(np.float64, order="C", copy=False))
