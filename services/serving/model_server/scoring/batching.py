@@ -1,8 +1,8 @@
 """Many calls, one prediction: rows merged, the result split, each part written by its own call.
 
-When the merged prediction raises, or its result cannot be told apart by rows, each call is
-predicted alone: a bad row fails its own request, and nothing of one request is in the answer to
-another.
+When the merged prediction raises, or its result cannot be told apart by rows, the scorer has each
+call predicted alone: a bad row fails its own request, and nothing of one request is in the answer
+to another.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ MAX_ROWS = 1024
 """Rows of a merged prediction; more gain little and keep the others waiting."""
 
 Predict = Callable[[Table, dict | None], object]
-Failed = Callable[[Call, Exception, bool], Answer]
-"""The answer to a call that got an error: the model's, if the flag says so, else in writing."""
+Failed = Callable[[Call, Exception], Answer]
+"""The answer to a call whose predictions could not be written."""
 
 
 class NotSplittableError(Exception):
@@ -44,22 +44,9 @@ def batches(calls: Sequence[Call], max_rows: int = MAX_ROWS) -> Iterator[list[Ca
     yield from open_.values()
 
 
-def answered(calls: Sequence[Call], predict: Predict, failed: Failed, read: float = 0.0) -> Reply:
-    """The answers to all the calls of a batch. `read` is the seconds that reading them took."""
-    try:
-        return _together(calls, predict, failed, read)
-    except Exception as error:
-        if len(calls) == 1:
-            return Reply([failed(calls[0], error, True)])
-    replies = [answered([call], predict, failed, read / len(calls)) for call in calls]
-    return Reply(
-        [answer for reply in replies for answer in reply.answers],
-        [batch for reply in replies for batch in reply.batches],
-    )
-
-
-def _together(calls: Sequence[Call], predict: Predict, failed: Failed, read: float) -> Reply:
-    """Raises what the model raises, and NotSplittableError."""
+def together(calls: Sequence[Call], predict: Predict, failed: Failed, read: float) -> Reply:
+    """The answers to calls of one group, which took `read` seconds to read. Raises what the model
+    raises, and NotSplittableError."""
     started = time.perf_counter()
     table = merged([call.table for call in calls])
     result = predict(table, calls[0].params)
@@ -70,7 +57,7 @@ def _together(calls: Sequence[Call], predict: Predict, failed: Failed, read: flo
         try:
             answers.append(Answer(call.request.number, 200, call.write(part)))
         except Exception as error:
-            answers.append(failed(call, error, False))
+            answers.append(failed(call, error))
     write = time.perf_counter() - predicted
     return Reply(answers, [Batch(len(calls), table.rows, read, predicted - started, write)])
 

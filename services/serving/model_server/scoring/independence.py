@@ -73,7 +73,11 @@ def _difference(example: Table, predict: Callable[[Table], object]) -> str | Non
         return f"rows that can be predicted alone cannot be together: {type(error).__name__}"
     if len(rows) == 1:
         return "there is no second row to prove it on"
-    return None if all(map(same, alone, together)) else "predictions together are not those alone"
+    try:
+        is_same = all(map(same, alone, together))
+    except Exception as error:  # objects of the model's own
+        return f"predictions cannot be compared: {type(error).__name__}"
+    return None if is_same else "predictions together are not those alone"
 
 
 def _varied(row: Table, random: np.random.Generator) -> Table:
@@ -101,15 +105,15 @@ def same(one: object, other: object) -> bool:
         one, other = one.to_dict("list"), other.to_dict("list")
     if isinstance(one, dict) and isinstance(other, dict):
         return list(one) == list(other) and all(same(one[name], other[name]) for name in one)
-    if isinstance(one, float) and isinstance(other, float):
+    if isinstance(one, np.ndarray | pd.Series) and isinstance(other, np.ndarray | pd.Series):
+        one, other = np.asarray(one), np.asarray(other)
+        if one.shape != other.shape or one.dtype.kind != other.dtype.kind:
+            return False
+        if one.dtype.kind == "f":
+            return bool(np.allclose(one, other, TOLERANCE, TOLERANCE, equal_nan=True))
+        return same(one.tolist(), other.tolist())
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, float | np.floating) and isinstance(other, float | np.floating):
         return bool(np.isclose(one, other, TOLERANCE, TOLERANCE, equal_nan=True))
-    if not isinstance(one, np.ndarray | pd.Series | list | tuple):
-        return type(one) is type(other) and bool(one == other)
-    one, other = np.asarray(one), np.asarray(other)
-    if one.shape != other.shape or one.dtype.kind != other.dtype.kind:
-        return False
-    if one.dtype.kind == "f":
-        return bool(np.allclose(one, other, TOLERANCE, TOLERANCE, equal_nan=True))
-    if one.dtype.kind == "O":
-        return all(map(same, one.ravel().tolist(), other.ravel().tolist()))
-    return bool(np.array_equal(one, other))
+    return type(one) is type(other) and bool(one == other)

@@ -13,7 +13,7 @@ from mlflow.pyfunc import PyFuncModel
 from model_server.errors import UNEXPECTED, RefusedError, error_body, too_late
 from model_server.options import Options
 from model_server.scoring import fastpath
-from model_server.scoring.batching import answered, batches
+from model_server.scoring.batching import batches, together
 from model_server.scoring.call import Call, Reader
 from model_server.scoring.independence import flavor, why_not_batched
 from model_server.scoring.prediction import Predictor
@@ -83,20 +83,29 @@ class Scorer:
             yield Reply(refused)
         read = (time.perf_counter() - started) / len(requests)
         for batch in batches(calls) if self._merges else ([call] for call in calls):
-            yield self._answered(batch, read)
+            yield from self._answered(batch, read)
         for request in alone:
             yield self._answered_alone(request)
 
-    def _answered(self, calls: list[Call], read: float) -> Reply:
+    def _answered(self, calls: list[Call], read: float) -> Iterator[Reply]:
+        """Together, or else one by one. `read` is the seconds that reading one took."""
         now = time.monotonic()
-        late = [call.request for call in calls if now > call.request.deadline]
-        if not late:
-            return answered(calls, self._predict, self._failed, read * len(calls))
-        reply = Reply([_refused(request, too_late()) for request in late])
-        if calls := [call for call in calls if now <= call.request.deadline]:
-            rest = answered(calls, self._predict, self._failed, read * len(calls))
-            reply = Reply(reply.answers + rest.answers, rest.batches)
-        return reply
+        if late := [call.request for call in calls if now > call.request.deadline]:
+            yield Reply([_refused(request, too_late()) for request in late])
+            calls = [call for call in calls if now <= call.request.deadline]
+            if not calls:
+                return
+        try:
+            reply = together(calls, self._predict, _unwritten, read * len(calls))
+        except Exception as error:
+            if len(calls) > 1:
+                for call in calls:
+                    yield from self._answered([call], read)
+                return
+            request = calls[0].request
+            refusal = self._readers[request.protocol].failure(error, request)
+            reply = Reply([_refused(request, refusal)])
+        yield reply
 
     def _answered_alone(self, request: Request) -> Reply:
         started = time.perf_counter()
@@ -115,11 +124,9 @@ class Scorer:
                 return self._engine.alone(table)
         return self._model(table, params)
 
-    def _failed(self, call: Call, error: Exception, by_model: bool) -> Answer:
-        request = call.request
-        if by_model and not isinstance(error, RefusedError):
-            error = self._readers[request.protocol].failure(error, request)
-        return _refused(request, error)
+
+def _unwritten(call: Call, error: Exception) -> Answer:
+    return _refused(call.request, error)
 
 
 def _refused(request: Request, error: Exception) -> Answer:

@@ -270,6 +270,7 @@ def test_result_that_cannot_be_told_apart_is_predicted_alone(tmp_path):
         lambda frame: (frame["a"] * 2).tolist(),
         lambda frame: [{"value": value, "by": ["a"]} for value in frame["a"]],
         lambda frame: {"one": frame["a"].to_numpy(), "two": (frame["a"] + 1).tolist()},
+        lambda frame: [[[value], [value, 1]] for value in frame["a"]],
         lambda frame: np.array([None if value < 0 else str(value) for value in frame["a"]]),
         lambda frame: np.where(frame["a"] < 0, np.nan, frame["a"]),
         lambda frame: pd.DataFrame({"a": frame["a"], "text": frame["a"].astype(str)}),
@@ -284,6 +285,13 @@ def test_every_kind_of_result_is_split(returns, tmp_path):
         assert same(json.loads(answer.body), by_mlflow(model, body))
 
 
+class Incomparable:
+    def __eq__(self, other: object) -> bool:
+        raise NotImplementedError
+
+    __hash__ = None
+
+
 @pytest.mark.parametrize(
     ("function", "reason"),
     [
@@ -293,6 +301,7 @@ def test_every_kind_of_result_is_split(returns, tmp_path):
         (lambda frame: [frame["a"].sum()], "a result of 1 parts for"),
         (lambda frame: float(frame["a"].sum()), "a result of type float"),
         (lambda frame: frame["missing"], "raises KeyError"),
+        (lambda frame: [Incomparable()] * len(frame), "cannot be compared: NotImplementedError"),
         (lambda frame: 1 / (2 - len(frame)) * frame["a"].to_numpy(), "not those alone"),
     ],
 )
@@ -348,6 +357,16 @@ def test_onnx_needs_a_free_first_dimension(is_free, tmp_path):
 
 def call(rows: int, group: object = None) -> Call:
     return Call(request({}), Table("a", block=np.zeros((rows, 1))), bytes, None, group)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.lists(st.floats(allow_nan=False) | st.none() | st.integers() | st.text(max_size=3)))
+def test_predictions_are_the_same_as_themselves_alone(values):
+    for form in (values, tuple(values), {"a": values}, np.array([*values, "x"], dtype=object)):
+        assert same(form, form)
+        assert not same([form, 1.0], [form, 1.0 + 1e-9])
+        assert not same([form, 1], [form, 1.0])
+        assert not same([form, "a"], [form, "b"])
 
 
 def test_batches_are_bounded_and_of_one_group():
