@@ -12,10 +12,10 @@ STACK = $(if $(PYTHON),,$(error no Python 3.11 or newer found: install python3, 
 	or name one: make PYTHON=/path/to/python3 $@))$(PYTHON) -m stack
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down clean doctor bench lint lock
+.PHONY: help demo test up down clean doctor bench bench-serving lint lock
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## start the stack, train and promote a model, ask it for a prediction
 	@$(STACK) demo
@@ -35,8 +35,11 @@ clean: ## remove all data, after asking (YES=1: without)
 doctor: ## check this machine: ports, memory, disk, Docker
 	@$(STACK) doctor
 
-bench: ## compare tracking and serving with MLflow's own (ARGS=--quick: in minutes)
+bench: ## compare tracking, and ways of logging, with MLflow's own (ARGS=--quick: in minutes)
 	@$(STACK) bench
+
+bench-serving: ## compare the model server with MLflow's and others (ARGS=--quick: in minutes)
+	@$(STACK) bench-serving
 
 lint: ## check all files (FIX=1: mend what can be mended)
 	@$(STACK) lint

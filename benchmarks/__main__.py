@@ -1,4 +1,4 @@
-"""python -m benchmarks [tracking] [serving] [logging]: measure, print ratios, save the figures."""
+"""python -m benchmarks [tracking] [logging] [serving]: measure, print ratios, save the figures."""
 
 import argparse
 import os
@@ -18,19 +18,21 @@ os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_SUPPRESS_PRINTING_URL_
 from benchmarks import logging_speed, machine, serving, tracking  # noqa: E402
 from benchmarks.options import QUICK, Options, flag  # noqa: E402
 from benchmarks.report import Section, markdown, save, say  # noqa: E402
+from benchmarks.serving.plan import plan  # noqa: E402
 
 SUMMARY = "Measure, print ratios, and save the figures."
 PARTS = {
     "tracking": tracking.measure,
-    "serving": serving.measure,
     "logging": logging_speed.measure,
+    "serving": serving.measure,
 }
+USUAL = ["tracking", "logging"]  # without a part being named: serving alone takes longer than both
 
 
 def parse(arguments: list[str]) -> tuple[list[str], Options]:
     """The parts to measure, and their sizes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=SUMMARY)
-    parser.add_argument("part", nargs="*", help=f"of {', '.join(PARTS)} [all]")
+    parser.add_argument("part", nargs="*", help=f"of {', '.join(PARTS)} [{' '.join(USUAL)}]")
     parser.add_argument("--quick", action="store_true", help="shows that all works, in minutes")
     for one in fields(Options):
         parser.add_argument(f"--{one.name}", **flag(one))
@@ -39,9 +41,11 @@ def parse(arguments: list[str]) -> tuple[list[str], Options]:
     if unknown := set(parts) - set(PARTS):
         parser.error(f"no part {unknown.pop()!r}")
     try:
-        return parts or list(PARTS), Options(
+        options = Options(
             **sizes | {name: value for name, value in given.items() if value is not None}
         )
+        plan(options)  # whose names are checked now, and not after the other parts
+        return list(dict.fromkeys(parts)) or USUAL, options
     except ValueError as error:
         return parser.error(str(error))
 
@@ -52,16 +56,16 @@ def main() -> int:
     if refusal := machine.refusal():
         sys.exit(f"benchmarks: {refusal}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sections: list[Section] = []
+    found: dict[str, list[Section]] = {}
     try:
         for part in parts:
-            sections += PARTS[part](options)
+            found[part] = PARTS[part](options)
     except KeyboardInterrupt:
         say("stopped")
         return 130
     facts = machine.describe()
-    print(markdown(options, facts, sections))
-    say(f"saved in {', '.join(map(str, save(options, facts, sections)))}")
+    print(markdown(options, facts, [section for those in found.values() for section in those]))
+    say(f"saved in {', '.join(map(str, save(options, facts, found)))}")
     return 0
 
 

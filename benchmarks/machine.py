@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-PACKAGES = ("mlflow", "gunicorn", "uvicorn", "SQLAlchemy", "scikit-learn", "numpy")
+PACKAGES = ("mlflow", "gunicorn", "uvicorn", "SQLAlchemy", "scikit-learn", "numpy", "pandas")
 
 
 def describe() -> dict[str, str]:

@@ -15,16 +15,23 @@ class Options:
     """Sizes of everything that is measured."""
 
     rounds: int = option(5, "alternating rounds of each load")
-    seconds: float = option(2.5, "length of one burst of load")
+    seconds: float = option(2.0, "length of one burst of load")
     starts: int = option(5, "starts of each tracking server")
     runs: int = option(2000, "runs in the experiment that is searched, at least 16")
     metrics: int = option(300, "metrics logged by each way of logging")
+    models: str = option("", "serving: the models, comma-separated")
+    servers: str = option("", "serving: the servers, comma-separated")
+    rows: str = option("", "serving: rows a request, comma-separated")
+    clients: str = option("", "serving: clients at one time, comma-separated")
+    cores: str = option("all", "serving: the servers' cores, all or rest: without the generator's")
     output: str = option("benchmarks/results", "folder for the figures")
     page: str = option("", "Markdown page to write the figures into, between its two marks")
 
     def __post_init__(self) -> None:
         if self.page and not Path(self.page).is_file():
             raise ValueError(f"--page: no file {self.page!r}")
+        if self.cores not in ("all", "rest"):
+            raise ValueError(f"--cores: {self.cores!r} is not all or rest")
         for name, least in LEAST.items():
             if not least <= (value := getattr(self, name)) <= MOST:
                 raise ValueError(f"--{name}: {value} is not from {least} to {MOST}")
@@ -32,7 +39,16 @@ class Options:
 
 MOST = 100_000
 LEAST = {"rounds": 1, "seconds": 0.5, "starts": 1, "runs": 16, "metrics": 10}
-QUICK = {"rounds": 1, "seconds": 1.0, "starts": 1, "runs": 100, "metrics": 50}
+QUICK = {
+    "rounds": 1,
+    "seconds": 1.0,
+    "starts": 1,
+    "runs": 100,
+    "metrics": 50,
+    "models": "logistic",
+    "rows": "1",
+    "clients": "1,64",
+}
 
 
 def flag(one: Field) -> dict[str, Any]:

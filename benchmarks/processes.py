@@ -36,10 +36,15 @@ def settle(*pids: int) -> None:
             return
 
 
-def _cpu_seconds(pids: tuple[int, ...]) -> float:
-    total = 0.0
-    for process in (process for pid in pids for process in tree(pid)):
+def cpu_seconds(pid: int) -> dict[int, float]:
+    """Seconds of processor time that each process of a tree has used, in it and in the system."""
+    found = {}
+    for process in tree(pid):
         with contextlib.suppress(psutil.NoSuchProcess):
             times = process.cpu_times()
-            total += times.user + times.system
-    return total
+            found[process.pid] = times.user + times.system
+    return found
+
+
+def _cpu_seconds(pids: tuple[int, ...]) -> float:
+    return sum(sum(cpu_seconds(pid).values()) for pid in pids)

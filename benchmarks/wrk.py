@@ -25,17 +25,30 @@ def installed() -> bool:
     return shutil.which("wrk") is not None
 
 
-def run(port: int, clients: int, request: Request, seconds: float) -> dict[str, float]:
-    """Repeat one POST from all clients: rate (good answers per second), p50 and p99 (ms)."""
+def run(
+    port: int, clients: int, request: Request, seconds: float, core: int | None = None
+) -> dict[str, float]:
+    """Repeat one POST from all clients: rate (good answers per second), p50 and p99 (ms).
+
+    core: the processor that wrk's one thread stays on.
+    """
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(SCRIPT.format(path=request.path, body=request.body.decode()))
         script.flush()
         command = ["wrk", "--threads", "1", "--connections", str(clients), "--timeout", "60s"]
         command += ["--duration", f"{max(1, round(seconds))}s", "--script", script.name]
         command += [f"http://127.0.0.1:{port}"]
+        if core is not None:
+            command = ["taskset", "--cpu-list", str(core), *command]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = re.search(r"^RESULT (\d+) (\d+) (\S+) (\S+) (\S+)$", done.stdout, re.MULTILINE)
     if not found:
         raise RuntimeError(f"wrk said: {done.stdout}{done.stderr}")
     requests, errors, duration, p50, p99 = map(float, found.groups())
-    return {"rate": (requests - errors) / duration, "p50": p50, "p99": p99, "errors": errors}
+    return {
+        "rate": (requests - errors) / duration,
+        "p50": p50,
+        "p99": p99,
+        "requests": requests,
+        "errors": errors,
+    }

@@ -16,7 +16,8 @@ COMMANDS = {
     "clean": ("stack.clean", "remove its data, after asking"),
     "doctor": ("stack.doctor", "check this machine"),
     "test": ("stack.test", "run all tests that this machine can"),
-    "bench": ("stack.bench", "compare with MLflow's own servers"),
+    "bench": ("stack.bench", "compare tracking with MLflow's own server"),
+    "bench-serving": ("stack.bench_serving", "compare the model server with others"),
     "lint": ("stack.lint", "check all files"),
     "lock": ("stack.lock", "pin every environment's packages anew"),
 }

@@ -10,8 +10,14 @@ from stack.paths import ROOT
 
 
 def main() -> int:
+    return run()
+
+
+def run(*parts: str) -> int:
+    """Measure some parts, or the usual ones; the exit status."""
     environment.ensure(environment.DEV)
-    command = [environment.PYTHON, "-m", "benchmarks", *shlex.split(os.environ.get("ARGS", ""))]
+    arguments = shlex.split(os.environ.get("ARGS", ""))
+    command = [environment.PYTHON, "-m", "benchmarks", *parts, *arguments]
     # Ctrl-C is for the benchmarks, which stop what they started: wait for that.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with subprocess.Popen(

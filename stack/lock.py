@@ -1,6 +1,7 @@
 """`make lock`: every environment's packages, pinned and hashed, the same versions everywhere.
 
-The dev environment holds what every part needs, so it is resolved first and constrains the rest.
+The dev environment holds what every part needs, so it is resolved first and constrains the rest,
+save the servers that benchmarks compare with: each of those has an environment for itself.
 Pins stay as they are unless a .in file asks otherwise or UPGRADE=1 is given.
 """
 
@@ -22,8 +23,18 @@ HEADER = (
 
 def sources() -> list[Path]:
     """All .in files, the one that constrains the others first."""
-    parts = sorted(ROOT.glob("services/*/requirements.in"))
-    return [DEV, ROOT / "stack" / "bootstrap.in", ROOT / "stack" / "requirements.in", *parts]
+    return [*_parts(), *peers()]
+
+
+def _parts() -> list[Path]:
+    """The .in files of what the dev environment holds."""
+    services = sorted(ROOT.glob("services/*/requirements.in"))
+    return [DEV, ROOT / "stack" / "bootstrap.in", ROOT / "stack" / "requirements.in", *services]
+
+
+def peers() -> list[Path]:
+    """The .in files of environments of their own."""
+    return sorted(ROOT.glob("benchmarks/peers/*/requirements.in"))
 
 
 def lock_of(source: Path) -> Path:
@@ -59,7 +70,7 @@ def _compile(source: Path, *, upgrade: bool) -> None:
     command += ["--no-build"]
     command += ["--python-version", "3.11", "--no-header", "--output-file", shown(lock)]
     command += ["--python", environment.PYTHON, *(["--upgrade"] if upgrade else [])]
-    if source != DEV:
+    if source not in (DEV, *peers()):
         command += ["--constraints", shown(lock_of(DEV))]
     command += map(shown, _origins(source))
     run_quietly(command, f"resolving {shown(lock)}", environment=variables, folder=ROOT)
@@ -71,7 +82,7 @@ def _compile(source: Path, *, upgrade: bool) -> None:
 
 def _origins(source: Path) -> list[Path]:
     """The .in files that decide a lock: its own, and all of them for the dev lock."""
-    return sources() if source == DEV else [source]
+    return _parts() if source == DEV else [source]
 
 
 def _inputs(source: Path) -> str:

@@ -12,12 +12,20 @@ from tests.support import ROOT, clean_environment
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    ("part", "title", "rows"),
-    [("serving", "Predictions per second", 6), ("logging", "Ways of logging", 5)],
+    ("part", "flags", "titles", "rows"),
+    [
+        ("logging", [], ["Ways of logging"], [5]),
+        (
+            "serving",
+            ["--servers", "ours,mlflow models serve,bare uvicorn", "--clients", "1,16"],
+            ["what is asked of it", "scaled logistic regression", "where a request's time goes"],
+            [14, 6, 2],
+        ),
+    ],
 )
-def test_a_quick_run_prints_and_saves_its_figures(tmp_path, part, title, rows):
+def test_a_quick_run_prints_and_saves_its_figures(tmp_path, part, flags, titles, rows):
     mark = f"BENCHMARK_{tmp_path.name}"
-    command = [sys.executable, "-m", "benchmarks", part, "--quick", "--output", tmp_path]
+    command = [sys.executable, "-m", "benchmarks", part, "--quick", *flags, "--output", tmp_path]
 
     done = subprocess.run(
         command,
@@ -29,9 +37,10 @@ def test_a_quick_run_prints_and_saves_its_figures(tmp_path, part, title, rows):
     )
 
     assert done.returncode == 0, done.stderr
-    assert f"### {title}" in done.stdout
+    for title in titles:
+        assert title in done.stdout
     (figures,) = (json.loads(file.read_text()) for file in tmp_path.glob("*.json"))
-    assert [len(section["rows"]) for section in figures["sections"]] == [rows]
+    assert [len(section["rows"]) for section in figures["sections"]] == rows
     assert figures["options"]["rounds"] == 1
     assert figures["machine"]["mlflow"] == "3.17.2"
     assert not [one for one in psutil.process_iter() if mark in environment_of(one)]

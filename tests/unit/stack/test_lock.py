@@ -34,6 +34,15 @@ def test_changed_source_makes_its_own_lock_and_the_common_one_stale(project):
     assert "stack/requirements.txt" not in stale
 
 
+def test_an_environment_for_itself_does_not_decide_the_common_one(project):
+    peer = project / "benchmarks" / "peers" / "one" / "requirements.in"
+    peer.parent.mkdir(parents=True)
+    peer.write_text("uv\n")
+    assert lock.sources()[-1] == peer
+    [line] = lock.stale()
+    assert "peers/one/requirements.txt is not up to date: make lock" in line
+
+
 def test_missing_lock_is_stale(project):
     lock.lock_of(project / "services" / "one" / "requirements.in").unlink()
     assert len(lock.stale()) == 1

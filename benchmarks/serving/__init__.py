@@ -1,0 +1,49 @@
+"""The model server against `mlflow models serve` and other servers, on the same models."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.options import Options
+from benchmarks.report import Section, say
+from benchmarks.serving import cases, environments, plot, tables
+from benchmarks.serving.environments import MissingError
+from benchmarks.serving.measuring import Figures
+from benchmarks.serving.measuring import measure as measure_case
+from benchmarks.serving.plan import GOALS, plan
+from benchmarks.serving.servers import SERVERS, Server
+
+
+def measure(options: Options) -> list[Section]:
+    """Every model of the plan in turn, all servers at a time."""
+    asked = plan(options)
+    figures: Figures = {}
+    servers, missing = prepared(asked.servers)
+    # The text model's code, as saved in its folder, is imported by the name that it has there.
+    sys.path.insert(0, str(cases.MODELS))
+    with tempfile.TemporaryDirectory() as folder:
+        for name, cells in asked.cells.items():
+            say(f"serving: {name}: training, then starting the servers")
+            case = cases.save(name, Path(folder) / name)
+            here = [one for one in servers if one.models or name in GOALS]
+            figures[name], absent = measure_case(options, case, here, cells)
+            missing |= {f"{server} ({name})": why for server, why in absent.items()}
+    found = tables.sections(options, figures, missing)
+    found[0].pictures["serving"] = plot.draw(figures)
+    return found
+
+
+def prepared(names: list[str]) -> tuple[list[Server], dict[str, str]]:
+    """The servers that can be started here, and why others cannot."""
+    found, missing = [], {}
+    for server in SERVERS:
+        if server.name not in names:
+            continue
+        try:
+            if server.environment:
+                environments.ensure(server.environment)
+            found.append(server)
+        except MissingError as error:
+            missing[server.name] = str(error)
+            say(f"serving: {error}")
+    return found, missing

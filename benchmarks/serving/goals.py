@@ -1,0 +1,76 @@
+"""The ratios that this server is held to, and whether they are met."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from benchmarks.serving.measuring import Figures, Measured
+from benchmarks.serving.plan import GOALS
+from benchmarks.serving.servers import FRONTS, OURS, PEERS, PLAIN, REFERENCE
+
+FAST = 150.0
+SLOW = {"logistic": 80.0, "forest": 30.0}
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A ratio and its bound; found is None where a server or a cell was not measured."""
+
+    what: str
+    found: float | None
+    bound: float
+    at_most: bool = False
+
+    @property
+    def met(self) -> bool | None:
+        if self.found is None:
+            return None
+        return self.found <= self.bound if self.at_most else self.found >= self.bound
+
+    def row(self) -> list[str]:
+        """What, bound, found and verdict, as text."""
+        found = "" if self.found is None else f"{self.found:.3g}"
+        verdict = {None: "not measured", True: "met", False: "**missed**"}[self.met]
+        return [self.what, f"{'≤' if self.at_most else '≥'} {self.bound:g}", found, verdict]
+
+
+def goals(figures: Figures) -> Iterator[Goal]:
+    """All goals, for each model that has them and was measured."""
+    for model in GOALS:
+        if model not in figures:
+            continue
+
+        def at(rows: int, clients: int, model: str = model) -> dict[str, Measured]:
+            cells = figures[model].items()
+            return next((f for c, f in cells if (c.rows, c.clients) == (rows, clients)), {})
+
+        busy, alone, tables = at(1, 64), at(1, 1), at(100, 64)
+        many = f"{model}, 64 clients: requests/s, "
+        yield Goal(f"{many}{OURS} by {REFERENCE}", _faster(busy, OURS, REFERENCE), FAST)
+        yield Goal(f"{many}{PLAIN} by {REFERENCE}", _faster(busy, PLAIN, REFERENCE), SLOW[model])
+        for peer, times in PEERS.items():
+            yield Goal(f"{many}{OURS} by {peer}", _faster(busy, OURS, peer), times)
+        for front in FRONTS:
+            yield Goal(f"{many}{OURS} by {front}", _faster(busy, OURS, front), 0.6)
+        tail = None
+        if OURS in busy:
+            tail = busy[OURS].p99 / busy[OURS].p50
+        yield Goal(f"{model}, 64 clients: {OURS}, p99 by p50", tail, 4.0, at_most=True)
+        one = f"{model}, 1 client: p50, "
+        yield Goal(f"{one}{REFERENCE} by {OURS}", _sooner(alone, OURS, REFERENCE), 20.0)
+        yield Goal(f"{one}{REFERENCE} by {PLAIN}", _sooner(alone, PLAIN, REFERENCE), 8.0)
+        for peer in PEERS:
+            yield Goal(f"{one}{peer} by {OURS}", _sooner(alone, OURS, peer), 1.0)
+        what = f"{model}, 64 clients, 100 rows: requests/s, {OURS} by {REFERENCE}"
+        yield Goal(what, _faster(tables, OURS, REFERENCE), 20.0)
+
+
+def _faster(found: dict[str, Measured], ours: str, other: str) -> float | None:
+    if ours not in found or other not in found:
+        return None
+    return found[ours].rate / found[other].rate
+
+
+def _sooner(found: dict[str, Measured], ours: str, other: str) -> float | None:
+    if ours not in found or other not in found:
+        return None
+    return found[other].p50 / found[ours].p50

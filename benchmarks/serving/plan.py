@@ -1,0 +1,72 @@
+"""What is measured: models, rows a request, clients, and how many rounds of each."""
+
+from dataclasses import dataclass
+
+from benchmarks.options import Options
+from benchmarks.serving.cases import TITLES
+from benchmarks.serving.servers import SERVERS
+
+GOALS = ("logistic", "forest")  # the models that the goals are stated for
+SIDE_ROUNDS = 2  # of what no goal is stated for
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """One row of the table, for every server."""
+
+    rows: int
+    clients: int
+    rounds: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cells of each model, and the servers' names."""
+
+    cells: dict[str, list[Cell]]
+    servers: list[str]
+
+
+def plan(options: Options) -> Plan:
+    """The plan for some options. Raises ValueError for a name that is not there.
+
+    Without --models, --rows and --clients: what the goals are stated for in all rounds, the rest
+    in two. With any of them: every combination, in all rounds.
+    """
+    servers = names("servers", options.servers, [server.name for server in SERVERS])
+    if options.models or options.rows or options.clients:
+        models = names("models", options.models, list(TITLES))
+        rows = numbers("rows", options.rows or "1", most=100)
+        clients = numbers("clients", options.clients or "1,64", most=1000)
+        cells = [Cell(row, client, options.rounds) for row in rows for client in clients]
+        return Plan(dict.fromkeys(models, cells), servers)
+    return Plan({name: _standard(name, options.rounds) for name in TITLES}, servers)
+
+
+def _standard(model: str, rounds: int) -> list[Cell]:
+    side = min(rounds, SIDE_ROUNDS)
+    if model not in GOALS:
+        return [Cell(1, 1, side), Cell(1, 64, side), Cell(100, 64, side)]
+    wide = [Cell(1, clients, side) for clients in (16, 256)]
+    return sorted([Cell(1, 1, rounds), Cell(1, 64, rounds), Cell(100, 64, rounds), *wide])
+
+
+def names(flag: str, text: str, known: list[str]) -> list[str]:
+    """The names in a list separated by commas; all that are known for an empty one."""
+    found = [name.strip() for name in text.split(",") if name.strip()]
+    for name in found:
+        if name not in known:
+            raise ValueError(f"--{flag}: no {name!r}: {', '.join(known)}")
+    return found or known
+
+
+def numbers(flag: str, text: str, most: int) -> list[int]:
+    """The numbers from 1 to `most` in a list separated by commas."""
+    try:
+        found = [int(number) for number in text.split(",")]
+    except ValueError:
+        raise ValueError(f"--{flag}: {text!r} is no list of numbers") from None
+    for number in found:
+        if not 1 <= number <= most:
+            raise ValueError(f"--{flag}: {number} is not from 1 to {most}")
+    return found

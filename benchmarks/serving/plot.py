@@ -1,0 +1,65 @@
+"""The two figures that matter most, as a picture."""
+
+import io
+
+import matplotlib as mpl
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from benchmarks.serving.cases import TITLES
+from benchmarks.serving.measuring import Figures
+from benchmarks.serving.plan import GOALS
+from benchmarks.serving.servers import SERVERS
+
+PANELS = (("rate", 64, "requests/s at 64 clients"), ("p50", 1, "p50 in ms at 1 client"))
+COLORS = ("#1f77b4", "#ff7f0e")
+# Text stays text, and the same figures give the same file.
+STYLE = {"svg.fonttype": "none", "svg.hashsalt": "serving", "font.size": 9}
+
+
+def draw(figures: Figures) -> str:
+    """An SVG: a bar for each server and model with goals, one row a request; or "" for none."""
+    models = [model for model in GOALS if model in figures]
+    cells = {
+        (model, cell.clients): found
+        for model in models
+        for cell, found in figures[model].items()
+        if cell.rows == 1
+    }
+    panels = [panel for panel in PANELS if any((m, panel[1]) in cells for m in models)]
+    if not panels:
+        return ""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(10, 4), layout="constrained")
+        for axes, (what, clients, title) in zip(
+            figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True
+        ):
+            _panel(axes, [(m, cells.get((m, clients), {})) for m in models], what)
+            axes.set_title(title)
+        figure.axes[0].invert_yaxis()  # the first server on top; the other panel shares the axis
+        handles = figure.axes[0].get_legend_handles_labels()
+        figure.legend(*handles, loc="outside lower center", ncols=2)
+        FigureCanvasSVG(figure)
+        file = io.StringIO()
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    # Without the trailing blanks that matplotlib leaves.
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
+
+
+def _panel(axes, models, what: str) -> None:
+    names = [server.name for server in SERVERS if any(server.name in f for _, f in models)]
+    height = 0.8 / len(models)
+    for number, (model, found) in enumerate(models):
+        places = [place for place, name in enumerate(names) if name in found]
+        values = [getattr(found[names[place]], what) for place in places]
+        offsets = [place + (number + 0.5) * height - 0.4 for place in places]
+        bars = axes.barh(offsets, values, height, label=TITLES[model], color=COLORS[number])
+        axes.bar_label(bars, [shown(value) for value in values], padding=3)
+    axes.set_xscale("log")
+    axes.margins(x=0.2)
+    axes.set_yticks(range(len(names)), names)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def shown(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
