@@ -60,6 +60,11 @@ with contextlib.suppress(ImportError):
 
     rehearse()
 
+with contextlib.suppress(ImportError):
+    from model_server.scoring.fast.ensemble import Ensemble, constant
+
+    Ensemble([constant(0, 0.0)], features=1, sums=1)  # the first one makes ONNX Runtime's tables
+
 logs.configure(os.environ.get("MODEL_SERVER_LOG_LEVEL", "INFO"))
 logging.getLogger(__name__).info(
     "libraries imported", extra={"seconds": round(time.monotonic() - started, 3)}
