@@ -34,6 +34,7 @@ _THREADS = (
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
     "ARROW_NUM_THREADS",
+    "ORT_INTRA_OP_NUM_THREADS",  # unless the model's own session options say otherwise
     "LOKY_MAX_CPU_COUNT",  # joblib's: what n_jobs=-1 of an estimator comes to
 )
 
