@@ -10,12 +10,13 @@ model itself, on
   trees (as doubles and as float32, to which scikit-learn rounds them), at the means and scales of
   its scalers, and among the categories of its encoders,
 - rows on the border between two labels, to the last bit of their numbers,
-- rows with NaN, infinity, numbers too large or too small for float32, unknown and missing
-  categories, one at a time,
+- rows with one NaN, infinity, number too large or too small for float32, unknown or missing
+  category, as far as the engine does not leave them to the model,
 
 and one of them that differs is the end of it: the model is served as it is.
 
-Equal means the same type and shape, equal labels, and floats within 1e-12, relative and absolute.
+Equal means the same type and shape, equal labels, and floats within 1e-12, relative and absolute;
+of a classifier that predicts labels, also the scores that it chooses them by.
 There is no tolerance for ties: a tie between two labels falls as it does in the model, because the
 engine adds up the same numbers in the same order. Where it cannot (the model works on a sparse
 matrix), rows as near to a tie as rounding reaches are left to the model. So are rows that a model
@@ -27,6 +28,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -145,7 +147,9 @@ def find(model: PyFuncModel, folder: Path) -> Engine:
             chooses = getattr(estimator, steps.chooses_by)
             scores = lambda table: chooses(table.frame())  # noqa: E731
         sampler = Sampler(columns.types, steps.marks(), columns.table)
-        prove(engine, own, scores, sampler, _example(schema, folder))
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")  # of numbers that are odd on purpose
+            prove(engine, own, scores, sampler, _example(schema, folder))
     except NoFastPath:
         raise
     except Exception as error:  # a release of scikit-learn that keeps its models in another way

@@ -335,12 +335,17 @@ def values(data, dtype: np.dtype, known: list, count: int) -> np.ndarray:
     return column
 
 
-@pytest.mark.parametrize("function", ["predict_proba", "predict_log_proba"])
-@pytest.mark.parametrize("kind", PROBABILITIES)
+@pytest.mark.parametrize(
+    ("kind", "function"),
+    [
+        (kind, function)
+        for kind, (estimator, _) in PROBABILITIES.items()
+        for function in ("predict_proba", "predict_log_proba")
+        if hasattr(estimator, function)
+    ],
+)
 def test_probabilities_are_the_same(serve, kind, function):
     estimator, answers = PROBABILITIES[kind]
-    if not hasattr(estimator, function):
-        pytest.skip(f"{kind} has no {function}")
     served = serve(estimator, wine, answers, pyfunc_predict_fn=function)
     engine = served.engine()
     for count in (1, 64):

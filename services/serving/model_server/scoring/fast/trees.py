@@ -19,6 +19,8 @@ from model_server.scoring.fast.rows import (
 
 MAX_ROWS = 1024
 """Beyond, what scikit-learn does at every call matters no more, and its own trees are as fast."""
+MAX_SUMMANDS = 4096
+"""Of one row: 32 MiB for all of a table's."""
 
 CLASSIFIERS = (
     ensemble.ExtraTreesClassifier,
@@ -99,6 +101,8 @@ class Forest(_Trees):
             targets = [said.argmax(axis=1) for said in values]
             weights = [said.max(axis=1) for said in values]
         else:
+            if self._count * sums > MAX_SUMMANDS:
+                raise NoFastPath("its trees and classes are too many to add up at a time")
             self._leaf_values = np.concatenate(values)
             ends = np.cumsum([len(said) for said in values])
             weights = [
