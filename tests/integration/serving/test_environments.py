@@ -186,6 +186,7 @@ def test_worker_of_another_interpreter_is_watched_like_any(server):
         lambda: server.model("roman")["workers"] not in ([], [worker]), 90, "a new worker"
     )
     assert server.ask(YEAR, "roman").status_code == 200
+    assert all(line.startswith("{") for line in server.process.text().splitlines())
 
 
 def test_restart_builds_nothing_anew(server, roman, tmp_path):

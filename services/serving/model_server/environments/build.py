@@ -143,6 +143,8 @@ def reason(lines: list[str]) -> str:
     first = re.compile(r"error:|\s*[^\x00-\x7f]")
     start = next((number for number, line in enumerate(lines) if first.match(line)), 0)
     text = re.sub(r"[^\x20-\x7e]", "", " ".join(lines[start:])).removeprefix("error: ")
-    text = re.sub(r"\s+cause: ", ": ", text)
+    said, *causes = re.split(r"\s+cause: ", text)
+    # Of a long chain, what was tried and what stood in the way.
+    text = ": ".join([said, *causes[:1], *causes[1:][-1:]])
     text = re.sub(r"//[^/@\s]+@", "//", text)
     return bounded(without_paths(" ".join(text.split())), 600)

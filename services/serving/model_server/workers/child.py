@@ -27,10 +27,11 @@ def run_as_program() -> None:
     _begin()
     for descriptor in descriptors:
         os.set_inheritable(descriptor, False)  # else what the model starts would hold them
+    # As `preload` does for those that are forked. Before logs are configured: MLflow does so, too.
     with contextlib.suppress(ImportError):
         import mlflow.tracing
 
-        mlflow.tracing.disable()  # as `preload` does for those that are forked
+        mlflow.tracing.disable()
     _work(module, socket.socket(fileno=descriptors[0]), arguments)
 
 
@@ -38,10 +39,10 @@ def _begin() -> None:
     os.setpgrp()
     die_with_parent()
     _offer_to_oom_killer()
-    logs.configure(os.environ.get("MODEL_SERVER_LOG_LEVEL", "INFO"))
 
 
 def _work(module: str, sock: socket.socket, arguments: Sequence[object]) -> None:
+    logs.configure(os.environ.get("MODEL_SERVER_LOG_LEVEL", "INFO"))
     with contextlib.suppress(wire.PeerClosedError, BrokenPipeError, ConnectionResetError):
         importlib.import_module(module).main(sock, *arguments)
 

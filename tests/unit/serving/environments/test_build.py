@@ -58,6 +58,13 @@ def test_with_a_home_uv_uses_its_own_places(tmp_path, monkeypatch):
             ["error: Failed to fetch: `https://user:secret@index.example.org/simple/tiny`"],
             "Failed to fetch: `https://index.example.org/simple/tiny`",
         ),
+        (
+            [
+                "error: Request failed",
+                *(f"  cause: {cause}" for cause in ("a", "b", "c", "no DNS")),
+            ],
+            "Request failed: a: no DNS",
+        ),
         (["error: failed to open /srv/cache/lock"], "failed to open lock"),
         ([], ""),
     ],
