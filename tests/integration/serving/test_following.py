@@ -1,6 +1,7 @@
 """The server does what the registry says, and no client notices how."""
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -116,8 +117,12 @@ def test_broken_version_never_replaces_one_that_works(following, shelf, models, 
 def test_newest_move_wins_while_an_earlier_one_loads(following, shelf, models):
     stuck = shelf.publish("hasty", models.chameleon_with(fails="load-hang"))
     good = shelf.publish("hasty", models.chameleon_with(answer=2))
+    following.wait_for(lambda: following.log_lines("libraries imported"), 90, "the imports")
+    versions = Path(following.process.environment["SERVING_CACHE"]) / "versions"
+    fetched, before = len(list(versions.iterdir())), strangers(following)
     shelf.promote("hasty", stuck)
-    loading = following.wait_for(lambda: strangers(following), 30, "a worker that loads")
+    following.wait_for(lambda: len(list(versions.iterdir())) > fetched, 30, "its files")
+    loading = following.wait_for(lambda: strangers(following) - before, 30, "a worker that loads")
     assert following.model("hasty")["state"] == "loading"
     shelf.promote("hasty", good)
     wait_for_answer(following, "hasty", 2)
