@@ -83,15 +83,20 @@ def test_compose_passes_what_the_service_reads(service, settings):
     assert variables(settings).keys() - own == NOT_SET[service], "read, but never set"
 
 
+def written(default: object) -> str:
+    """As in a file of variables."""
+    if default is None:
+        return ""
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
 @pytest.mark.parametrize(
     ("service", "settings"), [("tracking", TrackingSettings), ("serving", ServingSettings)]
 )
 def test_documented_defaults_are_those_of_the_service(service, settings):
     passed = {name for name, value in SERVICES[service]["environment"].items() if value is None}
     of_the_service = {
-        name: "" if default is None else str(default)
-        for name, default in variables(settings).items()
-        if name in passed
+        name: written(default) for name, default in variables(settings).items() if name in passed
     }
     assert of_the_service.items() <= documented().items()
 
