@@ -1,10 +1,12 @@
 """What a version's way in leaves behind when it ends early."""
 
 import asyncio
+import errno
 import multiprocessing
 import multiprocessing.context
 import signal
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -58,12 +60,18 @@ class Loaded:
     async def start(self) -> None:
         assert (self.folder / "weights").exists()
 
+    async def drain(self) -> None:
+        """Over at once."""
+
 
 class Fitting:
     """In place of Environments: every model fits."""
 
     async def find(self, _model, _say) -> Environment:
         return Environment()
+
+    async def tidy(self, _used) -> None:
+        """There is nothing."""
 
 
 @pytest.fixture
@@ -106,6 +114,43 @@ def test_same_files_under_two_names_come_once(cache, tmp_path, monkeypatch):
     assert [version.target.name for version in versions] == ["wine", "other"]
     assert fetcher.fetches == 1
     assert not list((tmp_path / "incoming").iterdir())
+
+
+def test_files_stay_until_the_worker_has_ended(cache, monkeypatch):
+    """A draining version may have to start its worker again."""
+    monkeypatch.setattr(module, "Version", Loaded)
+
+    async def run() -> tuple[bool, bool]:
+        deployments = Deployments(Settings(), cache, Fetcher("finish"), Fitting(), str)
+        version = await deployments.bring_up(target(), print)
+        await deployments.record()
+        held = (version.folder / "weights").exists()
+        await deployments.retire(version)
+        return held, (version.folder / "weights").exists()
+
+    assert asyncio.run(run()) == (True, False)
+
+
+def test_full_disk_drops_what_is_kept_for_a_way_back(cache, tmp_path):
+    old = replace(target(), version="0", identity="b" * 64)
+    folder = cache.incoming(old)
+    folder.mkdir()
+    (folder / "MLmodel").write_text("old")
+    kept = cache.keep(old, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cache, "keep", raising(OSError(errno.ENOSPC, "full")))
+        _, (outcome,) = bring_up(cache, "finish", target())
+    assert isinstance(outcome, FetchError)
+    assert "No space left" in str(outcome)
+    assert not kept.exists()
+    assert not list((tmp_path / "incoming").iterdir())
+
+
+def raising(error: Exception):
+    def call(*_: object) -> None:
+        raise error
+
+    return call
 
 
 def test_abandoned_start_leaves_no_process(tmp_path, monkeypatch):

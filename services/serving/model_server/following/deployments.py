@@ -98,8 +98,10 @@ class Deployments:
 
     async def retire(self, version: Version) -> None:
         """Let it answer what it was asked, then end it."""
-        await version.drain()
-        self._release(version.target)
+        try:
+            await version.drain()
+        finally:
+            self._release(version.target)
         await self._trim()
 
     async def _bring_up(self, target: Target, say: Say) -> Version:
