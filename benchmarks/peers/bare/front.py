@@ -9,7 +9,8 @@ import sys
 
 import uvloop
 
-from model_server.front.http1 import Exchange, Front, Limits
+from model_server.front.exchange import Exchange
+from model_server.front.listener import Limits, Listener
 
 LIMITS = Limits(2**24, 2**28, 4096, 10.0, 30.0)
 HEAD = b"content-type: application/json\r\n"
@@ -21,7 +22,7 @@ def handle(exchange: Exchange) -> None:
 
 
 async def serve(port: int) -> None:
-    await Front(LIMITS, handle).start(socket.create_server(("127.0.0.1", port), backlog=2048))
+    await Listener(LIMITS, handle).start(socket.create_server(("127.0.0.1", port), backlog=2048))
     await asyncio.Event().wait()
 
 

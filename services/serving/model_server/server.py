@@ -15,7 +15,7 @@ from model_server.following.follower import Follower
 from model_server.following.registry import Registry
 from model_server.front import management, openapi, v2
 from model_server.front.app import App, quoted
-from model_server.front.http1 import Front, Limits
+from model_server.front.listener import Limits, Listener
 from model_server.settings import Settings
 from model_server.workers import process
 
@@ -66,19 +66,19 @@ async def serve(settings: Settings, sock: socket.socket, cache: Cache) -> None:
         head_seconds=settings.header_timeout,
         body_seconds=settings.body_timeout,
     )
-    front = Front(limits, app.handle)
+    listener = Listener(limits, app.handle)
     end = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop, end, number)
-    await front.start(sock)
+    await listener.start(sock)
     host, port = sock.getsockname()[:2]
     log.info("listening", extra={"host": host, "port": port, "pid": os.getpid()})
     following = asyncio.create_task(_follow(follower, end))
     try:
         await end.wait()
     finally:
-        await front.stop(settings.grace)
+        await listener.stop(settings.grace)
         following.cancel()
         await asyncio.wait([following])
         await deployments.close()

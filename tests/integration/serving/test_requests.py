@@ -80,7 +80,7 @@ def test_models_say_what_is_served_and_why(server):
         ("POST", "/models/nobody/invocations", 404),
         ("GET", "/models/wine/invocations/more", 404),
         ("GET", "/invocations", 405),
-        ("DELETE", "/models/wine", 405),
+        ("DELETE", "/models/wine", 403),
         ("POST", "/ping", 405),
     ],
 )

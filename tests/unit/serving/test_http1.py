@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_server.front import http1
-from model_server.front.http1 import Exchange, Front, Limits
+from model_server.front.exchange import Exchange
+from model_server.front.listener import Limits, Listener
 
 LIMITS = Limits(body=100_000, buffer=150_000, connections=50, head_seconds=0.5, body_seconds=0.5)
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -25,7 +26,7 @@ class Echo:
     begins with /wait is answered when the test says so."""
 
     def __init__(self, limits: Limits = LIMITS) -> None:
-        self.front = Front(limits, self._handle)
+        self.front = Listener(limits, self._handle)
         self.waiting: list[Exchange] = []
         self.loop = uvloop.new_event_loop()
         self._listener = socket.create_server(("127.0.0.1", 0))

@@ -20,8 +20,8 @@ from model_server.errors import UNEXPECTED, RefusedError
 from model_server.following.deployments import Deployments
 from model_server.following.follower import Follower
 from model_server.front import served, shadow
+from model_server.front.exchange import Exchange
 from model_server.front.guard import Guard
-from model_server.front.http1 import Exchange
 from model_server.front.refusals import Refusals, is_noted
 from model_server.front.routes import GET, JSON, POST, Response, Route, Routes
 from model_server.settings import Settings

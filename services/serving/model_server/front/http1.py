@@ -7,19 +7,19 @@ while it does.
 """
 
 import asyncio
-import contextlib
-import socket
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from email.utils import formatdate
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 import httptools
 
-from model_server import errors, metrics
+from model_server import errors
 from model_server.errors import RefusedError
+from model_server.front.exchange import Exchange
+
+if TYPE_CHECKING:
+    from model_server.front.listener import Listener
 
 HEAD_LIMIT = 64 * 2**10
 """Bytes of a request line and headers; more: 431."""
@@ -32,8 +32,6 @@ PATIENCE = 3.0
 only after they have sent all, and a connection closed under them hides the reason."""
 SLOW_READER = 30.0
 """Seconds in which a client must take something of its answer."""
-TICK = 0.25
-"""Seconds between two looks at the connections' time limits."""
 
 _STATUS = {
     status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
@@ -43,108 +41,10 @@ NO_CONTENT = 204
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-@dataclass(frozen=True)
-class Limits:
-    body: int
-    """Bytes of one body."""
-    buffer: int
-    """Bytes of all bodies held at one time."""
-    connections: int
-    head_seconds: float
-    body_seconds: float
-
-
-class Exchange:
-    """One request, and the way to answer it."""
-
-    __slots__ = (
-        *("_connection", "body", "headers", "keeps_alive", "method", "model", "refusal"),
-        *("request_id", "started", "url"),
-    )
-
-    def __init__(self, connection: "Connection") -> None:
-        self._connection = connection
-        self.method = b""
-        self.url = b""
-        """The request's target as it came: path, escapes and query."""
-        self.headers: dict[bytes, bytes] = {}
-        """By lower-case name. Of a name that comes twice, the values joined by a comma."""
-        self.body = b""
-        self.keeps_alive = True
-        self.started = 0.0
-        """When the whole request was here, by time.perf_counter()."""
-        self.refusal: RefusedError | None = None
-        """Why this is no request to be handled: to be answered, and nothing else."""
-        self.request_id = ""
-        self.model: str | None = None
-        """The served name that was asked for, once it is known."""
-
-    def answer(self, status: int, head: bytes, body: bytes) -> None:
-        """Once. `head` is header lines, each with its line's end, but for the length and date."""
-        self._connection.answer(self, status, head, body)
-
-
-class Front:
-    """All connections of one server."""
-
-    def __init__(self, limits: Limits, handle: Callable[[Exchange], None]) -> None:
-        """`handle` is called with each request when it is whole, and must see to its answer."""
-        self.limits = limits
-        self.handle = handle
-        self.held = 0
-        """Bytes of bodies that were read and not yet answered."""
-        self.connections: set[Connection] = set()
-        self.date = b""
-        self.is_closing = False
-        self._is_empty = asyncio.Event()
-        self._server: asyncio.Server | None = None
-        self._ticker: asyncio.Task | None = None
-
-    async def start(self, sock: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        self._refresh_date()
-        self._server = await loop.create_server(lambda: Connection(self), sock=sock, backlog=2048)
-        self._ticker = asyncio.create_task(self._tick())
-
-    async def stop(self, grace: float) -> None:
-        """Take no new connections, let running requests be answered, close the rest after `grace`
-        seconds."""
-        self.is_closing = True
-        self._server.close()
-        for connection in list(self.connections):
-            connection.close_when_idle()
-        if self.connections:
-            self._is_empty.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(grace):
-                    await self._is_empty.wait()
-        for connection in list(self.connections):
-            connection.abort()
-        self._ticker.cancel()
-
-    def note_end(self) -> None:
-        """A connection has ended."""
-        if not self.connections:
-            self._is_empty.set()
-
-    def _refresh_date(self) -> None:
-        self.date = b"date: %b\r\n" % formatdate(usegmt=True).encode()
-
-    async def _tick(self) -> None:
-        while True:
-            self._refresh_date()
-            now = time.monotonic()
-            for connection in [one for one in self.connections if one.deadline < now]:
-                connection.expire()
-            metrics.BUFFERED.set(self.held)
-            metrics.CONNECTIONS.set(len(self.connections))
-            await asyncio.sleep(TICK)
-
-
 class Connection(asyncio.Protocol):
     """From the first byte to the last. What it waits for, it waits for until `deadline`."""
 
-    def __init__(self, front: Front) -> None:
+    def __init__(self, front: "Listener") -> None:
         self._front = front
         self._transport: asyncio.Transport = None
         self._parser = httptools.HttpRequestParser(self)

@@ -30,7 +30,7 @@ from model_server.following.deployments import Deployments
 from model_server.following.follower import Follower, UnknownModelError
 from model_server.following.registry import RegistryError
 from model_server.following.wanted import WantedError, deployed
-from model_server.front.http1 import Exchange
+from model_server.front.exchange import Exchange
 from model_server.front.routes import JSON, POST, Response, Route
 from model_server.front.tokens import Tokens
 from model_server.settings import Settings

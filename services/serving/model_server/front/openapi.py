@@ -9,7 +9,7 @@ from model_server import __version__
 from model_server.following.deployments import Deployments
 from model_server.front import operations
 from model_server.front.components import COMPONENTS
-from model_server.front.http1 import Exchange
+from model_server.front.exchange import Exchange
 from model_server.front.routes import GET, JSON, Response, Route
 from model_server.settings import Settings
 from model_server.workers.wire import Description

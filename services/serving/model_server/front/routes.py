@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from urllib.parse import unquote
 
 from model_server.errors import RefusedError
-from model_server.front.http1 import Exchange
+from model_server.front.exchange import Exchange
 
 Response = tuple[int, list[tuple[bytes, bytes]], bytes]
 """Status, headers, body."""

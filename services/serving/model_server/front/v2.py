@@ -17,7 +17,7 @@ from model_server.errors import RefusedError
 from model_server.following.deployments import Deployments
 from model_server.following.follower import Follower
 from model_server.front import served
-from model_server.front.http1 import Exchange
+from model_server.front.exchange import Exchange
 from model_server.front.routes import GET, JSON, POST, Response, Route
 from model_server.settings import Settings
 from model_server.workers.version import Version

@@ -1,0 +1,40 @@
+"""One HTTP request, and the way to answer it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from model_server.errors import RefusedError
+
+if TYPE_CHECKING:
+    from model_server.front.http1 import Connection
+
+
+class Exchange:
+    """One request, and the way to answer it."""
+
+    __slots__ = (
+        *("_connection", "body", "headers", "keeps_alive", "method", "model", "refusal"),
+        *("request_id", "started", "url"),
+    )
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.method = b""
+        self.url = b""
+        """The request's target as it came: path, escapes and query."""
+        self.headers: dict[bytes, bytes] = {}
+        """By lower-case name. Of a name that comes twice, the values joined by a comma."""
+        self.body = b""
+        self.keeps_alive = True
+        self.started = 0.0
+        """When the whole request was here, by time.perf_counter()."""
+        self.refusal: RefusedError | None = None
+        """Why this is no request to be handled: to be answered, and nothing else."""
+        self.request_id = ""
+        self.model: str | None = None
+        """The served name that was asked for, once it is known."""
+
+    def answer(self, status: int, head: bytes, body: bytes) -> None:
+        """Once. `head` is header lines, each with its line's end, but for the length and date."""
+        self._connection.answer(self, status, head, body)
