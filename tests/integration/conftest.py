@@ -41,3 +41,15 @@ def local_tracking(tmp_path_factory):
     assert migration.returncode == 0, migration.stdout + migration.stderr
     yield server.start()
     server.stop()
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What the comparison with `mlflow models serve` came to, in one line."""
+    tests = [test for kind in ("passed", "failed") for test in terminalreporter.stats.get(kind, [])]
+    properties = [dict(test.user_properties) for test in tests]
+    if compared := [found["compared"] for found in properties if "compared" in found]:
+        requests, careless, differences = map(sum, zip(*compared, strict=True))
+        terminalreporter.write_line(
+            f"compared with mlflow models serve: {len(compared)} models, {requests} requests, "
+            f"alone and at once: {differences} differences; {careless} careless 500s are 4xx here"
+        )

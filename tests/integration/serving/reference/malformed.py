@@ -1,0 +1,141 @@
+"""Requests for any model, most of them wrong in a way that has nothing to do with the model."""
+
+from __future__ import annotations
+
+import gzip
+
+JSON = {"content-type": "application/json"}
+CSV = {"content-type": "text/csv"}
+PARQUET = {"content-type": "application/vnd.apache.parquet"}
+ROW = b'{"dataframe_split": {"columns": ["a"], "data": [[1]]}}'
+
+BODIES = {
+    "nothing": b"",
+    "space": b" \n",
+    "not JSON": b"{",
+    "words": b"hello",
+    "form": b"inputs=1",
+    "single quotes": b"{'inputs': [1]}",
+    "trailing comma": b'{"inputs": [1,]}',
+    "trailing text": b'{"inputs": [1]} x',
+    "two documents": b'{"inputs": [1]}{"inputs": [1]}',
+    "comment": b'{"inputs": [1]} // x',
+    "control character": b'{"inputs": ["\x01"]}',
+    "null byte": b'{"inputs": [1]}\x00',
+    "bad escape": b'{"inputs": ["\\x"]}',
+    "leading zero": b'{"inputs": [01]}',
+    "plus": b'{"inputs": [+1]}',
+    "bare point": b'{"inputs": [1.]}',
+    "hexadecimal": b'{"inputs": [0x10]}',
+    "undefined": b'{"inputs": [undefined]}',
+    "nan in small letters": b'{"inputs": [nan]}',
+    "not utf-8": b'{"inputs": ["\xff"]}',
+    "overlong utf-8": b'{"inputs": ["\xc0\xaf"]}',
+    "surrogate in utf-8": b'{"inputs": ["\xed\xa0\x80"]}',
+    "byte order mark": b"\xef\xbb\xbf" + ROW,
+    "utf-16": ROW.decode().encode("utf-16"),
+    "utf-32": ROW.decode().encode("utf-32"),
+    "gzip": gzip.compress(ROW, mtime=0),
+    "null": b"null",
+    "true": b"true",
+    "a number": b"1",
+    "a string": b'"x"',
+    "a list": b"[1]",
+    "empty object": b"{}",
+    "unknown format": b'{"data": [1]}',
+    "capitals": b'{"INPUTS": [1]}',
+    "two formats": b'{"inputs": [1], "instances": [1]}',
+    "two frames": b'{"dataframe_split": {"data": [[1]]}, "dataframe_records": [{"a": 1}]}',
+    "signature name": b'{"signature_name": "x", "inputs": [1]}',
+    "params alone": b'{"params": {"a": 1}}',
+    "same key twice": b'{"inputs": [1], "inputs": [2]}',
+    "deeply nested": b'{"inputs": ' + b"[" * 50_000,
+    "nested and closed": b'{"inputs": ' + b"[" * 100 + b"]" * 100 + b"}",
+    "5000 digits": b'{"inputs": [' + b"9" * 5000 + b"]}",
+    "huge exponent": b'{"inputs": [1e999]}',
+    **{
+        f"{name} of {what}": b'{"%s": %s}' % (name.encode(), content)
+        for name in ("dataframe_split", "dataframe_records", "instances", "inputs")
+        for what, content in {
+            "null": b"null",
+            "a string": b'"x"',
+            "a path": b'"/etc/passwd"',
+            "a number": b"1",
+            "a float": b"1.5",
+            "true": b"true",
+            "nothing": b"[]",
+            "an empty object": b"{}",
+            "numbers": b"[1, 2]",
+            "nulls": b"[null]",
+            "texts": b'["a", "b"]',
+            "empty rows": b"[[], []]",
+            "ragged rows": b"[[1], [1, 2]]",
+            "mixed depth": b"[1, [2]]",
+            "empty objects": b"[{}, {}]",
+            "foreign column": b'[{"other": 1}]',
+            "ragged columns": b'{"a": [1], "b": [1, 2]}',
+            "foreign tensor": b'{"other": [[1.5]]}',
+        }.items()
+    },
+    "split, data only": b'{"dataframe_split": {"data": [[1]]}}',
+    "split, no data": b'{"dataframe_split": {"columns": ["a"]}}',
+    "split, null data": b'{"dataframe_split": {"columns": ["a"], "data": null}}',
+    "split, null columns": b'{"dataframe_split": {"columns": null, "data": [[1]]}}',
+    "split, text columns": b'{"dataframe_split": {"columns": "a", "data": [[1]]}}',
+    "split, numbered columns": b'{"dataframe_split": {"columns": [0], "data": [[1]]}}',
+    "split, nested columns": b'{"dataframe_split": {"columns": [["a"]], "data": [[1]]}}',
+    "split, short row": b'{"dataframe_split": {"columns": ["a", "b"], "data": [[1]]}}',
+    "split, long row": b'{"dataframe_split": {"columns": ["a"], "data": [[1, 2]]}}',
+    "split, further key": b'{"dataframe_split": {"columns": ["a"], "data": [[1]], "x": 1}}',
+    "split, wrong index": b'{"dataframe_split": {"index": [1, 2], "data": [[1]]}}',
+    "split, text index": b'{"dataframe_split": {"index": "x", "data": [[1]]}}',
+    "messages": b'{"messages": [{"role": "user", "content": "hi"}]}',
+    "messages and inputs": b'{"messages": [], "inputs": [1]}',
+    "prompt": b'{"prompt": "hi", "max_tokens": 3}',
+    "input": b'{"input": "hi"}',
+}
+TYPES = {
+    "type in capitals": {"content-type": "APPLICATION/JSON"},
+    "type with spaces": {"content-type": " application/json ; charset=utf-8 "},
+    "charset in capitals": {"content-type": "application/json; charset=UTF-8"},
+    "charset quoted": {"content-type": 'application/json; charset="utf-8"'},
+    "charset without hyphen": {"content-type": "application/json; charset=utf8"},
+    "charset in another case": {"content-type": "application/json; Charset=utf-8"},
+    "charset unknown": {"content-type": "application/json; charset=latin-1"},
+    "charset empty": {"content-type": "application/json; charset="},
+    "two charsets": {"content-type": "application/json; charset=latin-1; charset=utf-8"},
+    "semicolon alone": {"content-type": "application/json;"},
+    "format parameter": {"content-type": "application/json; format=pandas-split"},
+    "two types": {"content-type": "application/json, text/csv"},
+    "json of another kind": {"content-type": "application/problem+json"},
+    "text": {"content-type": "text/plain"},
+    "html": {"content-type": "text/html"},
+    "form type": {"content-type": "application/x-www-form-urlencoded"},
+    "multipart": {"content-type": "multipart/form-data; boundary=x"},
+    "octets": {"content-type": "application/octet-stream"},
+    "type empty": {"content-type": ""},
+    "no content type": {},
+    "json as csv": CSV,
+    "json as parquet": PARQUET,
+    "gzip claimed": JSON | {"content-encoding": "gzip"},
+    "accepts xml": JSON | {"accept": "application/xml"},
+}
+FILES = {
+    "csv, nothing": (b"", CSV),
+    "csv, header alone": (b"a,b\n", CSV),
+    "csv, other columns": (b"a,b\n1,2\n", CSV),
+    "csv, not utf-8": (b"\xff\xfe", CSV),
+    "csv, ragged": (b"a\n1,2\n3,4,5\n", CSV),
+    "csv, open quote": (b'a\n"1\n', CSV),
+    "csv, null byte": (b"a\n\x00\n", CSV),
+    "csv with charset": (b"a\n1\n", {"content-type": "text/csv; charset=utf-8"}),
+    "csv with header parameter": (b"a\n1\n", {"content-type": "text/csv; header=present"}),
+    "parquet, nothing": (b"", PARQUET),
+    "parquet, its mark alone": (b"PAR1", PARQUET),
+    "parquet, garbage": (b"PAR1" + bytes(64) + b"PAR1", PARQUET),
+}
+MALFORMED = (
+    {name: (body, JSON) for name, body in BODIES.items()}
+    | {name: (ROW, headers) for name, headers in TYPES.items()}
+    | FILES
+)

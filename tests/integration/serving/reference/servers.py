@@ -1,0 +1,69 @@
+"""The reference: `mlflow models serve`, by its command and by many of what the command runs."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.integration.serving.reference.comparison import Address
+from tests.support import Process, clean_environment, free_port
+
+STARTS_WITHIN = 120
+"""Seconds, on a busy machine."""
+THREADS = {"OMP_NUM_THREADS": "1"}
+"""As our workers have; more of them spin for the cores that others need."""
+
+
+def serve_command(model: Path, port: int, log: Path) -> Process:
+    """`mlflow models serve` itself."""
+    command = "from mlflow.cli import cli; cli()"
+    arguments = ["models", "serve", "-m", model, "-p", port, "--env-manager", "local"]
+    # It runs `uvicorn` by name.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return Process(
+        [sys.executable, "-c", command, *arguments], clean_environment(PATH=path, **THREADS), log
+    )
+
+
+def serve_many(models: Mapping[Path, int], log: Path) -> Process:
+    """What the command runs for each model, from one program: see host.py."""
+    host = Path(__file__).with_name("host.py")
+    arguments = [f"{folder}={port}" for folder, port in models.items()]
+    return Process([sys.executable, host, *arguments], clean_environment(**THREADS), log)
+
+
+class Reference:
+    """`mlflow models serve` on many folders; those in `by_command` by the very command."""
+
+    def __init__(self, models: Mapping[str, Path], by_command: set[str], logs: Path) -> None:
+        ports = {name: free_port() for name in models}
+        self.addresses = {name: Address(port) for name, port in ports.items()}
+        hosted = {models[name]: ports[name] for name in models if name not in by_command}
+        self.processes = [
+            serve_command(models[name], ports[name], logs / f"{name}.log") for name in by_command
+        ]
+        self.processes.append(serve_many(hosted, logs / "host.log"))
+
+    def start(self) -> Reference:
+        for process in self.processes:
+            process.start()
+        for name, address in self.addresses.items():
+            for process in self.processes:
+                process.wait_for(lambda at=address: _up(at.port), STARTS_WITHIN, name)
+        return self
+
+    def stop(self) -> None:
+        for process in self.processes:
+            process.stop()
+
+
+def _up(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", "/ping")
+        return connection.getresponse().status == 200
+    finally:
+        connection.close()
