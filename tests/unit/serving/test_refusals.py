@@ -6,23 +6,33 @@ import logging
 import pytest
 
 from model_server.errors import error_body
+from model_server.front.exchange import Exchange
 from model_server.front.refusals import A_SECOND, Refusals, is_noted
 
 BODY = error_body("TEMPORARILY_UNAVAILABLE", "Not now.")
 
 
-def note(refusals: Refusals, number: int, path: str = "/invocations") -> None:
-    refusals.note(503, BODY, f"id-{number}", path, "wine")
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def note(refusals: Refusals, number: int, url: bytes = b"/invocations") -> None:
+    exchange = Exchange(None)
+    exchange.url = url
+    exchange.headers = {b"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01".encode()}
+    exchange.request_id = f"id-{number}"
+    exchange.model = "wine"
+    refusals.note(exchange, 503, BODY)
 
 
 def test_line_says_what_was_refused_and_why(caplog):
     async def run():
-        note(Refusals(), 1, "/models/" + "x" * 10_000)
+        note(Refusals(), 1, b"/models/" + b"x" * 10_000)
 
     asyncio.run(run())
     (line,) = caplog.records
     assert (line.levelno, line.message) == (logging.WARNING, "request refused")
     assert (line.request_id, line.model, line.status) == ("id-1", "wine", 503)
+    assert line.trace_id == TRACE
     assert (line.error_code, line.reason) == ("TEMPORARILY_UNAVAILABLE", "Not now.")
     assert len(line.path) == 300
 

@@ -37,8 +37,6 @@ V2_PREFIX = b"/v2"
 
 _encode = msgspec.json.Encoder().encode
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
-_TRACEPARENT = re.compile(rb"[\da-f]{2}-([\da-f]{32})-[\da-f]{16}-[\da-f]{2}(?:-.*)?")
-"""https://www.w3.org/TR/trace-context/: version, trace id, parent id, flags."""
 _PROTOCOLS = {"invoke": wire.MLFLOW, "infer": wire.V2}
 
 
@@ -109,13 +107,12 @@ class App:
         found = self._serving(exchange, name, version)
         headers = exchange.headers
         content_type = headers.get(b"content-type")
-        trace = headers.get(b"traceparent")
         question = Question(
             exchange.body,
             None if content_type is None else content_type.decode("latin-1"),
             exchange.request_id,
             protocol,
-            trace and _trace_id(trace),
+            exchange.trace_id,
         )
         comparison = None
         if found.options.shadow:
@@ -165,8 +162,7 @@ class App:
         self._running -= 1
         # A probe's 503 is its answer; what is missing has lines of its own.
         if is_noted(status) and exchange.url != b"/readyz":
-            path = exchange.url.decode("latin-1")
-            self._refusals.note(status, body, exchange.request_id, path, exchange.model)
+            self._refusals.note(exchange, status, body)
         if status >= 400 and exchange.url.startswith(V2_PREFIX):
             body = errors.v2_body(body)
         head = b"%bx-request-id: %b\r\n" % (head, exchange.request_id.encode())
@@ -236,11 +232,6 @@ class App:
 
 def quoted(name: str) -> str:
     return quote(name, safe="")
-
-
-def _trace_id(traceparent: bytes) -> str | None:
-    found = _TRACEPARENT.fullmatch(traceparent)
-    return found[1].decode() if found else None
 
 
 def _lines(headers: list[tuple[bytes, bytes]]) -> bytes:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from model_server.errors import RefusedError
 
 if TYPE_CHECKING:
     from model_server.front.http1 import Connection
+
+_TRACEPARENT = re.compile(rb"[\da-f]{2}-([\da-f]{32})-[\da-f]{16}-[\da-f]{2}(?:-.*)?")
+"""https://www.w3.org/TR/trace-context/: version, trace id, parent id, flags."""
 
 
 class Exchange:
@@ -34,6 +38,12 @@ class Exchange:
         self.request_id = ""
         self.model: str | None = None
         """The served name that was asked for, once it is known."""
+
+    @property
+    def trace_id(self) -> str | None:
+        """Of the trace that the client makes it a part of."""
+        found = _TRACEPARENT.fullmatch(self.headers.get(b"traceparent", b""))
+        return found[1].decode() if found else None
 
     def answer(self, status: int, head: bytes, body: bytes) -> None:
         """Once. `head` is header lines, each with its line's end, but for the length and date."""

@@ -6,6 +6,7 @@ import logging
 import msgspec
 
 from model_server.errors import bounded
+from model_server.front.exchange import Exchange
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ class Refusals:
         self._left = A_SECOND
         self._dropped = 0
 
-    def note(self, status: int, body: bytes, request_id: str, path: str, model: str | None) -> None:
+    def note(self, exchange: Exchange, status: int, body: bytes) -> None:
         if self._left == 0:
             self._dropped += 1
             return
@@ -41,9 +42,10 @@ class Refusals:
         log.warning(
             "request refused",
             extra={
-                "request_id": request_id,
-                "path": bounded(path, TEXT_LIMIT),
-                "model": model,
+                "request_id": exchange.request_id,
+                "trace_id": exchange.trace_id,
+                "path": bounded(exchange.url.decode("latin-1"), TEXT_LIMIT),
+                "model": exchange.model,
                 "status": status,
                 "error_code": error.error_code,
                 "reason": bounded(error.message, TEXT_LIMIT),
