@@ -31,8 +31,6 @@ def configure(level: str) -> None:
             "loggers": {
                 "httpx": {"level": "WARNING"},
                 "httpcore": {"level": "WARNING"},
-                "uvicorn": {"level": "WARNING", "handlers": [], "propagate": True},
-                "uvicorn.error": {"level": "WARNING", "handlers": [], "propagate": True},
                 "mlflow": {"handlers": [], "propagate": True},
             },
         }
