@@ -40,6 +40,9 @@ SECRETS = {
     "flask-secret-key": Secret(64, 12, None),
 }
 
+# Never made: what they open stays shut until the user gives them, and again when they are gone.
+GIVEN_ONLY = {"serving-token": Secret(64, 16, None)}
+
 READERS = {
     "postgres": Reader(POSTGRES, {"password": "{postgres-password}"}),
     "database": Reader(
@@ -71,6 +74,7 @@ READERS = {
             "flask-secret-key": "{flask-secret-key}",
         },
     ),
+    "serving": Reader(SERVING, {"token": "{serving-token}"}),
 }
 
 # Docker makes volumes for root; their users may not change that themselves.

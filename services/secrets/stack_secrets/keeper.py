@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stack_secrets import files, fingerprint
-from stack_secrets.catalogue import READERS, SECRETS, VOLUMES
+from stack_secrets.catalogue import GIVEN_ONLY, READERS, SECRETS, VOLUMES
 
 ROTATE = "docker compose run --rm secrets rotate"
 RESTART = "docker compose up -d --force-recreate"
 PREVIOUS = "kek-passphrase.previous"
 LONGEST = 128
+KNOWN = SECRETS | GIVEN_ONLY
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]*")  # what URLs, .ini files and libpq take as it is
 
 
@@ -101,9 +102,9 @@ class Keeper:
             name = path.name
             if name.startswith(".") or name == "README.md":
                 continue
-            if name not in SECRETS:
+            if name not in KNOWN:
                 raise RefusedError(
-                    f"secrets/{name} is no secret of this stack (there are {', '.join(SECRETS)}): "
+                    f"secrets/{name} is no secret of this stack (there are {', '.join(KNOWN)}): "
                     "rename or remove it"
                 )
             if not path.is_file():
@@ -111,7 +112,7 @@ class Keeper:
             if fault := _fault(name, value := _read(path)):
                 raise RefusedError(
                     f"secrets/{name} {fault}: for a good one, openssl rand -hex "
-                    f"{SECRETS[name].length // 2} > secrets/{name}"
+                    f"{KNOWN[name].length // 2} > secrets/{name}"
                 )
             values[name] = value
         return values
@@ -140,14 +141,15 @@ class Keeper:
 
     def _settle(self, values: dict[str, str], unrecorded: dict[str, str]) -> None:
         """Write the master, the records beside the data, then each reader's files."""
-        for name, value in values.items():
-            self._write(self.master / name, value)
+        for name in SECRETS:
+            self._write(self.master / name, values[name])
         files.keep_only(self.master, {*SECRETS, PREVIOUS, ".lock"})
         for volume in set(unrecorded.values()):
             guarded = {name: values[name] for name in SECRETS if SECRETS[name].guards == volume}
             fingerprint.write(self.volumes / volume, guarded, self.give)
         for volume, user in VOLUMES.items():
             self._own(self.volumes / volume, user)
+        values = dict.fromkeys(GIVEN_ONLY, "") | values
         for reader, wants in READERS.items():
             folder = self.readers / reader
             for file, template in wants.files.items():
@@ -203,6 +205,6 @@ def _fault(name: str, value: str | None) -> str | None:
         return "is empty"
     if not _PLAIN.fullmatch(value):
         return "may hold letters, digits and ._~- only, in one line"
-    if not SECRETS[name].minimum <= len(value) <= LONGEST:
-        return f"needs {SECRETS[name].minimum} to {LONGEST} characters, has {len(value)}"
+    if not KNOWN[name].minimum <= len(value) <= LONGEST:
+        return f"needs {KNOWN[name].minimum} to {LONGEST} characters, has {len(value)}"
     return None

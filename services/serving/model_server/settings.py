@@ -90,7 +90,9 @@ class Settings(BaseSettings):
         default_factory=_cache_default, description="folder that keeps fetched versions"
     )
     cache_limit: int = Field(
-        10240, ge=0, description="MiB of versions not served that are kept; 0 keeps none"
+        10240,
+        ge=0,
+        description="MiB of fetched versions; what is served always stays, and 0 keeps nothing else",
     )
     token_file: Path | None = Field(
         None,

@@ -245,6 +245,22 @@ def test_a_secret_that_guards_no_data_changes_freely(running):
     assert running.run() == 0
 
 
+def test_serving_token_is_there_only_while_it_is_given(running, capsys):
+    assert running.delivered()["serving/token"] == ""
+    (running.given / "serving-token").write_text(OWN + "\n")
+    assert running.run() == 0
+    assert running.delivered()["serving/token"] == OWN
+    assert not (running.master / "serving-token").exists()
+    assert running.run("rotate") == 0
+    assert running.delivered()["serving/token"] == OWN
+    (running.given / "serving-token").write_text("short")
+    capsys.readouterr()
+    assert "needs 16 to 128 characters" in refusal(running, capsys)
+    (running.given / "serving-token").unlink()
+    assert running.run() == 0
+    assert running.delivered()["serving/token"] == ""
+
+
 def test_data_of_another_stack_is_refused(stack, capsys):
     stack.fill()
     assert "lost" in refusal(stack, capsys)
