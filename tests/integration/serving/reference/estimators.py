@@ -65,9 +65,28 @@ WINE = WINE.iloc[:, :4]
 NUMBERS = WINE.iloc[:3].to_numpy()
 
 
+def _scattered(rows: list[make.Row]) -> Requests:
+    """Known rows with their numbers moved a little, a lot, and out of all proportion."""
+    random = np.random.default_rng(0)
+
+    def moved(value: object, by: float) -> object:
+        if isinstance(value, bool) or not isinstance(value, float):
+            return value
+        return value * (1 + by * random.normal())
+
+    return {
+        f"{name}, moved by {by:g}": form(
+            [{column: moved(value, by) for column, value in row.items()} for row in rows]
+        )
+        for name, form in (("split", make.split), ("inputs", make.inputs))
+        for by in (0.0, 0.1, 2.0, 1e6, 1e30)
+    }
+
+
 def _wine_requests(formats: tuple[str, ...] = ("split",)) -> Requests:
     rows = WINE.iloc[[0, 60, 150]]
     return make.shapes(rows.to_dict("records")) | {
+        **_scattered(WINE.to_dict("records")),
         "parquet": make.parquet(rows),
         "parquet, no rows": make.parquet(rows.head(0)),
         "parquet, float32": make.parquet(rows.astype("float32")),
@@ -155,7 +174,8 @@ def _pipeline() -> object:
 
 def _pipeline_requests() -> Requests:
     rows = _people_rows()
-    return make.shapes(rows) | make.values(rows, rows[0], ["split"])
+    known = _people()[0].dropna().to_dict("records")
+    return make.shapes(rows) | make.values(rows, rows[0], ["split"]) | _scattered(known)
 
 
 MEASURES = ["income", "height"]
@@ -168,7 +188,8 @@ def _boosted() -> object:
 
 def _boosted_requests() -> Requests:
     rows = [{name: row[name] for name in MEASURES} for row in _people_rows()]
-    return make.shapes(rows) | make.values(rows, MEASURES, make.FORMATS)
+    known = _people()[0][MEASURES].dropna().to_dict("records")
+    return make.shapes(rows) | make.values(rows, MEASURES, make.FORMATS) | _scattered(known)
 
 
 # Others.

@@ -20,8 +20,6 @@ from tests.integration.serving.reference.servers import Reference
 from tests.integration.serving.reference.variations import split
 from tests.integration.serving.servers import ModelServer
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow has much to say when it saves models
-
 MODELS = ESTIMATORS | FROM_CODE | HINTED
 BY_COMMAND = {"wine", "wine-unsigned", "pipeline", "typed"}
 """Served by `mlflow models serve`; the others by what it runs."""
