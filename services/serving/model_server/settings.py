@@ -92,7 +92,7 @@ class Settings(BaseSettings):
     cache_limit: int = Field(
         10240,
         ge=0,
-        description="MiB of fetched versions; what is served always stays, and 0 keeps nothing else",
+        description="MiB of fetched versions; what is served always stays, 0 keeps nothing else",
     )
     token_file: Path | None = Field(
         None,
