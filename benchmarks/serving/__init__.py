@@ -29,7 +29,8 @@ def measure(options: Options) -> list[Section]:
             figures[name], absent = measure_case(options, case, here, cells)
             missing |= {f"{server} ({name})": why for server, why in absent.items()}
     found = tables.sections(options, figures, missing)
-    found[0].pictures["serving"] = plot.draw(figures)
+    if picture := plot.draw(figures):
+        found[0].pictures["serving"] = picture
     return found
 
 

@@ -99,9 +99,10 @@ def profile(names: list[str], cell: Cell, one: Measured) -> list[str]:
     predictions, total = one.stages.get("predict", stages.NOTHING).count, mean.get("total")
     batch = f"{one.requests / predictions:.1f}" if predictions else ""
     # In a closed loop each client waits for its answer, so that the mean wait is clients by rate.
-    client = 1000 * cell.clients / one.rate if one.rate else 0.0
-    outside = f"{client - total:.3f}" if total is not None else ""
+    client = 1000 * cell.clients / one.rate if one.rate else None
+    outside = f"{client - total:.3f}" if client and total is not None else ""
     shown = [f"{mean[name]:.3f}" if name in mean else "" for name in names]
     asked = max(1, one.requests)
     cpu = [1000 * sum(getattr(b, part) for b in one.bursts) / asked for part in ("front", "others")]
-    return [batch, *shown, outside, f"{client:.3f}", *(f"{ms:.3f}" for ms in cpu)]
+    seen = f"{client:.3f}" if client else ""
+    return [batch, *shown, outside, seen, *(f"{ms:.3f}" for ms in cpu)]
