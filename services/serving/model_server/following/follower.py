@@ -72,8 +72,10 @@ class Follower:
 
     async def run(self) -> None:
         while True:
+            started = time.monotonic()
             await self._look()
-            await asyncio.sleep(self._poll)
+            # A registry of hundreds of models is not to be kept busy by the looks at it.
+            await asyncio.sleep(max(self._poll, time.monotonic() - started))
 
     async def deploy(self, wanted: Wanted) -> None:
         """From now on, over restarts too. Raises UnknownModelError, RegistryError, OSError, and
