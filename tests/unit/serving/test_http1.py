@@ -424,3 +424,67 @@ def test_running_requests_are_answered_at_the_end():
         ending.result(10)
     finally:
         echo.close()
+
+
+def test_pipelined_offers_of_another_protocol_are_all_ignored(echo):
+    offer = b"GET /%d HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    with connection(echo) as sock:
+        sock.sendall(b"".join(offer % number for number in range(3)))
+        assert [content["url"] for _, content in answers(sock, 3)] == ["/0", "/1", "/2"]
+
+
+def test_endless_trailer_is_refused(echo):
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: "
+    with connection(echo) as sock:
+        sock.sendall(head)
+        with contextlib.suppress(ConnectionError):
+            for _ in range(100):
+                sock.sendall(b"a" * 10_000)
+        assert answers(sock, 1)[0][0] == 431
+
+
+def test_trailer_is_no_header(echo):
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    status, content = sent(echo, head, b"1\r\na\r\n0\r\nOrigin: http://evil.test\r\n\r\n")
+    assert (status, content["body"]) == (200, "a")
+    assert "origin" not in content["headers"]
+
+
+@pytest.mark.parametrize("cut", [99_000, 100_000, 100_030])
+def test_body_of_the_one_before_does_not_count_as_a_head(echo, cut):
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
+    stream = head + b"a" * 100_000 + GET
+    with connection(echo) as sock:
+        sock.sendall(stream[: len(head) + cut])
+        sock.sendall(stream[len(head) + cut :])
+        assert [status for status, _ in answers(sock, 2)] == [200, 200]
+
+
+def test_what_follows_the_last_request_is_not_heard(echo):
+    last = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with connection(echo) as sock:
+        sock.sendall(last + GET + b"garbage")
+        assert answers(sock, 1)[0][0] == 200
+        assert is_closed(sock)
+
+
+def test_slow_reader_gets_all_of_a_large_answer(monkeypatch):
+    """It takes longer than any one time limit, but it always takes something."""
+    monkeypatch.setattr(http1, "SLOW_READER", 0.5)
+    monkeypatch.setattr(http1, "PATIENCE", 0.3)
+    echo = Echo(Limits(20_000_000, 50_000_000, 50, 5, 5))
+    try:
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            sock.connect(echo.address)
+            body = b"a" * 8_000_000
+            head = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+            sock.sendall(head % len(body) + body)
+            received, started = 0, time.monotonic()
+            while part := sock.recv(65536):
+                received += len(part)
+                while received / 3_000_000 > time.monotonic() - started:
+                    time.sleep(0.01)
+        assert received > len(body)
+    finally:
+        echo.close()

@@ -80,7 +80,7 @@ class Deployment:
             "version": version.target.version if version else None,
             "because": wanted.because if wanted else None,
             "wanted_version": wanted.version if isinstance(wanted, Target) else None,
-            "problem": self.problem,
+            "problem": self.problem or self.failing,
             "progress": self.progress,
             "warnings": version.warnings if version else [],
             "invocations": f"/models/{self._owner.quote(self.name)}/invocations",
@@ -89,6 +89,11 @@ class Deployment:
             status["source"] = version.target.source
             status |= version.status()
         return status
+
+    @property
+    def failing(self) -> str | None:
+        """Why what is served cannot be asked now."""
+        return self.serving and self.serving.failing
 
     @property
     def is_shadow(self) -> bool:

@@ -80,10 +80,11 @@ class Deployments:
     def missing(self, names: list[str]) -> dict[str, str]:
         """Which of `names` are not served, and why."""
         return {
-            name: (deployment.problem if deployment else None) or "not loaded yet"
+            name: (deployment and (deployment.problem or deployment.failing)) or "not loaded yet"
             for name in names
             if (deployment := self._all.get(name)) is None
             or (deployment.serving is None and deployment.state != "unloaded")
+            or deployment.failing
         }
 
     async def bring_up(self, target: Target, say: Say) -> Version:

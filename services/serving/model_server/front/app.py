@@ -37,6 +37,7 @@ V2_PREFIX = b"/v2"
 
 _encode = msgspec.json.Encoder().encode
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+PROBES = (b"/readyz", b"/v2/health/ready")
 _PROTOCOLS = {"invoke": wire.MLFLOW, "infer": wire.V2}
 
 
@@ -87,8 +88,6 @@ class App:
             self._guard.check(
                 exchange.method, exchange.url, headers.get(b"host", b""), headers.get(b"origin")
             )
-            if self._running > self._settings.concurrency:
-                raise errors.unavailable("Too many requests at one time.")
             handler, values = self._routes.find(exchange)
             if isinstance(handler, str):
                 self._predict(exchange, _PROTOCOLS[handler], **values)
@@ -104,6 +103,8 @@ class App:
     def _predict(
         self, exchange: Exchange, protocol: str, name: str | None = None, version: str | None = None
     ) -> None:
+        if self._running > self._settings.concurrency:
+            raise errors.unavailable("Too many requests at one time.")
         found = self._serving(exchange, name, version)
         headers = exchange.headers
         content_type = headers.get(b"content-type")
@@ -114,21 +115,21 @@ class App:
             protocol,
             exchange.trace_id,
         )
-        comparison = None
+        context = [exchange, found, None]
+        found.submit(question, self._predicted, context)
         if found.options.shadow:
-            comparison = shadow.ask(self._shadow_of(found), question)
-        found.submit(question, self._predicted, (exchange, found, comparison))
+            context[2] = shadow.ask(self._shadow_of(found), question)
 
     def _predicted(self, job: Job, status: int, body: bytes, refusal: RefusedError | None) -> None:
         exchange, version, comparison = job.context
         version.metrics.answered(status, time.perf_counter() - exchange.started)
-        if comparison:
-            comparison.first(status, body)
         if refusal is not None and refusal.headers:
             head = version.head + _lines(refusal.headers)
         else:
             head = version.head
         self._answer(exchange, status, head, body)
+        if comparison:
+            comparison.first(status, body)
 
     def _shadow_of(self, version: Version) -> Version | None:
         deployment = self._deployments.find(f"{version.target.name}@{version.options.shadow}")
@@ -150,10 +151,14 @@ class App:
         urls = [model["invocations"] for model in self._deployments.status()]
         if not urls:
             return errors.unavailable("No model is served yet.", 2)
+        default = self._settings.default
+        problem = (
+            f"The default model {default!r} is not served."
+            if default
+            else "There is no default model (SERVING_DEFAULT)."
+        )
         return RefusedError(
-            404,
-            "RESOURCE_DOES_NOT_EXIST",
-            "There is no default model (SERVING_DEFAULT). Served are: " + ", ".join(urls),
+            404, "RESOURCE_DOES_NOT_EXIST", f"{problem} Served are: {', '.join(urls)}"
         )
 
     # Answers.
@@ -161,7 +166,7 @@ class App:
     def _answer(self, exchange: Exchange, status: int, head: bytes, body: bytes) -> None:
         self._running -= 1
         # A probe's 503 is its answer; what is missing has lines of its own.
-        if is_noted(status) and exchange.url != b"/readyz":
+        if is_noted(status) and not exchange.url.startswith(PROBES):
             self._refusals.note(exchange, status, body)
         if status >= 400 and exchange.url.startswith(V2_PREFIX):
             body = errors.v2_body(body)

@@ -55,7 +55,11 @@ class Connection(asyncio.Protocol):
         self._head = 0
         """Bytes of the request line and headers that were parsed."""
         self._unparsed = 0
-        """Bytes that came before its end: one endless header is never parsed."""
+        """Bytes that came since the parser told anything: one endless header, or trailer."""
+        self._moved = False
+        """Whether it told anything of what came last."""
+        self._left = 0
+        """Bytes of answers that the client had not taken at the last look."""
         self._is_full = False
         """The client takes its answers too slowly to be given more."""
         self._ready: deque[Exchange] = deque()
@@ -83,22 +87,26 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
+        self._moved = False
         if self._reading is None and not self._ready:
             self.deadline = time.monotonic() + self._front.limits.head_seconds
         try:
-            try:
-                self._parser.feed_data(data)
-            except httptools.HttpParserUpgrade as upgrade:
-                self._decline(self._offered, data[upgrade.args[0] :])
+            rest = data
+            while rest:
+                try:
+                    self._parser.feed_data(rest)
+                    rest = b""
+                except httptools.HttpParserUpgrade as upgrade:
+                    rest = self._declined(self._offered, rest[upgrade.args[0] :])
         except httptools.HttpParserCallbackError as error:
-            self._refuse(_cause(error))
+            if not self._refused:
+                self._refuse(_cause(error))
         except httptools.HttpParserError:
             self._refuse(RefusedError(400, "BAD_REQUEST", "This is not valid HTTP."))
         else:
-            if self._in_head:
-                self._unparsed += len(data)
-                if self._unparsed > HEAD_LIMIT:
-                    self._refuse(_large_head())
+            self._unparsed = 0 if self._moved else self._unparsed + len(data)
+            if self._unparsed > HEAD_LIMIT:
+                self._refuse(_large_head())
 
     def eof_received(self) -> bool:
         """Half closed: a client may still wait for its answers."""
@@ -109,11 +117,15 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._is_full = True
+        self._left = self._transport.get_write_buffer_size()
         self._rest()
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         self._is_full = False
+        if self._refused and not self._ready:
+            self.deadline = time.monotonic() + PATIENCE
+            return
         self._rest()
         if len(self._ready) < PIPELINE:
             self._transport.resume_reading()
@@ -121,9 +133,11 @@ class Connection(asyncio.Protocol):
     # What the parser calls.
 
     def on_message_begin(self) -> None:
+        if self._refused:
+            raise httptools.HttpParserError  # the last answer was given: nobody hears this
         self._reading = Exchange(self)
-        self._in_head = True
-        self._head = self._unparsed = 0
+        self._in_head = self._moved = True
+        self._head = 0
 
     def on_url(self, url: bytes) -> None:
         self._reading.url += url
@@ -132,6 +146,8 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(name)
         self._count(value)
+        if not self._in_head:
+            return  # a trailer, which may not pass for a header
         headers = self._reading.headers
         name = name.lower()
         if name in headers:
@@ -142,6 +158,7 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._moved = True
         exchange = self._reading
         exchange.method = self._parser.get_method()
         exchange.keeps_alive = self._parser.should_keep_alive()
@@ -156,7 +173,11 @@ class Connection(asyncio.Protocol):
         if headers.get(b"expect", b"").lower() == b"100-continue" and not self._ready:
             self._transport.write(_CONTINUE)
 
+    def on_chunk_header(self) -> None:
+        self._moved = True
+
     def on_body(self, chunk: bytes) -> None:
+        self._moved = True
         self._chunks.append(chunk)
         self._size += len(chunk)
         self._front.held += len(chunk)
@@ -217,7 +238,11 @@ class Connection(asyncio.Protocol):
 
     def expire(self) -> None:
         """The deadline has passed."""
-        if self._reading is not None and not self._refused:
+        left = self._transport.get_write_buffer_size()
+        if 0 < left < self._left:  # slow, but it takes something
+            self._left = left
+            self.deadline = time.monotonic() + SLOW_READER
+        elif self._reading is not None and not self._refused:
             what = "head" if self._in_head else "body"
             self._refuse(
                 RefusedError(408, "DEADLINE_EXCEEDED", f"The request's {what} took too long.")
@@ -226,7 +251,7 @@ class Connection(asyncio.Protocol):
             self.abort()
 
     def close_when_idle(self) -> None:
-        if not self._ready:
+        if not self._ready and self._reading is None:
             self._transport.close()
 
     def abort(self) -> None:
@@ -255,6 +280,8 @@ class Connection(asyncio.Protocol):
     def _refuse(self, refusal: RefusedError) -> None:
         """Answer what is wrong with the request that is being read, in its turn, and hear no more
         of this client."""
+        if self._refused:
+            return
         self._refused = True
         exchange = self._reading or Exchange(self)
         self._reading = None
@@ -271,17 +298,18 @@ class Connection(asyncio.Protocol):
         if self._head > HEAD_LIMIT:
             raise _large_head()
 
-    def _decline(self, offer: Exchange, rest: bytes) -> None:
+    def _declined(self, offer: Exchange, rest: bytes) -> bytes:
         """Java's client offers h2c with a request, others a web socket. RFC 9110 7.8 lets a server
         ignore that; the parser does not, and takes the body for the other protocol. So the request
-        is read once more, without the offer."""
+        is to be read once more, without the offer."""
         if offer.method == b"CONNECT":
             raise httptools.HttpParserError
         hidden = (b"connection", b"upgrade")
-        headers = ((name, value) for name, value in offer.headers.items() if name not in hidden)
-        head = b"".join(b"%b: %b\r\n" % header for header in headers)
+        lines = [b"%b: %b\r\n" % each for each in offer.headers.items() if each[0] not in hidden]
+        if b"close" in offer.headers.get(b"connection", b"").lower():
+            lines.append(b"connection: close\r\n")
         self._parser = httptools.HttpRequestParser(self)
-        self._parser.feed_data(b"%b %b HTTP/1.1\r\n%b\r\n" % (offer.method, offer.url, head) + rest)
+        return b"%b %b HTTP/1.1\r\n%b\r\n%b" % (offer.method, offer.url, b"".join(lines), rest)
 
     def _release(self, size: int) -> None:
         self._front.held -= size
@@ -291,7 +319,8 @@ class Connection(asyncio.Protocol):
         self._refused = True
         self._release(sum(len(exchange.body) for exchange in self._ready))
         self._ready.clear()
-        self.deadline = time.monotonic() + PATIENCE
+        self._left = self._transport.get_write_buffer_size()
+        self.deadline = time.monotonic() + (SLOW_READER if self._left else PATIENCE)
         if self._transport.can_write_eof():
             self._transport.write_eof()
 

@@ -38,7 +38,10 @@ class Refusals:
         if self._left == A_SECOND:
             asyncio.get_running_loop().call_later(1, self._renew)
         self._left -= 1
-        error = msgspec.json.decode(body, type=_Error)
+        try:
+            error = msgspec.json.decode(body, type=_Error)
+        except msgspec.DecodeError:  # an answer of its own kind
+            error = _Error("", body[:TEXT_LIMIT].decode(errors="replace"))
         log.warning(
             "request refused",
             extra={

@@ -29,6 +29,8 @@ class Routes:
     def find(self, exchange: Exchange) -> tuple[Handler | str, dict[str, str]]:
         """Raises RefusedError 404 or 405, or 204 for OPTIONS."""
         path = exchange.url.partition(b"?")[0]
+        if not path.startswith(b"/"):  # RFC 9112 3.2.2: with scheme and host, as to a proxy
+            path = b"/" + path.partition(b"://")[2].partition(b"/")[2]
         by_method = self._exact.get(path)
         values: dict[str, str] = {}
         if by_method is None:

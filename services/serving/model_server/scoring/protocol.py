@@ -156,7 +156,7 @@ def written(result: object) -> bytes:
     values = result.tolist() if isinstance(result, np.ndarray) else result
     if _is_plain(result, values):
         try:
-            body = _encode({"predictions": values})
+            body = b'{"predictions": %b}' % _encode(values)  # a space, as MLflow writes it
         except (TypeError, UnicodeEncodeError, OverflowError):
             body = b"null"
         if b"null" not in body:  # which msgspec writes for NaN, too

@@ -152,9 +152,14 @@ async def spawn(module: str, *arguments: object, name: str, python: str | None =
     finally:
         theirs.close()
     ours.setblocking(False)
-    loop = asyncio.get_running_loop()
-    _, channel = await loop.create_unix_connection(wire.Channel, sock=ours)
-    return Child(process, channel)
+    try:
+        loop = asyncio.get_running_loop()
+        _, channel = await loop.create_unix_connection(wire.Channel, sock=ours)
+        return Child(process, channel)
+    except BaseException:
+        ours.close()
+        _kill(process.pid)
+        raise
 
 
 def _kill(pid: int) -> None:

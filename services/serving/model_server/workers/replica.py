@@ -114,8 +114,14 @@ class Replica:
         return self._child.pid if self._child else None
 
     @property
+    def reason(self) -> str:
+        """Why it was lost last."""
+        return self._reason
+
+    @property
     def is_up(self) -> bool:
-        return self._child is not None and not self._child.is_gone
+        child = self._child  # once: /metrics asks from a thread of its own
+        return child is not None and not child.is_gone
 
     @property
     def is_free(self) -> bool:
@@ -185,6 +191,9 @@ class Replica:
                 await self._gone.wait()
             except LoadError as error:
                 self._reason = str(error)
+            except Exception as error:
+                log.exception("starting a worker failed")
+                self._reason = f"it could not be started ({type(error).__name__})"
             if time.monotonic() - started > STABLE:
                 self.failures = 0
             await self._recover()

@@ -26,6 +26,8 @@ FRAME_BYTES = 64 * 2**20
 """Bodies of one frame; a single larger body still goes, alone."""
 TICK = 0.2
 """Seconds between two looks at time limits and memory, while there is anything to look at."""
+IDLE_TICK = 2.0
+"""Seconds between two looks at the memory of a worker that has nothing to do."""
 
 
 class Version:
@@ -64,6 +66,8 @@ class Version:
         self._is_empty.set()
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._is_ticking = False
+        """Whether the timer goes off soon, since requests are in."""
         self._used = time.monotonic()
         self._falling_asleep: asyncio.Task | None = None
 
@@ -73,10 +77,9 @@ class Version:
         return not self._replicas and not self._closing
 
     @property
-    def state(self) -> str:
-        if self.asleep:
-            return "asleep"
-        return "up" if any(replica.is_up for replica in self._replicas) else "restarting"
+    def failing(self) -> str | None:
+        """Why nothing can be asked now, while its workers fail again and again."""
+        return self._replicas[0].reason if self._keeps_failing else None
 
     def status(self) -> dict:
         """Its part of the entry in /models."""
@@ -132,7 +135,7 @@ class Version:
             # Not at once: what else has arrived in this turn of the loop goes along.
             self._feeding = True
             self._loop.call_soon(self._feed)
-        if self._timer is None:
+        if not self._is_ticking:
             self._schedule()
 
     async def drain(self) -> None:
@@ -223,11 +226,18 @@ class Version:
 
     def _schedule(self) -> None:
         """The next tick: soon while requests are in, else when it is time to sleep."""
-        if self._is_busy or self._feeding:
+        if self._timer:
+            self._timer.cancel()
+        self._is_ticking = self._is_busy or self._feeding
+        if self._is_ticking:
             self._timer = self._loop.call_later(TICK, self._tick)
         elif self._settings.idle and self._replicas and not self._closing:
-            due = self._used + self._settings.idle - time.monotonic()
-            self._timer = self._loop.call_later(max(TICK, due), self._tick)
+            due = max(TICK, self._used + self._settings.idle - time.monotonic())
+            if self.options.memory:
+                due = min(due, IDLE_TICK)
+            self._timer = self._loop.call_later(due, self._tick)
+        elif self.options.memory and self._replicas and not self._closing:
+            self._timer = self._loop.call_later(IDLE_TICK, self._tick)
         else:
             self._timer = None
 
