@@ -8,7 +8,7 @@
 | `serving.memory`   | MiB that a worker may use, 0 for no limit                        |
 | `serving.shadow`   | an alias, `challenger` say, whose version gets the same requests |
 
-A version without a registry can say the same in the `metadata` of its MLmodel file.
+A model can say the same, but for the shadow, in the `metadata` of its MLmodel file; tags win.
 Tags are read when the version is loaded.
 """
 

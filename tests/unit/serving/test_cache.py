@@ -1,6 +1,7 @@
 """Versions on disk: whole, checked, bounded."""
 
 import dataclasses
+import shutil
 
 import pytest
 
@@ -51,6 +52,13 @@ def test_damaged_version_is_dropped(cache, damage):
             weights.with_name("more").touch()
     assert cache.find(target()) is None
     assert not weights.parent.exists()
+
+
+def test_version_without_its_model_is_dropped(cache):
+    model = put(cache, target())
+    shutil.rmtree(model)
+    assert cache.find(target()) is None
+    assert not model.parent.exists()
 
 
 def test_record_survives_a_restart(cache, tmp_path):

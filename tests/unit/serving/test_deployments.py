@@ -108,6 +108,20 @@ def test_fetch_that_ends_early_leaves_no_files(cache, tmp_path, then, cancelled,
     assert not list((tmp_path / "incoming").iterdir())
 
 
+def test_options_stand_in_tags_or_in_the_model(cache, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "Version", Loaded)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "weights").touch()
+    (folder / "MLmodel").write_text(
+        "metadata: {serving.batch: off, serving.replicas: 2, serving.none: 1, 7: 8}"
+    )
+    tagged = replace(target(), uri=str(folder), tags={"serving.replicas": "3"})
+    _, (version,) = bring_up(cache, "finish", tagged)
+    assert (version.options.batch, version.options.replicas) == (False, 3)
+    assert [warning.split("=")[0] for warning in version.warnings] == ["tag serving.none"]
+
+
 def test_same_files_under_two_names_come_once(cache, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "Version", Loaded)
     fetcher, versions = bring_up(cache, "finish", target(), target("other"))

@@ -79,6 +79,15 @@ def read(folder: Path) -> Needs:
     )
 
 
+def metadata(folder: Path) -> dict:
+    """What the model was logged with as its metadata; empty for a folder that is no model."""
+    try:
+        noted = _yaml(folder / "MLmodel").get("metadata")
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}  # whoever loads it says what is wrong
+    return noted if isinstance(noted, dict) else {}
+
+
 def _lines(folder: Path) -> list[str]:
     """Of requirements.txt; of conda.yaml for models older than that."""
     try:

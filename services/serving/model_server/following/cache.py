@@ -76,10 +76,10 @@ class Cache:
         folder = self._version(target)
         model = folder / "model"
         try:
-            expected = (folder / "digest").read_text()
+            expected = (folder / "digest").read_text(errors="replace")
         except FileNotFoundError:
             return None
-        if digest(model) == expected:
+        if model.is_dir() and digest(model) == expected:
             return model
         log.warning(
             "damaged version dropped", extra={"model": target.name, "version": target.version}

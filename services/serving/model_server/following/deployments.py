@@ -14,6 +14,7 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from model_server import options
+from model_server.environments import needs
 from model_server.environments.environments import Environment, Environments, Say
 from model_server.errors import FetchError, LoadError
 from model_server.following.cache import Cache
@@ -130,7 +131,9 @@ class Deployments:
         return version
 
     async def _load(self, target: Target, folder: Path, environment: Environment) -> Version:
-        found, warnings = options.options(self._settings, target.tags)
+        noted = await asyncio.to_thread(needs.metadata, folder)
+        tags = {str(key): str(value) for key, value in noted.items()} | target.tags
+        found, warnings = options.options(self._settings, tags)
         async with self._loads:
             version = Version(target, folder, self._settings, found, environment)
             version.warnings += warnings

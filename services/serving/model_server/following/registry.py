@@ -6,13 +6,12 @@ import json
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import httpx
-import msgspec
 
-from model_server.following.wanted import Wanted
+from model_server.following.answers import STRANGE, Model, Page, RegistryError, VersionAnswer, read
+from model_server.following.wanted import Wanted, is_folder
 from model_server.options import SHADOW
 
 SEARCH = "/api/2.0/mlflow/registered-models/search"
@@ -21,13 +20,8 @@ PAGE = 1000
 """Models a page; MLflow allows no more."""
 TIMEOUT = 60
 """Seconds for one look, however many questions it takes."""
-STRANGE = "its answer is not a tracking server's"
 AT_ONCE = 16
 """Questions on single versions: more would only queue in the tracking server."""
-
-
-class RegistryError(Exception):
-    """The registry gave no usable answer; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +44,7 @@ class Target:
 
     @property
     def is_folder(self) -> bool:
-        return "://" not in self.uri and ":/" not in self.uri
+        return is_folder(self.uri)
 
     @property
     def source(self) -> str:
@@ -71,45 +65,6 @@ class Missing:
 Desired = dict[str, Target | Missing]
 
 
-class _Alias(msgspec.Struct):
-    alias: str
-    version: str
-
-
-class _Model(msgspec.Struct):
-    name: str
-    creation_timestamp: int = 0
-    last_updated_timestamp: int = 0
-    aliases: list[_Alias] = []
-
-    def version(self, alias: str | None) -> str | None:
-        return next((entry.version for entry in self.aliases if entry.alias == alias), None)
-
-
-class _Page(msgspec.Struct):
-    """MLflow leaves out what is empty: `{}` is a registry without models."""
-
-    registered_models: list[_Model] | msgspec.UnsetType = msgspec.UNSET
-    next_page_token: str | None = None
-
-
-class _Tag(msgspec.Struct):
-    key: str
-    value: str = ""
-
-
-class _Version(msgspec.Struct):
-    source: str | None = None
-    model_id: str | None = None
-    run_id: str | None = None
-    creation_timestamp: int | None = None
-    tags: list[_Tag] = []
-
-
-class _VersionAnswer(msgspec.Struct):
-    model_version: _Version
-
-
 @dataclass(frozen=True)
 class _Facts:
     """What a version's own entry says. Asked for again when the model's entry changed since: a
@@ -118,9 +73,6 @@ class _Facts:
     times: tuple[int, int]
     identity: str
     tags: dict[str, str]
-
-
-Answer = TypeVar("Answer", bound=msgspec.Struct)
 
 
 class Registry:
@@ -187,13 +139,13 @@ class Registry:
         found = await self._resolve_all(asked.values(), models)
         return found | await self._resolve_all(_shadows(asked, found, models), models)
 
-    async def _resolve_all(self, entries: Iterable[Wanted], models: dict[str, _Model]) -> Desired:
+    async def _resolve_all(self, entries: Iterable[Wanted], models: dict[str, Model]) -> Desired:
         found = await asyncio.gather(
             *(self._resolve(entry, models.get(entry.model)) for entry in entries)
         )
         return {target.name: target for target in found}
 
-    async def _resolve(self, entry: Wanted, model: _Model | None) -> Target | Missing:
+    async def _resolve(self, entry: Wanted, model: Model | None) -> Target | Missing:
         if model is None:
             return Missing(entry.name, entry.because, "no such registered model")
         version = entry.version or model.version(entry.alias)
@@ -207,7 +159,7 @@ class Registry:
             entry.name, version, uri, facts.identity, entry.because, facts.tags, entry.shadows
         )
 
-    async def _learn(self, uri: str, model: _Model, version: str) -> _Facts | None:
+    async def _learn(self, uri: str, model: Model, version: str) -> _Facts | None:
         times = (model.creation_timestamp, model.last_updated_timestamp)
         known = self._facts.get(uri)
         if known and known.times == times:
@@ -215,7 +167,7 @@ class Registry:
         try:
             async with self._questions:
                 asked = {"name": model.name, "version": version}
-                entry = _read(await self._get(GET_VERSION, asked), _VersionAnswer).model_version
+                entry = read(await self._get(GET_VERSION, asked), VersionAnswer).model_version
         except _NotFoundError:
             return None
         facts = [model.name, version, entry.source, entry.model_id, entry.run_id]
@@ -225,12 +177,12 @@ class Registry:
         learnt = self._facts[uri] = _Facts(times, identity, tags)
         return learnt
 
-    async def _models(self) -> AsyncIterator[_Model]:
+    async def _models(self) -> AsyncIterator[Model]:
         token = None
         while True:
             asked = {"max_results": PAGE} | ({"page_token": token} if token else {})
             content = await self._get(SEARCH, asked)
-            page = _read(content, _Page)
+            page = read(content, Page)
             if page.registered_models:
                 for model in page.registered_models:
                     yield model
@@ -258,7 +210,7 @@ class _NotFoundError(RegistryError):
 
 
 def _shadows(
-    asked: dict[str, Wanted], found: Desired, models: dict[str, _Model]
+    asked: dict[str, Wanted], found: Desired, models: dict[str, Model]
 ) -> Iterator[Wanted]:
     """For each version whose tag names an alias: the version with that alias, if it is another."""
     for name, entry in asked.items():
@@ -269,14 +221,6 @@ def _shadows(
             yield Wanted(
                 entry.text, f"{name}@{alias}", f"shadow of {name}", entry.model, alias, shadows=name
             )
-
-
-def _read(content: bytes, kind: type[Answer]) -> Answer:
-    try:
-        # Not strict: a 64-bit number may come as text, as protobuf's own JSON has it.
-        return msgspec.json.decode(content, type=kind, strict=False)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise RegistryError(STRANGE) from None
 
 
 def without_registry(wanted: Sequence[Wanted]) -> Desired:
@@ -297,5 +241,5 @@ def without_registry(wanted: Sequence[Wanted]) -> Desired:
 def _local(uri: str) -> str:
     parts = urlsplit(uri)
     if parts.scheme in ("", "file") and not uri.startswith("models:"):
-        return str(Path(parts.path if parts.scheme else uri).expanduser().absolute())
+        return str(Path(unquote(parts.path) if parts.scheme else uri).expanduser().absolute())
     return uri

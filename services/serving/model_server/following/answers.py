@@ -1,0 +1,62 @@
+"""What a tracking server answers about its registry, as far as it is needed here."""
+
+from typing import TypeVar
+
+import msgspec
+
+STRANGE = "its answer is not a tracking server's"
+
+
+class RegistryError(Exception):
+    """The registry gave no usable answer; the text says why."""
+
+
+class Alias(msgspec.Struct):
+    alias: str
+    version: str
+
+
+class Model(msgspec.Struct):
+    name: str
+    creation_timestamp: int = 0
+    last_updated_timestamp: int = 0
+    aliases: list[Alias] = []
+
+    def version(self, alias: str | None) -> str | None:
+        return next((entry.version for entry in self.aliases if entry.alias == alias), None)
+
+
+class Page(msgspec.Struct):
+    """MLflow leaves out what is empty: `{}` is a registry without models."""
+
+    registered_models: list[Model] | msgspec.UnsetType = msgspec.UNSET
+    next_page_token: str | None = None
+
+
+class Tag(msgspec.Struct):
+    key: str
+    value: str = ""
+
+
+class Version(msgspec.Struct):
+    source: str | None = None
+    model_id: str | None = None
+    run_id: str | None = None
+    creation_timestamp: int | None = None
+    tags: list[Tag] = []
+
+
+class VersionAnswer(msgspec.Struct):
+    model_version: Version
+
+
+Answer = TypeVar("Answer", bound=msgspec.Struct)
+
+
+def read(content: bytes, kind: type[Answer]) -> Answer:
+    """Raises RegistryError."""
+    try:
+        # Not strict: a 64-bit number may come as text, as protobuf's own JSON has it.
+        return msgspec.json.decode(content, type=kind, strict=False)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise RegistryError(STRANGE) from None
