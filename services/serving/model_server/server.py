@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 SPARE_FILES = 512
 """Descriptors that are kept for the server's own files and processes."""
+LEAST = 64
+"""Connections, however few descriptors there are."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -62,7 +64,7 @@ async def serve(settings: Settings, sock: socket.socket, cache: Cache) -> None:
     limits = Limits(
         body=settings.body_limit,
         buffer=settings.buffer_limit,
-        connections=_open_files() - SPARE_FILES,
+        connections=max(LEAST, _open_files() - SPARE_FILES),
         head_seconds=settings.header_timeout,
         body_seconds=settings.body_timeout,
     )

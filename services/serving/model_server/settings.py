@@ -7,6 +7,7 @@ import argparse
 import logging
 import os
 import re
+import ssl
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -142,6 +143,13 @@ class Settings(BaseSettings):
     )
 
     @property
+    def known_names(self) -> tuple[str, ...]:
+        """Host names that the server answers to, beside the local ones."""
+        if self.host in ("", "0.0.0.0", "::"):  # noqa: S104
+            return tuple(self.names)
+        return (*self.names, f"[{self.host}]" if ":" in self.host else self.host)
+
+    @property
     def wanted(self) -> tuple[Wanted, ...]:
         return parse_wanted(self.models, self.alias)
 
@@ -187,11 +195,27 @@ def _check(settings: Settings, wanted: tuple[Wanted, ...]) -> None:
                 raise SettingsError(
                     f"SERVING_MODELS: {entry.text!r} is in a registry: set MLFLOW_TRACKING_URI"
                 )
+    else:
+        _check_certificates()
     if settings.default and wanted and settings.default not in {entry.name for entry in wanted}:
         log.warning(
             "the default model is not among those to serve",
             extra={"default": settings.default, "models": settings.models},
         )
+
+
+def _check_certificates() -> None:
+    """Of the tracking server: MLflow's own variable, a file or a folder."""
+    path = os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH")
+    if not path:
+        return
+    kind = "capath" if Path(path).is_dir() else "cafile"
+    try:
+        ssl.create_default_context(**{kind: path})
+    except OSError as error:  # ssl.SSLError is one
+        raise SettingsError(
+            f"MLFLOW_TRACKING_SERVER_CERT_PATH={path!r}: no certificates: {error.strerror or error}"
+        ) from None
 
 
 def variable(name: str) -> str:

@@ -81,3 +81,32 @@ def test_documentation_has_every_setting():
     text = (ROOT / "services" / "serving" / "README.md").read_text()
     documented = set(re.findall(r"^\| `((?:SERVING|MLFLOW)_\w+)`", text, re.MULTILINE))
     assert documented == {settings.variable(name) for name in settings.Settings.model_fields}
+
+
+@pytest.mark.parametrize("content", [None, "", "no certificate"])
+def test_bad_certificates_stop_the_start(given, tmp_path, content):
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_text(content)
+    given(MLFLOW_TRACKING_SERVER_CERT_PATH=str(file))
+    with pytest.raises(SettingsError, match=r"MLFLOW_TRACKING_SERVER_CERT_PATH=.*ca\.pem"):
+        load([])
+
+
+def test_certificates_may_be_a_folder(given, tmp_path):
+    given(MLFLOW_TRACKING_SERVER_CERT_PATH=str(tmp_path))
+    load([])
+
+
+@pytest.mark.parametrize(
+    ("host", "known"),
+    [
+        ("0.0.0.0", ("a",)),
+        ("::", ("a",)),
+        ("10.0.0.7", ("a", "10.0.0.7")),
+        ("fd00::7", ("a", "[fd00::7]")),
+    ],
+)
+def test_address_listened_on_is_a_known_name(given, host, known):
+    given(SERVING_HOST=host, SERVING_NAMES="a")
+    assert load([]).known_names == known

@@ -11,8 +11,12 @@ from urllib.parse import urlsplit
 from model_server.errors import RefusedError
 
 LOCAL = ("localhost", "127.0.0.1", "[::1]")
-OPEN_PATHS = (b"/health", b"/livez", b"/ping", b"/version")
-"""Probes come with any Host, and learn nothing that is anybody's."""
+OPEN_PATHS = (
+    *(b"/health", b"/livez", b"/ping", b"/version", b"/readyz"),
+    *(b"/v2/health/live", b"/v2/health/ready"),
+)
+"""Probes come with any Host. The most that they learn is which of the models that the server was
+told to serve are missing, and why."""
 READING = (b"GET", b"HEAD")
 
 
