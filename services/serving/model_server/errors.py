@@ -21,7 +21,6 @@ class RefusedError(Exception):
         *,
         retry_after: int | None = None,
         headers: tuple[tuple[bytes, bytes], ...] = (),
-        close: bool = False,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -29,8 +28,6 @@ class RefusedError(Exception):
         self.headers = list(headers)
         if retry_after is not None:
             self.headers.append((b"retry-after", str(retry_after).encode()))
-        if close:
-            self.headers.append((b"connection", b"close"))
 
     @property
     def body(self) -> bytes:
@@ -43,10 +40,6 @@ class LoadError(Exception):
 
 class FetchError(Exception):
     """A version's files did not arrive; worth another try."""
-
-
-class WorkerLostError(Exception):
-    """The process that held the model ended, or was ended, before it answered."""
 
 
 def error_body(error_code: str, message: str) -> bytes:

@@ -27,6 +27,7 @@ SECONDS = (
 )
 SIZES = tuple(float(2**power) for power in range(11))
 STAGES = ("queue", "read", "predict", "write", "total")
+FAILURES = ("fetch", "load")
 SHADOW = ("agrees", "differs", "failed", "skipped")
 
 registry = CollectorRegistry()
@@ -102,9 +103,6 @@ class VersionMetrics:
         self.stages["predict"].observe(batch.predict)
         self.stages["write"].observe(batch.write)
         self.batches.observe(batch.rows or batch.requests)
-
-    def served(self, now: bool) -> None:
-        self.is_served = now
 
     def close(self) -> None:
         """The version is gone, and so are its series. To be called last."""
@@ -188,6 +186,12 @@ def _add(family: HistogramMetricFamily, labels: Sequence[str], parts: list[Bucke
 
 
 registry.register(_Versions())
+
+
+def forget_failures(model: str) -> None:
+    """The name is gone, and so are its series."""
+    for stage in FAILURES:
+        LOAD_FAILURES.remove(model, stage)
 
 
 def page() -> bytes:

@@ -34,7 +34,7 @@ def samples(model: str) -> dict[tuple, float]:
 
 
 def use(version: VersionMetrics) -> None:
-    version.served(True)
+    version.is_served = True
     version.queued.observe(0.0001)
     version.frames.observe(3)
     version.predicted(Batch(3, 5, 0.001, 0.002, 0.003))
@@ -87,3 +87,13 @@ def test_bounds_belong_to_their_bucket(value, bucket):
     cumulated, total = buckets.cumulated()
     assert total == value
     assert next(bound for bound, count in cumulated if count) == bucket
+
+
+def test_name_that_is_gone_leaves_no_failures():
+    for name in ("gone", "stays"):
+        metrics.LOAD_FAILURES.labels(name, "load").inc()
+    metrics.forget_failures("gone")
+    page = metrics.page().decode()
+    assert 'model_server_load_failures_total{model="gone"' not in page
+    assert 'model_server_load_failures_total{model="stays",stage="load"} 1.0' in page
+    metrics.forget_failures("stays")

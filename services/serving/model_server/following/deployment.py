@@ -115,6 +115,7 @@ class Deployment:
     async def close(self) -> None:
         self._task.cancel()
         await asyncio.wait([self._task])
+        metrics.forget_failures(self.name)
         self._settled.set()
         if self.serving:
             version, self.serving = self.serving, None
@@ -157,9 +158,9 @@ class Deployment:
         old, self.serving = self.serving, version
         # In this order: a model made anew has the same labels as the one it replaces.
         if old:
-            old.metrics.served(False)
+            old.metrics.is_served = False
         if version:
-            version.metrics.served(True)
+            version.metrics.is_served = True
         if old:
             self._owner.in_background(self._owner.retire(old))
         if old or version:

@@ -7,8 +7,9 @@
 | one tensor    | one, of any name                                                                |
 | none          | one is an array, several are a frame's columns; with content_type "pd" also one |
 
-Values are converted where none of them changes, and doubles to floats. Whatever does not fit is
-refused with a 422: MLflow ignores columns that it does not know, here they are a mistake.
+Values are converted where that changes none of them, but for the rounding to floats: also integers
+beyond 2**53 lose digits where the model takes doubles. Whatever does not fit is refused with a 422:
+MLflow ignores columns that it does not know, here they are a mistake.
 """
 
 import base64
