@@ -54,7 +54,7 @@ class App:
         self._deployments = deployments
         self._follower = follower
         self._required = [entry.name for entry in settings.wanted]
-        self._guard = Guard(settings.names)
+        self._guard = Guard(settings.known_names)
         self._refusals = Refusals()
         self._running = 0
         self._ids = (f"{token_hex(4)}{number:08x}" for number in count())

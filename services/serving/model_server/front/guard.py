@@ -11,12 +11,9 @@ from urllib.parse import urlsplit
 from model_server.errors import RefusedError
 
 LOCAL = ("localhost", "127.0.0.1", "[::1]")
-OPEN_PATHS = (
-    *(b"/health", b"/livez", b"/ping", b"/version", b"/readyz"),
-    *(b"/v2/health/live", b"/v2/health/ready"),
-)
-"""Probes come with any Host. The most that they learn is which of the models that the server was
-told to serve are missing, and why."""
+OPEN_PATHS = (b"/health", b"/livez", b"/ping", b"/version", b"/v2/health/live")
+"""Probes come with any Host, and learn nothing that is anybody's. Those of readiness name models:
+they need a Host that is known, by SERVING_NAMES or by the probe's own header."""
 READING = (b"GET", b"HEAD")
 
 
