@@ -180,6 +180,7 @@ def test_restart_without_the_registry_serves_what_it_served(
     wait_for_answer(server, "kept", 1, timeout=90)
     wait_for_answer(server, "pinned", 3)
     assert server.http.get("/readyz").status_code == 503
+    assert server.http.get("/readyz?verbose").status_code == 503
     assert "late" in server.http.get("/readyz").json()["failing"]
     server.wait_for(lambda: {"kept", "pinned"} <= index(tmp_path)["served"].keys(), 10, "the index")
     server.process.kill()
