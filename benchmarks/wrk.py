@@ -21,6 +21,11 @@ end
 """
 
 
+def whole(seconds: float) -> int:
+    """The seconds that wrk takes for them: whole ones."""
+    return max(1, round(seconds))
+
+
 def installed() -> bool:
     return shutil.which("wrk") is not None
 
@@ -36,7 +41,7 @@ def run(
         script.write(SCRIPT.format(path=request.path, body=request.body.decode()))
         script.flush()
         command = ["wrk", "--threads", "1", "--connections", str(clients), "--timeout", "60s"]
-        command += ["--duration", f"{max(1, round(seconds))}s", "--script", script.name]
+        command += ["--duration", f"{whole(seconds)}s", "--script", script.name]
         command += [f"http://127.0.0.1:{port}"]
         if core is not None:
             command = ["taskset", "--cpu-list", str(core), *command]

@@ -25,7 +25,7 @@ def measure(options: Options) -> list[Section]:
         for name, cells in asked.cells.items():
             say(f"serving: {name}: training, then starting the servers")
             case = cases.save(name, Path(folder) / name)
-            here = [one for one in servers if one.models or name in GOALS]
+            here = [one for one in servers if one.everywhere or name in GOALS]
             figures[name], absent = measure_case(options, case, here, cells)
             missing |= {f"{server} ({name})": why for server, why in absent.items()}
     found = tables.sections(options, figures, missing)

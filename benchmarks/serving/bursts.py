@@ -38,6 +38,11 @@ def generator() -> str:
     return "wrk" if wrk.installed() else "the generator in benchmarks/load.py"
 
 
+def length(seconds: float) -> float:
+    """How long a burst really is."""
+    return wrk.whole(seconds) if wrk.installed() else seconds
+
+
 def core() -> int:
     """The core that is the generator's own: the last."""
     return max(os.sched_getaffinity(0))
@@ -52,7 +57,10 @@ def other_cores() -> str:
 
 
 def burst(port: int, pid: int, clients: int, request: Request, seconds: float) -> Burst:
-    """Load one server, then wait until it has worked off what the clients left behind."""
+    """Load one server, then wait until it has worked off what the clients left behind.
+
+    seconds: see `length`.
+    """
     before, start = cpu_seconds(pid), _generator_seconds()
     if wrk.installed():
         seen = wrk.run(port, clients, request, seconds, core())
@@ -70,7 +78,7 @@ def burst(port: int, pid: int, clients: int, request: Request, seconds: float) -
         errors=round(seen["errors"]),
         front=front,
         others=sum(spent.values()),
-        generator=used / seconds,
+        generator=used / length(seconds),
     )
 
 

@@ -7,7 +7,7 @@ from benchmarks.serving.cases import TITLES
 from benchmarks.serving.servers import SERVERS
 
 GOALS = ("logistic", "forest")  # the models that the goals are stated for
-SIDE_ROUNDS = 2  # of what no goal is stated for
+SIDE_ROUNDS = 1  # of what no goal is stated for
 
 
 @dataclass(frozen=True, order=True)
@@ -31,7 +31,7 @@ def plan(options: Options) -> Plan:
     """The plan for some options. Raises ValueError for a name that is not there.
 
     Without --models, --rows and --clients: what the goals are stated for in all rounds, the rest
-    in two. With any of them: every combination, in all rounds.
+    in one. With any of them: every combination, in all rounds.
     """
     servers = names("servers", options.servers, [server.name for server in SERVERS])
     if options.models or options.rows or options.clients:

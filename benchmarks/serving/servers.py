@@ -25,6 +25,7 @@ class Server(ABC):
     name: str
     path = "/invocations"
     models = True  # False: a front, whose answer means nothing
+    everywhere = True  # False: it is measured only where the goals are
     environment: str | None = None  # that it runs in, by name; None: this one
 
     @abstractmethod
@@ -63,18 +64,30 @@ class Ours(Server):
 
 
 class Reference(Server):
+    """With its defaults: one worker."""
+
     name = "mlflow models serve"
+    workers = 1
 
     def command(self, case: Case, port: int) -> list[str]:
         command = [str(MLFLOW), "models", "serve", "--env-manager", "local"]
+        command += ["--workers", str(self.workers)]
         return [*command, "--port", str(port), "--model-uri", str(case.mlflow)]
+
+
+class WideReference(Reference):
+    """With a worker for each of two cores."""
+
+    name = "mlflow models serve --workers 2"
+    workers = 2
+    everywhere = False
 
 
 class Bare(Server):
     """uvicorn with the fastest parts that it takes, in front of nothing."""
 
     name = "bare uvicorn"
-    models = False
+    models = everywhere = False
 
     def command(self, case: Case, port: int) -> list[str]:  # noqa: ARG002
         command = [sys.executable, "-m", "uvicorn", "--app-dir", str(environments.FOLDER / "bare")]
@@ -86,7 +99,7 @@ class BareFront(Server):
     """The front that ours has, in front of nothing."""
 
     name = "bare front"
-    models = False
+    models = everywhere = False
 
     def command(self, case: Case, port: int) -> list[str]:  # noqa: ARG002
         return [sys.executable, str(environments.FOLDER / "bare" / "front.py"), str(port)]
@@ -193,6 +206,7 @@ SERVERS: tuple[Server, ...] = (
     Ours(OURS),
     Ours(PLAIN, SERVING_FAST="false"),
     Reference(),
+    WideReference(),
     MLServer(),
     BentoML(),
     Mosec(),

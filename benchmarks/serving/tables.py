@@ -5,7 +5,7 @@ from dataclasses import asdict
 from benchmarks.options import Options
 from benchmarks.report import Section
 from benchmarks.serving import stages
-from benchmarks.serving.bursts import core, generator
+from benchmarks.serving.bursts import core, generator, length
 from benchmarks.serving.cases import TITLES
 from benchmarks.serving.goals import goals
 from benchmarks.serving.measuring import Figures, Measured
@@ -44,6 +44,8 @@ def of_model(options: Options, model: str, cells: dict[Cell, dict[str, Measured]
             ratio = f"{found[OURS].rate / one.rate:.3g}" if OURS in found and one.rate else ""
             about = [f"{cell.rows}", f"{cell.clients}", name]
             figures = [f"{one.rate:,.0f}", f"{one.p50:.2f}", f"{one.p99:.2f}", f"{one.cpu:.3f}"]
+            if not one.requests:  # none was answered within a burst
+                figures = ["0", "", "", ""]
             rows.append([*about, *figures, f"{one.memory / 2**20:.0f}", f"{one.errors}", ratio])
     rounds = sorted({cell.rounds for cell in cells})
     columns = ["rows", "clients", "", "requests/s", "p50 ms", "p99 ms", "CPU ms a request"]
@@ -55,7 +57,7 @@ def of_model(options: Options, model: str, cells: dict[Cell, dict[str, Measured]
         columns=[*columns, "MiB", "errors", "ours is times faster"],
         rows=rows,
         summary=f"medians of {' or '.join(map(str, rounds))} alternating rounds of "
-        f"{options.seconds:g} s; load by {generator()} on core {core()}, of which it used "
+        f"{length(options.seconds):g} s; load by {generator()} on core {core()}, of which it used "
         f"{busiest:.0%} at most; servers on {where}",
         data={
             "model": model,
