@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 import time
+import tracemalloc
 
 import httpx
 import pytest
@@ -185,6 +186,23 @@ def test_chunked_body(echo):
     head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     status, content = sent(echo, head, b"3\r\nabc\r\n", b"2\r\nde\r\n0\r\n\r\n")
     assert (status, content["body"]) == (200, "abcde")
+
+
+def test_chunks_of_two_bytes_take_no_more_memory_than_one_of_all():
+    size = 1_000_000
+    echo = Echo(Limits(size, size, 50, 20, 20))
+    tracemalloc.start()
+    try:
+        with connection(echo) as sock:
+            sock.sendall(b"POST /wait HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+            sock.sendall(b"2\r\nab\r\n" * (size // 2) + b"0\r\n\r\n")
+            until(lambda: echo.waiting, 30)
+        assert echo.waiting[0].body == b"ab" * (size // 2)
+        assert tracemalloc.get_traced_memory()[1] < 12 * size  # the client's side takes 7
+        echo.let_go(1)
+    finally:
+        tracemalloc.stop()
+        echo.close()
 
 
 def test_client_that_asks_first_is_told_to_continue(echo):

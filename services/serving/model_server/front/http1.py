@@ -49,8 +49,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport = None
         self._parser = httptools.HttpRequestParser(self)
         self._reading: Exchange | None = None
-        self._chunks: list[bytes] = []
-        self._size = 0
+        self._body: bytes | bytearray = b""
+        """What has come of the one that is being read."""
         self._in_head = False
         self._head = 0
         """Bytes of the request line and headers that were parsed."""
@@ -79,7 +79,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         self._front.connections.discard(self)
-        self._release(self._size)
+        self._release(len(self._body))
         # The first is being handled: it is released when it is answered.
         self._release(sum(len(exchange.body) for exchange in list(self._ready)[1:]))
         self._front.note_end()
@@ -178,10 +178,15 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, chunk: bytes) -> None:
         self._moved = True
-        self._chunks.append(chunk)
-        self._size += len(chunk)
+        if self._body:
+            # Not a list of chunks: of two bytes each, they would take twenty times their size.
+            if isinstance(self._body, bytes):
+                self._body = bytearray(self._body)
+            self._body += chunk
+        else:
+            self._body = chunk
         self._front.held += len(chunk)
-        if problem := self._too_much(self._size, self._front.held):
+        if problem := self._too_much(len(self._body), self._front.held):
             raise problem
 
     def on_message_complete(self) -> None:
@@ -189,11 +194,8 @@ class Connection(asyncio.Protocol):
         if self._parser.should_upgrade():
             self._offered = exchange
             return
-        chunks = self._chunks
-        if chunks:
-            exchange.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-            self._chunks = []
-            self._size = 0
+        exchange.body = bytes(self._body)  # no copy of what is bytes
+        self._body = b""
         self._ready.append(exchange)
         if not self._is_full:
             self.deadline = float("inf")
@@ -285,8 +287,8 @@ class Connection(asyncio.Protocol):
         self._refused = True
         exchange = self._reading or Exchange(self)
         self._reading = None
-        self._release(self._size)
-        self._chunks, self._size = [], 0
+        self._release(len(self._body))
+        self._body = b""
         exchange.keeps_alive = False
         exchange.refusal = refusal
         self._ready.append(exchange)
