@@ -11,6 +11,7 @@ models serve` answers is answered here. Different are only the errors:
 | content type missing                  | 500, plain text            | 415 BAD_REQUEST           |
 | content type or its parameter unknown | 415, plain text            | 415 BAD_REQUEST           |
 | body that MLflow's parser trips over  | 500, plain text            | 400 BAD_REQUEST           |
+| table mostly filled up (padding.py)   | all memory                 | 400 INVALID_PARAMETER_... |
 | parser's error with a 5xx code        | that                       | 400, its error code       |
 | model raises                          | 400 BAD_REQUEST with trace | 400 BAD_REQUEST, no trace |
 | prediction that is not JSON           | 500, plain text            | 500 INTERNAL_ERROR        |
@@ -29,7 +30,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PyFuncModel, scoring_server
 
 from model_server.errors import RefusedError, without_paths
-from model_server.scoring import unsigned
+from model_server.scoring import padding, unsigned
 from model_server.scoring.call import Call
 from model_server.scoring.conversion import DeclinedError, compiled, params_reader
 from model_server.workers.wire import Request
@@ -63,9 +64,11 @@ class MlflowReader:
                 return Call(request, table, written, self._params(params), params)
             except DeclinedError:
                 return None
-        if self._is_unsigned and (found := unsigned.read(request.body, self._model.metadata)):
-            table, group = found
-            return Call(request, table, written, None, group)
+        if self._is_unsigned:
+            padding.check(request.body, scoring_server.CONTENT_TYPE_JSON)
+            if found := unsigned.read(request.body, self._model.metadata):
+                table, group = found
+                return Call(request, table, written, None, group)
         return None
 
     def example(self, body: bytes | None) -> Call | None:
@@ -84,6 +87,7 @@ class MlflowReader:
             raise RefusedError(
                 415, "BAD_REQUEST", f"Content-Type is missing; it is one of {supported}."
             )
+        padding.check(request.body, request.content_type)
         call = _Call(self._model)
         try:
             result = scoring_server.invocations(
