@@ -1,0 +1,140 @@
+"""A client that sends whatever it is given, and reads HTTP/1.1 answers by the letter."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import struct
+import time
+from dataclasses import dataclass
+
+from tests.integration.serving.hostile.attacks import Attack
+
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER for no time: closing sends RST
+_NO_BODY = (204, 304)
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    raw: bytes
+    seconds: float
+    """Since the connection was made."""
+
+
+class HangError(AssertionError):
+    """Neither answered nor closed in time."""
+
+
+class BrokenAnswerError(AssertionError):
+    """No answer in HTTP/1.1, or fewer than there must be."""
+
+
+def launch(attack: Attack, port: int, seconds: float) -> list[Answer]:
+    """Send it, and read its answers, within so many seconds. Interim answers are left out."""
+    with socket.create_connection(("127.0.0.1", port)) as sock:
+        client = _Client(sock, seconds)
+        client.send(attack)
+        if attack.then == "vanish":
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            return []
+        if attack.then == "shut":
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_WR)
+        answers: list[Answer] = []
+        while attack.answers == 0 or len(answers) < attack.answers:
+            answer = client.read(is_head=attack.method == "HEAD")
+            if answer is None:
+                break
+            answers.append(answer)
+        if len(answers) < attack.answers:
+            raise BrokenAnswerError(f"{len(answers)} of {attack.answers} answers, then the end")
+        return answers
+
+
+class _Client:
+    def __init__(self, sock: socket.socket, seconds: float) -> None:
+        self._sock = sock
+        self._started = time.monotonic()
+        self._deadline = self._started + seconds
+        self._data = b""
+
+    def send(self, attack: Attack) -> None:
+        """All of it, or until the server hears no more."""
+        for part in attack.parts:
+            if attack.pause and select.select([self._sock], [], [], attack.pause)[0]:
+                if attack.answers == 1:
+                    return
+                time.sleep(attack.pause)
+            try:
+                self._sock.settimeout(self._left())
+                self._sock.sendall(part)
+            except TimeoutError:
+                raise HangError("it does not read") from None
+            except OSError:
+                return
+
+    def read(self, *, is_head: bool) -> Answer | None:
+        """The next answer; None when there is no more."""
+        while True:
+            while b"\r\n\r\n" not in self._data:
+                if not self._receive():
+                    if self._data:
+                        raise BrokenAnswerError(f"an answer's head ends early: {self._data[:200]}")
+                    return None
+            head, _, rest = self._data.partition(b"\r\n\r\n")
+            status, headers = _parsed(head)
+            if status >= 200:
+                break
+            self._data = rest
+        size = 0 if is_head or status in _NO_BODY else int(headers["content-length"])
+        whole = len(head) + 4 + size
+        while len(self._data) < whole:
+            if not self._receive():
+                raise BrokenAnswerError("an answer's body ends early")
+        raw, self._data = self._data[:whole], self._data[whole:]
+        seconds = time.monotonic() - self._started
+        return Answer(status, headers, raw[len(head) + 4 :], raw, seconds)
+
+    def _receive(self) -> bool:
+        """More of it; False at the end."""
+        try:
+            self._sock.settimeout(self._left())
+            part = self._sock.recv(2**18)
+        except TimeoutError:
+            raise HangError(f"neither answered nor closed; so far {self._data[:200]}") from None
+        except ConnectionResetError:
+            return False
+        self._data += part
+        return bool(part)
+
+    def _left(self) -> float:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise HangError(f"no end in time; so far {self._data[:200]}")
+        return left
+
+
+def _parsed(head: bytes) -> tuple[int, dict[str, str]]:
+    """Strictly: an answer that holds what a client slipped in is found here."""
+    first, *lines = head.decode("latin-1").split("\r\n")
+    version, _, status = first.partition(" ")
+    if version != "HTTP/1.1" or not status[:3].isdigit():
+        raise BrokenAnswerError(f"no status line: {first[:200]}")
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(": ")
+        known = name in _HEADERS
+        if not colon or not known or name in headers or "\n" in value or "\r" in value:
+            raise BrokenAnswerError(f"an odd header: {line[:200]}")
+        headers[name] = value
+    return int(status[:3]), headers
+
+
+_HEADERS = {
+    *("content-type", "content-length", "date", "connection", "x-request-id", "retry-after"),
+    *("x-model-name", "x-model-version", "allow", "www-authenticate"),
+}

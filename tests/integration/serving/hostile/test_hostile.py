@@ -1,0 +1,258 @@
+"""Thousands of hostile requests on several connections: each is answered as declared or closed in
+time, the next good one is answered right, and nothing of them stays."""
+
+import json
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+
+from tests.integration.serving.hostile.attacks import Attack, attack
+from tests.integration.serving.hostile.client import Answer, launch
+from tests.integration.serving.hostile.targets import Target, saved
+from tests.integration.serving.servers import ModelServer
+from tests.support import wait_until
+
+FULL = bool(os.environ.get("FULL"))
+REQUESTS = 10_000 if FULL else 1_000
+BATCH = 50
+CLIENTS = 8
+SEED = int(os.environ.get("SEED", "4"))
+
+TIMEOUT = 20
+"""Seconds from body to answer."""
+LATEST = TIMEOUT + 10
+"""Seconds from the connection to the last answer, or the end: a body's time to arrive, and a busy
+machine's delays, beside."""
+AT_ONCE = 5
+"""Seconds for a good request's answer, while nothing else runs."""
+MORE_MEMORY = 600 * 2**20
+"""Bytes that all processes may have more, together: what eight times the largest body took, in
+allocators that keep it."""
+
+OF_THE_FRONT = {400, 403, 404, 405, 408, 413, 415, 431}
+"""Where nothing is at the path, or what came is not sound HTTP."""
+LEAKS = (b"Traceback", b'File "', b"site-packages", b"model_server/", b"model_server.")
+
+pytestmark = pytest.mark.timeout(3000 if FULL else 600)
+
+
+@pytest.fixture(scope="module")
+def targets(tmp_path_factory) -> list[Target]:
+    return saved(tmp_path_factory.mktemp("hostile-models"))
+
+
+@pytest.fixture(scope="module")
+def server(targets, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hostile")
+    token = folder / "token"
+    token.write_text("hostile-token-0123456789")
+    running = ModelServer(
+        folder,
+        SERVING_MODELS=",".join(f"{target.name}={target.folder}" for target in targets),
+        SERVING_DEFAULT="wine",
+        SERVING_TOKEN_FILE=token,
+        SERVING_HEADER_TIMEOUT=1,
+        SERVING_BODY_TIMEOUT=2,
+        SERVING_TIMEOUT=TIMEOUT,
+    ).start()
+    yield running
+    running.stop()
+
+
+class Good:
+    """Each model's plainest request in both protocols, and what MLflow predicts for it."""
+
+    def __init__(self, server: ModelServer, targets: list[Target]) -> None:
+        self._server = server
+        self._cases = []
+        for target in targets:
+            expected = target.predictions()
+            self._cases.append((target.path, target.mlflow_bodies()[0], expected, _predictions))
+            self._cases.append((target.v2_path, target.v2_bodies()[0], expected, _output))
+
+    def check(self) -> None:
+        for path, body, expected, found in self._cases:
+            since = time.monotonic()
+            answer = self._server.http.post(path, json=body)
+            assert answer.status_code == 200, f"{path}: {answer.text}"
+            assert found(answer.json()) == expected, path
+            assert time.monotonic() - since < AT_ONCE, path
+
+
+def _predictions(answer: dict) -> list:
+    return answer["predictions"]
+
+
+def _output(answer: dict) -> list:
+    (output,) = answer["outputs"]
+    return output["data"]
+
+
+class Declared:
+    """Statuses, as /openapi.json has them."""
+
+    def __init__(self, document: dict) -> None:
+        self._paths = document["paths"]
+
+    def statuses(self, attack: Attack) -> set[int]:
+        item = self._item(attack.path.partition("?")[0])
+        if item is None:
+            return OF_THE_FRONT
+        method = "get" if attack.method == "HEAD" else attack.method.lower()
+        if method not in item:
+            return {204, 403} if method == "options" else {403, 405}
+        return {int(status) for status in item[method]["responses"]} - {500}
+
+    def _item(self, path: str) -> dict | None:
+        if path in self._paths:
+            return self._paths[path]
+        parts = path.split("/")
+        for pattern, item in self._paths.items():
+            names = pattern.split("/")
+            if len(names) == len(parts) and all(
+                name == part or name.startswith("{")
+                for name, part in zip(names, parts, strict=True)
+            ):
+                return item
+        return None
+
+
+def faults(attack: Attack, answer: Answer, allowed: set[int]) -> Iterator[str]:
+    """What is wrong with an answer."""
+    if answer.status not in allowed:
+        yield f"status {answer.status} is not declared"
+    if not answer.headers.get("x-request-id"):
+        yield "no X-Request-Id"
+    if attack.request_id and answer.headers.get("x-request-id") != attack.request_id:
+        yield f"another request's id: {answer.headers.get('x-request-id')}"
+    if set(re.findall(rb"canary-\d+-", answer.raw)) - {attack.mark.encode()}:
+        yield "another request's data"
+    if attack.method == "HEAD" or answer.status == 204:
+        return
+    if answer.status == 200 and attack.path.startswith("/metrics"):
+        return
+    try:
+        content = json.loads(answer.body)
+    except ValueError:
+        yield "no JSON"
+        return
+    if answer.headers.get("content-type") != "application/json":
+        yield "JSON without its type"
+    if answer.status < 400:
+        return
+    error = {"error_code", "message"}
+    if not isinstance(content, dict) or content.keys() not in (error, error | {"error"}):
+        yield "not the shape of an error"
+    elif not 0 < len(content["message"]) <= 2000:
+        yield "a message of no use"
+    for leak in LEAKS:
+        if leak in answer.body:
+            yield f"tells {leak.decode()}"
+
+
+class Watch:
+    """What must not change, or grow, by hostile requests."""
+
+    def __init__(self, server: ModelServer) -> None:
+        self._server = server
+        self._front = psutil.Process(server.process.pid)
+        self._processes = self.processes()
+        self._models = server.http.get("/models").json()
+        self._files = self._front.num_fds()
+        self.memory = self.resident()
+
+    def processes(self) -> set[int]:
+        return {process.pid for process in self._server.family()}
+
+    def resident(self) -> int:
+        """Bytes of all processes."""
+        family = [self._front, *self._server.family()]
+        return sum(process.memory_info().rss for process in family)
+
+    def check(self) -> None:
+        assert self.processes() == self._processes
+        assert self._server.http.get("/models").json() == self._models
+        wait_until(self._is_at_rest, 20, "connections and bodies to be gone")
+        assert self._front.num_fds() <= self._files + 2
+        for name, value in self._metrics():
+            if name.startswith("model_server_worker_restarts_total"):
+                assert value == 0, name
+        for message in ("request failed", "prediction failed", "worker lost"):
+            assert self._server.log_lines(message) == []
+        log = self._server.process.text().splitlines()
+        assert [line for line in log if not line.startswith("{")] == []
+        assert self.resident() - self.memory < MORE_MEMORY
+
+    def _is_at_rest(self) -> bool:
+        """Our own connection is the one that is left."""
+        metrics = dict(self._metrics())
+        return (
+            metrics["model_server_connections"] == 1
+            and metrics["model_server_buffered_bytes"] == 0
+            and not any(
+                value
+                for name, value in metrics.items()
+                if name.startswith("model_server_queue_requests")
+            )
+        )
+
+    def _metrics(self) -> Iterator[tuple[str, float]]:
+        for line in self._server.http.get("/metrics").text.splitlines():
+            if not line.startswith("#"):
+                name, _, value = line.rpartition(" ")
+                yield name, float(value)
+
+
+def test_hostile_requests(server, targets, record_property):
+    print(f"SEED={SEED}")
+    good = Good(server, targets)
+    good.check()
+    declared = Declared(server.http.get("/openapi.json").json())
+    watch = Watch(server)
+    statuses: Counter[tuple[str, int]] = Counter()
+    problems: list[str] = []
+    slowest = (0.0, "")
+
+    def try_(number: int) -> tuple[Attack, list[Answer], str]:
+        made = attack(SEED, number, targets)
+        try:
+            return made, launch(made, server.port, LATEST), ""
+        except AssertionError as error:
+            return made, [], f"{type(error).__name__}: {error}"
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        for start in range(0, REQUESTS, BATCH):
+            numbers = range(start, start + BATCH)
+            for number, (made, answers, problem) in zip(
+                numbers, pool.map(try_, numbers), strict=True
+            ):
+                allowed = declared.statuses(made) if made.path else OF_THE_FRONT | {200, 422}
+                found = [problem] if problem else []
+                for answer in answers:
+                    statuses[made.kind, answer.status] += 1
+                    slowest = max(slowest, (answer.seconds, f"{made.kind} ({number})"))
+                    found += faults(made, answer, allowed)
+                problems += [f"{number} ({made.kind}): {fault}" for fault in found]
+            good.check()
+
+    by_status = Counter()
+    for (_, status), count in statuses.items():
+        by_status[status] += count
+    figures = {
+        "requests by status": dict(sorted(by_status.items())),
+        "by kind": {f"{kind} {status}": n for (kind, status), n in sorted(statuses.items())},
+        "slowest": slowest,
+        "MiB before": watch.memory >> 20,
+        "MiB after": watch.resident() >> 20,
+    }
+    for name, value in figures.items():
+        print(f"{name}: {value}")
+        record_property(name, value)
+    assert problems == []
+    watch.check()
