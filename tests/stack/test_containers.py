@@ -205,9 +205,11 @@ def test_a_service_is_given_only_its_own_secrets(stack, values, service):
     assert set(leaks(files, values)) == wanted[service]
 
 
-def test_serving_is_given_no_secrets(stack):
-    mounts = {mount["Destination"] for mount in stack.container("serving")["Mounts"]}
-    assert mounts == {"/cache"}
+def test_serving_is_given_no_secret_but_its_own_token(stack):
+    mounts = {mount["Destination"]: mount for mount in stack.container("serving")["Mounts"]}
+    assert mounts.keys() == {"/cache", "/run/stack"}
+    assert mounts["/run/stack"]["Name"].endswith("_secrets-serving")
+    assert not mounts["/run/stack"]["RW"]
 
 
 @pytest.mark.parametrize("service", sorted(OWN_IMAGES - {"database", "bucket"}))
