@@ -1,84 +1,127 @@
-"""Small bodies that would become huge tables.
+"""Bodies that cost far more than their bytes, found before pandas reads them.
 
 pandas fills up what is short: n records that have one name each make n columns of n rows, and so do
 one long line and n short ones. Parquet's compression makes millions of equal rows of a few bytes.
-Such a body passes every limit on bytes, and takes all memory when it is read.
+And each column costs: a line of 400,000 commas keeps pandas busy for a minute.
 """
 
 import csv
 import io
 import json
+import math
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from mlflow.pyfunc import scoring_server
+from mlflow.types import Schema
 
 from model_server.errors import RefusedError
 
 MAX_CELLS = 2**24
 """Of one request's table, unless its body has more bytes."""
+MAX_COLUMNS = 2**14
+"""Beside those of the model's signature; a model without one may take any number."""
+MAX_REPEATED = 2**12
+"""Columns of a name that came before; pandas looks for it in all of them."""
 HARMLESS = 8 * 2**10
 """Bytes: no text up to this makes so many."""
 
+Size = tuple[int, int]
+"""Rows and columns of a table."""
 
-def check(body: bytes, content_type: str) -> None:
+
+def check(body: bytes, content_type: str, schema: Schema | None) -> None:
     """Raises RefusedError 400."""
-    count = _CELLS.get(content_type.partition(";")[0].strip())
-    if count is None:
+    sizes = _SIZES.get(content_type.partition(";")[0].strip())
+    if sizes is None:
         return
     try:
-        cells = count(body)
+        tables = list(sizes(body))
+    except RefusedError:
+        raise
     except Exception:  # not such a table at all: its reader says why
         return
-    if cells > max(MAX_CELLS, len(body)):
-        raise RefusedError(
-            400,
-            "INVALID_PARAMETER_VALUE",
-            f"The body of {len(body)} bytes would make a table of {cells} cells, most of them "
-            f"empty or equal. At most {MAX_CELLS} are taken.",
-        )
+    for rows, columns in tables:
+        if rows * columns > max(MAX_CELLS, len(body)):
+            raise _too_large(
+                f"of {len(body)} bytes would make a table of {rows * columns} cells, most of them "
+                f"empty or equal. At most {MAX_CELLS} are taken."
+            )
+        if schema is not None and columns > MAX_COLUMNS + _width(schema):
+            raise _too_large(f"has {columns} columns, far more than the model takes.")
 
 
-def _of_json(body: bytes) -> int:
+def _too_large(what: str) -> RefusedError:
+    return RefusedError(400, "INVALID_PARAMETER_VALUE", f"The body {what}")
+
+
+def _width(schema: Schema) -> int:
+    """Columns of a frame, numbers in a row of a tensor."""
+    if not schema.is_tensor_spec():
+        return len(schema.inputs)
+    return sum(abs(math.prod(spec.shape)) for spec in schema.inputs)
+
+
+def _of_json(body: bytes) -> Iterator[Size]:
     if len(body) <= HARMLESS:
-        return 0
+        return
     # As MLflow reads it, so that nothing hides from one that counts for the other.
-    tables = list(json.loads(body).values())
-    tables += [table["data"] for table in tables if isinstance(table, dict) and "data" in table]
-    return max(map(_filled_up, tables), default=0)
+    content = json.loads(body)
+    for table in content.values():
+        yield from _of_lines(table)
+    split = content.get("dataframe_split")
+    if isinstance(split, dict):
+        rows, names = split.get("data"), split.get("columns")
+        yield from _of_lines(rows)
+        yield 1, max(_longest(rows), _longest([names]))
 
 
-def _filled_up(table: object) -> int:
-    """Cells of lists or records of different lengths, by row or by column."""
-    if not isinstance(table, dict | list):
+def _of_lines(table: object) -> Iterator[Size]:
+    """Of lists or records, by row in a list and by column in a dict, once all are filled up."""
+    if isinstance(table, dict):
+        columns = table.values()
+        yield max(_longest(columns), len(_names(columns))), len(table)
+    elif isinstance(table, list):
+        yield len(table), len(_names(table))
+        yield len(table) * _longest(table), 1  # a tensor's rows may be long
+
+
+def _longest(lines: object) -> int:
+    if not isinstance(lines, Iterable):
         return 0
-    lines = table.values() if isinstance(table, dict) else table
-    longest = max((len(line) for line in lines if isinstance(line, list)), default=0)
-    names = {name for line in lines if isinstance(line, dict) for name in line}
-    return len(lines) * max(longest, len(names))
+    return max((len(line) for line in lines if isinstance(line, list)), default=0)
 
 
-def _of_csv(body: bytes) -> int:
-    rows = body.count(b"\n") + body.count(b"\r")
+def _names(lines: Iterable) -> set[str]:
+    return {name for line in lines if isinstance(line, dict) for name in line}
+
+
+def _of_csv(body: bytes) -> Iterator[Size]:
+    rows = body.count(b"\n") + body.count(b"\r") + 1
     commas = body.count(b",")
-    if len(body) <= HARMLESS or rows * commas <= MAX_CELLS:
-        return 0
-    lines = csv.reader(io.StringIO(body.decode(), newline=None))
+    if len(body) <= HARMLESS or (commas < MAX_REPEATED and rows * commas <= MAX_CELLS):
+        return
+    limit = csv.field_size_limit(len(body))
     try:
+        lines = csv.reader(io.StringIO(body.decode(), newline=None))
         # A first row longer than the header makes columns, too: they become the index.
-        first = islice((line for line in lines if line), 2)
-        return rows * max(map(len, first), default=0)
-    except csv.Error:
-        return rows * commas  # at most
+        first = list(islice((line for line in lines if line), 2))
+    finally:
+        csv.field_size_limit(limit)
+    header = first[0]
+    if len(header) - len(set(header)) > MAX_REPEATED:
+        raise _too_large("has thousands of columns of the same name.")
+    yield rows, max(map(len, first))
 
 
-def _of_parquet(body: bytes) -> int:
+def _of_parquet(body: bytes) -> Iterator[Size]:
     from pyarrow import parquet  # which a model's own environment may be without
 
     found = parquet.read_metadata(io.BytesIO(body))
-    return found.num_rows * found.num_columns
+    yield found.num_rows, found.num_columns
 
 
-_CELLS = {
+_SIZES = {
     scoring_server.CONTENT_TYPE_JSON: _of_json,
     scoring_server.CONTENT_TYPE_CSV: _of_csv,
     scoring_server.CONTENT_TYPE_PARQUET: _of_parquet,

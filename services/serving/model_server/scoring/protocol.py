@@ -65,7 +65,7 @@ class MlflowReader:
             except DeclinedError:
                 return None
         if self._is_unsigned:
-            padding.check(request.body, scoring_server.CONTENT_TYPE_JSON)
+            padding.check(request.body, scoring_server.CONTENT_TYPE_JSON, None)
             if found := unsigned.read(request.body, self._model.metadata):
                 table, group = found
                 return Call(request, table, written, None, group)
@@ -87,7 +87,7 @@ class MlflowReader:
             raise RefusedError(
                 415, "BAD_REQUEST", f"Content-Type is missing; it is one of {supported}."
             )
-        padding.check(request.body, request.content_type)
+        padding.check(request.body, request.content_type, self._schema)
         call = _Call(self._model)
         try:
             result = scoring_server.invocations(
