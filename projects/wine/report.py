@@ -1,10 +1,5 @@
-"""Measure a classifier on held-out rows, draw the plots, and say what to do next."""
+"""Measure a classifier on held-out rows, and draw the plots."""
 
-import json
-import os
-import shlex
-
-import numpy as np
 from matplotlib.figure import Figure
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import (
@@ -45,14 +40,3 @@ def plots(model: ClassifierMixin, test: Table) -> dict[str, Figure]:
         )
     axes.set(title="One class against the others")
     return {"plots/confusion_matrix.png": confusion, "plots/roc.png": roc}
-
-
-def curl(name: str, test: Table) -> str:
-    """The command that asks the stack's model server about the first held-out row."""
-    server = os.environ.get("MODEL_SERVER_URL", "http://localhost:8080").rstrip("/")
-    row = test.features.head(1)
-    body = {"dataframe_split": {"columns": list(row.columns), "data": np.array(row).tolist()}}
-    return (
-        f"curl {server}/models/{name}/invocations "
-        f"-H 'content-type: application/json' -d {shlex.quote(json.dumps(body))}"
-    )

@@ -6,39 +6,11 @@ Everything is recorded by the tracking server that MLFLOW_TRACKING_URI names. Wh
 wrong is said in one line; the run is then FAILED and nothing is registered.
 """
 
-import os
-import re
 import sys
-from math import isnan
 
 import click
 
-
-class Number(click.FloatRange):
-    """A number within bounds; nan is none."""
-
-    name = "number"
-
-    def convert(
-        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Parse the number and check the bounds."""
-        number = super().convert(value, param, ctx)
-        return self.fail(f"{value!r} is not a number.", param, ctx) if isnan(number) else number
-
-
-class Whole(click.IntRange):
-    """A whole number within bounds."""
-
-    name = "whole number"
-
-
-def plain(_context: click.Context, _option: click.Parameter, value: str) -> str:
-    """Refuse names that would need quoting in a URL."""
-    if not re.fullmatch(r"[\w.-]+", value, re.ASCII):
-        raise click.BadParameter(f"{value!r} is not all letters, digits, '-', '_' and '.'.")
-    return value
-
+from common.command_line import Number, Whole, plain, run
 
 STRENGTH = Number(0, 1e6, min_open=True)
 SHARE = Number(0, 1, min_open=True, max_open=True)
@@ -57,24 +29,10 @@ MODE = click.Choice(["auto", "always", "never"])
 @click.option("--promote", type=MODE, default="auto", help="auto: if at least as good.")
 def main(**options: str | float) -> None:
     """Train on DATA, register MODEL_NAME, and move ALIAS to it if it is good enough."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when MLflow is imported
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # printed below
     from training import Settings, train  # seconds of imports, not needed to refuse an option
 
     click.echo(train(Settings(**options)))
 
 
-def run() -> int:
-    """Run the command line; an error that the user can mend is one line."""
-    try:
-        main(standalone_mode=False)
-    except click.ClickException as error:
-        click.echo(f"error: {error.format_message()}", err=True)
-        return 1
-    except click.Abort:
-        return 130
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(run())
+    sys.exit(run(main))

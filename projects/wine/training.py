@@ -1,22 +1,24 @@
 """From a table to a registered model: fit, record, register, promote."""
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 
 import mlflow
 import pandas as pd
-from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import report
-from dataset import BadInput, Split, Table, first_line, read_table, train_and_test
-from promotion import Gate, tags_of
+from common.asking import curl
+from common.held_out import HeldOut
+from common.promotion import Gate
+from common.runs import owner, record_parameters, recorded_run
+from common.split import Split, tags_of
+from common.summary import summary
+from dataset import Table, read_table, train_and_test
 
 # What loads the model. Named here, because finding it out takes MLflow ten seconds.
 REQUIREMENTS = [
@@ -50,37 +52,11 @@ def train(settings: Settings) -> str:
         model_uri = record(run, settings, model, training, test)
         registered = mlflow.register_model(model_uri, name, None, tags=tags_of(split))
         candidate = str(registered.version)
-        gate = Gate(name, settings.alias, test, split)
-        user = run.data.tags.get("mlflow.user", "unknown")
-        outcome = gate.promote(candidate, settings.promote, f"{user} (run {run.info.run_id})")
+        held_out = HeldOut(test.features, test.labels, split)
+        gate = Gate(name, settings.alias, held_out.comparing(name))
+        outcome = gate.promote(candidate, settings.promote, owner(run))
         mlflow.set_tag("promotion", f"{name} version {candidate}: {outcome.reason}")
-    holder = f"{settings.alias} of {name} is version {gate.holder()}"
-    return "\n".join(
-        [
-            f"run        {run_page(run)}",
-            f"model      {name} version {candidate}",
-            f"promotion  {'promoted' if outcome.promoted else 'not promoted'}: {outcome.reason}",
-            f"champion   {holder}",
-            "try it     " + report.curl(name, test),
-        ]
-    )
-
-
-@contextmanager
-def recorded_run() -> Iterator[mlflow.ActiveRun]:
-    """The run that `mlflow run` began, or a new one; what fails it is on its page as `failure`."""
-    try:
-        with mlflow.start_run() as run:
-            try:
-                yield run
-            except BadInput as error:
-                mlflow.set_tag("failure", error.message)
-                raise
-    except MlflowException as error:
-        message = first_line(error)
-        if not on_server():
-            message = f"set MLFLOW_TRACKING_URI, to http://localhost:5000 for the stack ({message})"
-        raise BadInput(message) from error
+    return summary(run, gate, candidate, outcome, curl(name, test.features.head(1)))
 
 
 def fit(table: Table, strength: float) -> Pipeline:
@@ -97,8 +73,7 @@ def record(
     Parameters go in one request, metrics in another: that is what makes logging fast. A loop that
     logs at every step calls `mlflow.config.enable_async_logging()` first, and does not wait.
     """
-    # `mlflow run` has logged what it was given, and a parameter cannot be logged anew.
-    mlflow.log_params({k: v for k, v in asdict(settings).items() if k not in run.data.params})
+    record_parameters(run, asdict(settings))
     with warnings.catch_warnings(action="ignore"):  # MLflow knows local files twice, and says so
         tables = [
             mlflow.data.from_pandas(
@@ -123,16 +98,3 @@ def description(model: Pipeline, training: Table) -> dict[str, object]:
         "input_example": training.features.head(3),
         "pip_requirements": REQUIREMENTS,
     }
-
-
-def run_page(run: mlflow.ActiveRun) -> str:
-    """The address of the run's page, or its id where no server shows it."""
-    if not on_server():
-        return run.info.run_id
-    server = mlflow.get_tracking_uri().rstrip("/")
-    return f"{server}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
-
-
-def on_server() -> bool:
-    """Whether runs are recorded by a tracking server."""
-    return mlflow.get_tracking_uri().startswith("http")

@@ -1,7 +1,5 @@
-"""The project's modules import each other by their bare names, as when `mlflow run` runs them."""
+"""The project's modules, importable."""
 
-import sys
+from tests.projects import importable
 
-from tests.support import ROOT
-
-sys.path.insert(0, str(ROOT / "projects" / "wine"))
+importable("wine")

@@ -5,59 +5,18 @@ import platform
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import mlflow
 import pandas as pd
 import pytest
 
-from tests.support import ROOT, clean_environment
-
-PROJECT = ROOT / "projects" / "wine"
-BIN = Path(sys.executable).parent
-
-
-class Runs:
-    """Runs the project on a tracking server, each run in a new experiment."""
-
-    def __init__(self, uri, folder):
-        self.uri, self.folder, self.count = uri, folder, 0
-        mlflow.set_tracking_uri(uri)
-        self.client = mlflow.MlflowClient()
-
-    def run(self, experiment, manager="local", **parameters):
-        """Exit status, all that was printed, and the run as recorded."""
-        environment = clean_environment(
-            MLFLOW_TRACKING_URI=self.uri,
-            MLFLOW_ENV_ROOT=self.folder / manager,
-            MLFLOW_HTTP_REQUEST_MAX_RETRIES="2",
-            MODEL_SERVER_URL="http://models.example:81",
-        )
-        # uv looks for the Python that MLflow runs on, and not in virtual environments.
-        environment["PATH"] = f"{BIN}:{environment['PATH']}:{sys.base_prefix}/bin"
-        command = [BIN / "mlflow", "run", PROJECT, "--env-manager", manager]
-        command += ["--experiment-name", experiment, "--storage-dir", self.folder]
-        for name, value in parameters.items():
-            command += ["-P", f"{name}={value}"]
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        found = self.client.get_experiment_by_name(experiment)
-        runs = self.client.search_runs([found.experiment_id])
-        assert len(runs) == 1
-        return done.returncode, done.stdout, runs[0]
+from tests.projects import Runs
 
 
 @pytest.fixture(scope="module")
 def runs(tracking, tmp_path_factory):
-    return Runs(tracking.uri, tmp_path_factory.mktemp("project"))
+    return Runs(tracking.uri, tmp_path_factory.mktemp("project"), "wine")
 
 
 @pytest.fixture(scope="module")

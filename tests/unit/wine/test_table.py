@@ -1,11 +1,17 @@
 """A table that cannot be used is refused in one line that says what and where."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset import BadInput, read_table
+from common.errors import BadInput
+from common.split import Split
+from dataset import Table, read_table, train_and_test
+from tests.support import ROOT
+
+WINE = ROOT / "projects" / "wine" / "data" / "wine.csv"
 
 GOOD = "a,b,kind\n1,2,x\n3,4.5,y\n"
 
@@ -64,3 +70,37 @@ def test_no_file_raises_anything_else(tmp_path_factory, content):
     except BadInput:
         return
     assert np.isfinite(table.features.to_numpy()).all()
+
+
+def test_the_rows_of_the_wine_data_never_change_sides():
+    """A champion of an earlier release of this project must stay comparable."""
+    table = read_table(str(WINE), "cultivar")
+
+    held_out = np.flatnonzero(Split(0.25, 2).holds_out(table.features))
+
+    assert len(held_out) == 45
+    assert held_out[:8].tolist() == [1, 2, 11, 13, 15, 16, 23, 25]
+
+
+def table(labels: list[str]) -> Table:
+    return Table(pd.DataFrame({"a": np.arange(float(len(labels)))}), np.array(labels), "kind")
+
+
+def test_too_few_held_out_rows_are_refused():
+    with pytest.raises(BadInput, match=r"^test_size: 0.1 of 20 rows holds out \d; at least 10"):
+        train_and_test(table(["x", "y"] * 10), Split(0.1, 1))
+
+
+def test_one_class_is_refused():
+    with pytest.raises(BadInput, match=r"^target: column 'kind' has one class only: 'x'"):
+        train_and_test(table(["x"] * 100), Split(0.25, 1))
+
+
+def test_a_class_on_one_side_only_is_refused():
+    with pytest.raises(BadInput, match=r"^target: no rows of class 'rare' to (train|hold out)"):
+        train_and_test(table(["x", "y"] * 50 + ["rare"]), Split(0.25, 1))
+
+
+def test_numbers_as_labels_of_a_quantity_are_refused():
+    with pytest.raises(BadInput, match="are too rare"):
+        train_and_test(table([str(n / 7) for n in range(100)]), Split(0.25, 1))

@@ -1,18 +1,16 @@
 """Move a registered model's alias to a new version, if it is at least as good as the old one.
 
-Both versions are loaded from the registry and predict the same rows, which neither was trained
-on. The registry cannot compare and swap an alias, so promotions at the same moment are settled
+The registry cannot compare and swap an alias, so promotions at the same moment are settled
 afterwards: each tags its version, moves the alias, then looks for tags that are new. Whoever
 looks last sees all rivals and gives the alias to the best, and the choice is the same for all.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf, isnan
 
 import mlflow
-from mlflow.entities.model_registry import ModelVersion
-
-from dataset import FEWEST_HELD_OUT, Split, Table, first_line
 
 
 class CannotCompareError(Exception):
@@ -29,33 +27,35 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Right answers of two versions on the same `rows` rows."""
+    """Whether a candidate is at least as good as the incumbent, and better; `text` says how."""
 
-    candidate: int
-    incumbent: int
-    rows: int
-    caveat: str = ""
+    good_enough: bool
+    better: bool
+    text: str
 
-    @property
-    def good_enough(self) -> bool:
-        """Whether the candidate may replace the incumbent."""
-        return self.candidate >= self.incumbent
+    @classmethod
+    def of(cls, candidate: float, incumbent: float, text: str) -> "Comparison":
+        """By two scores of which the higher is the better one; nan is worse than all."""
+        candidate, incumbent = (-inf if isnan(score) else score for score in (candidate, incumbent))
+        return cls(candidate >= incumbent, candidate > incumbent, text)
 
-    def __str__(self) -> str:
-        counts = f"{self.candidate} against {self.incumbent} of {self.rows}"
-        return f"{counts} held-out rows right{self.caveat}"
+
+Compare = Callable[[str, str], Comparison]
+"""From two version numbers, candidate and incumbent; raises CannotCompareError."""
 
 
 class Gate:
-    """Decides whether a version of the model `name` gets the alias, by rows held out."""
+    """Decides whether a version of the model `name` gets the alias, by what `compare` says."""
 
-    def __init__(self, name: str, alias: str, held_out: Table, split: Split) -> None:
+    def __init__(self, name: str, alias: str, compare: Compare) -> None:
         self.registry = mlflow.MlflowClient()
-        self.name, self.alias = name, alias
-        self.held_out, self.split = held_out, split
+        self.name, self.alias, self.compare = name, alias, compare
 
     def promote(self, candidate: str, mode: str, by: str) -> Outcome:
-        """Give version `candidate` the alias if it deserves it, and tag it with the outcome."""
+        """Give version `candidate` the alias if it deserves it, and tag it with the outcome.
+
+        mode: auto (if at least as good), always or never. by: who promotes.
+        """
         while True:
             known, incumbent = self.promoted(), self.holder()
             outcome = self.judge(candidate, incumbent, mode)
@@ -84,44 +84,7 @@ class Gate:
         except CannotCompareError as error:
             return Outcome(False, f"{error}; promote=always replaces it without comparison")
         judgement = "at least as good as" if result.good_enough else "worse than"
-        return Outcome(result.good_enough, f"{judgement} version {incumbent}: {result}")
-
-    def compare(self, candidate: str, incumbent: str) -> Comparison:
-        """Let both versions predict the rows that neither was trained on.
-
-        Raises CannotCompareError where one cannot be loaded or takes other columns, or where
-        too few such rows are left.
-        """
-        rows, caveat = self.held_out, ""
-        rule = split_of(self.registry.get_model_version(self.name, incumbent))
-        if rule is None:
-            caveat = f" (version {incumbent} may have been trained on them: it does not say)"
-        elif rule != self.split:
-            rows = rows.where(rule.holds_out(rows.features))
-            caveat = f" (those held out from both; version {incumbent} was trained with {rule})"
-        if len(rows) < FEWEST_HELD_OUT:
-            raise CannotCompareError(
-                f"of the held-out rows, version {incumbent} was not trained on {len(rows)} only "
-                f"(its {rule})"
-            )
-        right = [self.right(version, rows) for version in (candidate, incumbent)]
-        return Comparison(*right, len(rows), caveat)
-
-    def right(self, version: str, rows: Table) -> int:
-        """How many of the rows a version predicts right, loaded as the model server loads it."""
-        try:
-            model = mlflow.pyfunc.load_model(f"models:/{self.name}/{version}")
-            schema = model.metadata.get_input_schema()
-            if schema and set(schema.input_names()) != set(rows.features.columns):
-                raise CannotCompareError(f"version {version} takes other columns than these data")
-            answers = model.predict(rows.features)
-            return sum(str(a) == label for a, label in zip(answers, rows.labels, strict=True))
-        except CannotCompareError:
-            raise
-        except Exception as error:  # a model is other people's code: it may raise anything
-            raise CannotCompareError(
-                f"version {version} cannot be loaded or asked: {first_line(error)}"
-            ) from error
+        return Outcome(result.good_enough, f"{judgement} version {incumbent}: {result.text}")
 
     def settle(self, candidate: str, rivals: set[str]) -> None:
         """Give the alias to the best version promoted at the same time; of equals, the newest.
@@ -134,7 +97,7 @@ class Gate:
                 result = self.compare(best, rival)
             except CannotCompareError:
                 continue
-            if (result.incumbent, int(rival)) > (result.candidate, int(best)):
+            if not result.good_enough or (not result.better and int(rival) > int(best)):
                 best = rival
         if rivals:
             self.registry.set_registered_model_alias(self.name, self.alias, best)
@@ -162,16 +125,3 @@ class Gate:
         """Take back the tags of a version that lost the alias in the moment it got it."""
         for tag in ("promoted_by", "promoted_at"):
             self.registry.delete_model_version_tag(self.name, version, tag)
-
-
-def tags_of(split: Split) -> dict[str, str]:
-    """The tags that tell later versions which rows this one was not trained on."""
-    return {"split.test_size": str(split.test_size), "split.seed": str(split.seed)}
-
-
-def split_of(version: ModelVersion) -> Split | None:
-    """The rule by which rows were held out from a version; None if it does not say."""
-    try:
-        return Split(float(version.tags["split.test_size"]), int(version.tags["split.seed"]))
-    except (KeyError, ValueError):
-        return None

@@ -10,8 +10,9 @@ from mlflow.models import infer_signature
 from sklearn.dummy import DummyClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from dataset import Split, Table
-from promotion import Gate, tags_of
+from common.held_out import HeldOut
+from common.promotion import Gate
+from common.split import Split, tags_of
 
 SPLIT = Split(0.5, 1)
 ROWS = 200
@@ -28,8 +29,8 @@ def name(tracking, request):
 def held_out():
     """Held-out rows of a table whose label is whether `a` is at least 100."""
     features = pd.DataFrame({"a": np.arange(float(ROWS)), "b": 0.0})
-    table = Table(features, np.where(features["a"] >= 100, "high", "low"), "kind")
-    return table.where(SPLIT.holds_out(features))
+    features = features[SPLIT.holds_out(features)].reset_index(drop=True)
+    return HeldOut(features, np.where(features["a"] >= 100, "high", "low"), SPLIT)
 
 
 def register(name, model, split=SPLIT, columns=("a", "b")):
@@ -63,7 +64,7 @@ def tags(name, version):
 
 
 def test_a_model_is_promoted_if_at_least_as_good(name, held_out):
-    gate = Gate(name, "champion", held_out, SPLIT)
+    gate = Gate(name, "champion", held_out.comparing(name))
 
     outcomes = []
     for model in (bad(), good(), bad(), good()):
@@ -72,7 +73,9 @@ def test_a_model_is_promoted_if_at_least_as_good(name, held_out):
 
     assert outcomes == [(True, "1"), (True, "2"), (False, "2"), (True, "4")]
     assert tags(name, "1")["promotion"] == "there was no champion yet"
-    right = f"{sum(held_out.labels == 'low')} against {len(held_out)} of {len(held_out)}"
+    right = (
+        f"{sum(held_out.labels == 'low')} against {len(held_out.labels)} of {len(held_out.labels)}"
+    )
     assert tags(name, "3")["promotion"] == f"worse than version 2: {right} held-out rows right"
     assert tags(name, "4")["promotion"].startswith("at least as good as version 2: ")
     assert tags(name, "4")["promoted_by"] == "someone"
@@ -81,7 +84,7 @@ def test_a_model_is_promoted_if_at_least_as_good(name, held_out):
 
 
 def test_promotion_can_be_forced_and_left_out(name, held_out):
-    gate = Gate(name, "champion", held_out, SPLIT)
+    gate = Gate(name, "champion", held_out.comparing(name))
     gate.promote(register(name, good()), "auto", "someone")
 
     assert not gate.promote(register(name, good()), "never", "someone").promoted
@@ -93,19 +96,19 @@ def test_promotion_can_be_forced_and_left_out(name, held_out):
 def test_with_another_split_the_rows_held_out_from_both_decide(name, held_out):
     other = Split(0.5, 2)
     both = int(other.holds_out(held_out.features).sum())
-    gate = Gate(name, "champion", held_out, SPLIT)
+    gate = Gate(name, "champion", held_out.comparing(name))
     gate.promote(register(name, good(), split=other), "auto", "someone")
 
     outcome = gate.promote(register(name, good()), "auto", "someone")
 
     assert outcome.promoted
-    assert 10 <= both < len(held_out)
+    assert 10 <= both < len(held_out.labels)
     assert f"{both} against {both} of {both} held-out rows right" in outcome.reason
     assert "held out from both; version 1 was trained with test_size=0.5, seed=2" in outcome.reason
 
 
 def test_without_enough_rows_held_out_from_both_nothing_is_promoted(name, held_out):
-    gate = Gate(name, "champion", held_out, SPLIT)
+    gate = Gate(name, "champion", held_out.comparing(name))
     gate.promote(register(name, good(), split=Split(0.001, 2)), "auto", "someone")
 
     outcome = gate.promote(register(name, good()), "auto", "someone")
@@ -116,7 +119,7 @@ def test_without_enough_rows_held_out_from_both_nothing_is_promoted(name, held_o
 
 
 def test_a_champion_that_does_not_tell_its_split_is_compared_and_this_is_said(name, held_out):
-    gate = Gate(name, "champion", held_out, SPLIT)
+    gate = Gate(name, "champion", held_out.comparing(name))
     gate.promote(register(name, good(), split=None), "auto", "someone")
 
     outcome = gate.promote(register(name, good()), "auto", "someone")
@@ -126,7 +129,7 @@ def test_a_champion_that_does_not_tell_its_split_is_compared_and_this_is_said(na
 
 
 def test_a_champion_of_other_columns_is_not_replaced(name, held_out):
-    gate = Gate(name, "champion", held_out, SPLIT)
+    gate = Gate(name, "champion", held_out.comparing(name))
     gate.promote(register(name, good(), columns=("a", "c")), "auto", "someone")
 
     outcome = gate.promote(register(name, good()), "auto", "someone")
@@ -136,7 +139,7 @@ def test_a_champion_of_other_columns_is_not_replaced(name, held_out):
 
 
 def test_a_champion_that_is_lost_is_not_replaced_unasked(name, held_out, tracking, s3):
-    gate = Gate(name, "champion", held_out, SPLIT)
+    gate = Gate(name, "champion", held_out.comparing(name))
     gate.promote(register(name, good()), "auto", "someone")
     client = s3.client()
     for stored in client.list_objects_v2(Bucket=tracking.bucket)["Contents"]:
@@ -165,7 +168,7 @@ def test_an_alias_that_moves_during_the_comparison_is_compared_with_anew(name, h
             outcome = super().judge(candidate, incumbent, mode)
             if not self.overtaken:
                 self.overtaken = True
-                Gate(name, "champion", held_out, SPLIT).promote("2", "auto", "another")
+                Gate(name, "champion", held_out.comparing(name)).promote("2", "auto", "another")
             return outcome
 
     register(name, bad())
@@ -173,7 +176,7 @@ def test_an_alias_that_moves_during_the_comparison_is_compared_with_anew(name, h
     register(name, bad())
     mlflow.MlflowClient().set_registered_model_alias(name, "champion", "1")
 
-    outcome = Overtaken(name, "champion", held_out, SPLIT).promote("3", "auto", "someone")
+    outcome = Overtaken(name, "champion", held_out.comparing(name)).promote("3", "auto", "someone")
 
     assert not outcome.promoted
     assert outcome.reason.startswith("worse than version 2")
@@ -195,7 +198,7 @@ def test_of_two_promotions_at_the_same_moment_the_better_model_stays(name, held_
     outcomes = {}
 
     def promote(version):
-        gate = Simultaneous(name, "champion", held_out, SPLIT)
+        gate = Simultaneous(name, "champion", held_out.comparing(name))
         outcomes[version] = gate.promote(version, "auto", "someone")
 
     threads = [threading.Thread(target=promote, args=[version]) for version in versions[1:]]
@@ -211,7 +214,7 @@ def test_of_two_promotions_at_the_same_moment_the_better_model_stays(name, held_
 
 def test_a_simultaneous_rival_that_cannot_be_compared_does_not_win(name, held_out):
     candidate, rival = register(name, good()), register(name, good(), split=Split(0.001, 2))
-    gate = Gate(name, "champion", held_out, SPLIT)
+    gate = Gate(name, "champion", held_out.comparing(name))
 
     gate.settle(candidate, {rival})
 

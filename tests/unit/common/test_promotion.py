@@ -1,26 +1,30 @@
 """When a version may replace another, and what the outcome says."""
 
+from math import nan
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.entities.model_registry import ModelVersion, ModelVersionTag
 
-from dataset import Split
-from promotion import Comparison, split_of, tags_of
+from common.promotion import Comparison
+from common.split import Split, split_of, tags_of
 
-counts = st.integers(0, 1000)
-
-
-@given(counts, counts)
-def test_a_version_is_good_enough_if_it_is_right_at_least_as_often(candidate, incumbent):
-    result = Comparison(candidate, incumbent, rows=1000)
-
-    assert result.good_enough == (candidate >= incumbent)
-    assert result.good_enough or Comparison(incumbent, candidate, rows=1000).good_enough
+scores = st.floats(allow_nan=False)
 
 
-def test_a_comparison_reads_as_a_sentence():
-    assert str(Comparison(44, 45, 45)) == "44 against 45 of 45 held-out rows right"
+@given(scores, scores)
+def test_a_version_is_good_enough_if_it_is_at_least_as_good(candidate, incumbent):
+    result = Comparison.of(candidate, incumbent, "")
+
+    assert (result.good_enough, result.better) == (candidate >= incumbent, candidate > incumbent)
+
+
+@given(scores)
+def test_no_score_is_the_worst_one(score):
+    assert not Comparison.of(nan, max(score, -1e300), "").good_enough
+    assert Comparison.of(score, nan, "").good_enough
+    assert Comparison.of(nan, nan, "").good_enough
 
 
 def version(tags: dict[str, str]) -> ModelVersion:

@@ -6,10 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset import BadInput, Split, Table, read_table, train_and_test
-from tests.support import ROOT
+from common.split import Split
 
-WINE = ROOT / "projects" / "wine" / "data" / "wine.csv"
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 tables = st.lists(st.tuples(numbers, numbers, numbers), min_size=1, max_size=30).map(
     lambda rows: pd.DataFrame(rows, columns=["a", "b", "c"], dtype="float64")
@@ -70,35 +68,24 @@ def test_about_the_share_asked_for_is_held_out(share):
     assert Split(share, 7).holds_out(features).mean() == pytest.approx(share, abs=0.02)
 
 
-def test_the_rows_of_the_wine_data_never_change_sides():
-    """A champion of an earlier release of this project must stay comparable."""
-    table = read_table(str(WINE), "cultivar")
-
-    held_out = np.flatnonzero(Split(0.25, 2).holds_out(table.features))
-
-    assert len(held_out) == 45
-    assert held_out[:8].tolist() == [1, 2, 11, 13, 15, 16, 23, 25]
+mixed = pd.DataFrame(
+    {"n": [1.5, None, -0.0, 0.0], "text": ["a", None, "é", "é"], "flag": [True, False, True, True]}
+)
 
 
-def table(labels: list[str]) -> Table:
-    return Table(pd.DataFrame({"a": np.arange(float(len(labels)))}), np.array(labels), "kind")
+def test_rows_of_numbers_texts_and_gaps_are_held_out_by_what_they_hold():
+    for seed in range(20):
+        split = Split(0.5, seed)
+        held_out = split.holds_out(mixed)
+        assert held_out[2] == held_out[3]  # minus zero is zero
+        assert (
+            split.holds_out(mixed[["text", "flag", "n"]][::-1]).tolist() == held_out[::-1].tolist()
+        )
+        later = split.holds_out(pd.concat([mixed, mixed.assign(text="b")], ignore_index=True))
+        assert later[:4].tolist() == held_out.tolist()
 
 
-def test_too_few_held_out_rows_are_refused():
-    with pytest.raises(BadInput, match=r"^test_size: 0.1 of 20 rows holds out \d; at least 10"):
-        train_and_test(table(["x", "y"] * 10), Split(0.1, 1))
+def test_about_the_share_of_rows_of_text_is_held_out():
+    texts = pd.DataFrame({"text": [f"number {n}" for n in range(5000)]})
 
-
-def test_one_class_is_refused():
-    with pytest.raises(BadInput, match=r"^target: column 'kind' has one class only: 'x'"):
-        train_and_test(table(["x"] * 100), Split(0.25, 1))
-
-
-def test_a_class_on_one_side_only_is_refused():
-    with pytest.raises(BadInput, match=r"^target: no rows of class 'rare' to (train|hold out)"):
-        train_and_test(table(["x", "y"] * 50 + ["rare"]), Split(0.25, 1))
-
-
-def test_numbers_as_labels_of_a_quantity_are_refused():
-    with pytest.raises(BadInput, match="are too rare"):
-        train_and_test(table([str(n / 7) for n in range(100)]), Split(0.25, 1))
+    assert Split(0.25, 7).holds_out(texts).mean() == pytest.approx(0.25, abs=0.02)

@@ -1,0 +1,1 @@
+"""What the example projects share. Each has a link to it, `common`, beside its own modules."""

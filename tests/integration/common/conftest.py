@@ -1,0 +1,5 @@
+"""What the projects share, importable."""
+
+from tests.projects import importable
+
+importable(".")

@@ -1,0 +1,72 @@
+"""Runs an example project by `mlflow run`, as a user does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+from mlflow.entities import Run
+
+from tests.support import ROOT, clean_environment
+
+BIN = Path(sys.executable).parent
+PROJECTS = ROOT / "projects"
+
+
+def names() -> list[str]:
+    """All projects."""
+    return sorted(path.parent.name for path in PROJECTS.glob("*/MLproject"))
+
+
+def importable(project: str) -> None:
+    """Let tests import a project's modules by their bare names, as these import each other."""
+    sys.path.insert(0, str(PROJECTS / project))
+
+
+class Runs:
+    """Runs a project on a tracking server, each run in a new experiment."""
+
+    def __init__(self, uri: str, folder: Path, project: str) -> None:
+        self.uri, self.folder, self.project = uri, folder, PROJECTS / project
+        mlflow.set_tracking_uri(uri)
+        self.client = mlflow.MlflowClient()
+        self.environment = clean_environment(
+            MLFLOW_TRACKING_URI=uri,
+            MLFLOW_HTTP_REQUEST_MAX_RETRIES="2",
+            MODEL_SERVER_URL="http://models.example:81",
+        )
+        # uv looks for the Python that MLflow runs on, and not in virtual environments.
+        self.environment["PATH"] = f"{BIN}:{self.environment['PATH']}:{sys.base_prefix}/bin"
+
+    def command(
+        self, experiment: str, manager: str = "local", entry: str = "main", **parameters: object
+    ) -> list[str]:
+        """What a user types."""
+        command = ["mlflow", "run", str(self.project), "--env-manager", manager]
+        command += ["--entry-point", entry, "--experiment-name", experiment]
+        command += ["--storage-dir", str(self.folder)]
+        for name, value in parameters.items():
+            command += ["-P", f"{name}={value}"]
+        return command
+
+    def run(
+        self, experiment: str, manager: str = "local", entry: str = "main", **parameters: object
+    ) -> tuple[int, str, Run]:
+        """Exit status, all that was printed, and the run as recorded: the parent, if it has
+        children."""
+        done = subprocess.run(
+            self.command(experiment, manager, entry, **parameters),
+            cwd=self.folder,
+            env={**self.environment, "MLFLOW_ENV_ROOT": str(self.folder / manager)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        found = self.client.get_experiment_by_name(experiment)
+        assert found, done.stdout
+        runs = self.client.search_runs([found.experiment_id])
+        (parent,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
+        return done.returncode, done.stdout, parent
