@@ -12,13 +12,16 @@ STACK = $(if $(PYTHON),,$(error no Python 3.11 or newer found: install python3, 
 	or name one: make PYTHON=/path/to/python3 $@))$(PYTHON) -m stack
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down clean doctor bench bench-serving lint lock
+.PHONY: help demo projects test up down clean doctor bench bench-serving lint lock
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## start the stack, train and promote a model, ask it for a prediction
 	@$(STACK) demo
+
+projects: ## run every example project on the stack (K=name, T5=folder: not from the hub)
+	@$(STACK) projects
 
 test: ## run every test that this machine can (TIER=unit K=name FULL=1)
 	@$(STACK) test

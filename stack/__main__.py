@@ -11,6 +11,7 @@ from stack.terminal import StackError, say
 # command: (module, what it does). The module's main() takes no arguments; settings are variables.
 COMMANDS = {
     "demo": ("stack.demo", "start the stack, train, promote, predict"),
+    "projects": ("stack.projects", "run every example project on the stack"),
     "up": ("stack.up", "start the stack"),
     "down": ("stack.down", "stop it, keep the data"),
     "clean": ("stack.clean", "remove its data, after asking"),

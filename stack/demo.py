@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 import shlex
 import shutil
 import subprocess
 import time
 
-from stack import environment, up, web
+from stack import projects, up, web
 from stack.alone import alone
-from stack.paths import LOCAL, ROOT
+from stack.paths import ROOT
 from stack.settings import Settings
-from stack.terminal import StackError, run_loudly, say, step
+from stack.terminal import StackError, say, step
 
 MODEL = "wine"
 PROJECT = ROOT / "projects" / MODEL
-PACKAGE_LINE = re.compile(r" [+-] \S+==")  # uv names each package that it installs
 SERVED_DEADLINE = 120.0  # seconds from promotion, the cold start of a worker included
 
 
@@ -40,7 +38,7 @@ def _loop(settings: Settings) -> None:
         if version := _promoted(settings):
             say(f"- {MODEL} version {version} is promoted already: not training again")
         else:
-            _train(settings)
+            projects.run(settings, MODEL, *_training(settings))
             if not _promoted(settings):
                 raise StackError("the run ended well but promoted nothing: its last lines say why")
     url, body = _address(settings), _example()
@@ -68,29 +66,10 @@ def _promoted(settings: Settings) -> str:
     return versions.get(_alias(settings), "")
 
 
-def _train(settings: Settings) -> None:
-    environment.ensure(environment.HOST)
-    command = _training(settings)
-    say(f"\n$ MLFLOW_TRACKING_URI={settings.tracking_url} {shlex.join(command)}")
-    variables = {
-        **environment.clean_variables(),
-        "MLFLOW_TRACKING_URI": settings.tracking_url,
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MODEL_SERVER_URL": settings.serving_url,
-        "GIT_PYTHON_REFRESH": "quiet",
-        "PYTHONUNBUFFERED": "1",
-    }
-    # MLflow names the folder to a shell without quotes: where that cannot work, its own default.
-    if shlex.quote(str(LOCAL)) == str(LOCAL):
-        variables["MLFLOW_ENV_ROOT"] = str(LOCAL / "environments")
-    variables |= web.past_proxies(variables, settings.host)
-    run_loudly(command, "training", environment=variables, folder=ROOT, hidden=PACKAGE_LINE)
-
-
-def _training(settings: Settings) -> list[str]:
-    command = [".venv/bin/mlflow", "run", f"projects/{MODEL}", "--env-manager", "uv"]
+def _training(settings: Settings) -> tuple[str, ...]:
+    """Arguments of the project's run."""
     alias = _alias(settings)
-    return command if alias == "champion" else [*command, "-P", f"alias={alias}"]
+    return () if alias == "champion" else ("-P", f"alias={alias}")
 
 
 def _address(settings: Settings) -> str:
@@ -143,7 +122,7 @@ def _predict(url: str, body: str) -> None:
 
 
 def _summarise(settings: Settings) -> None:
-    train = shlex.join(_training(settings))
+    train = shlex.join(projects.command(MODEL, *_training(settings)))
     say(f"""
 Tracking   {settings.tracking_url}   runs, models, artifacts
 Serving    {settings.serving_url}   /invocations, /models, /metrics

@@ -123,8 +123,8 @@ def run_loudly(
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
     hidden: re.Pattern[str] | None = None,
-) -> None:
-    """Run `command` under a step and show its output, save `hidden` lines, as it comes."""
+) -> str:
+    """Run `command` under a step; its output, shown as it comes save for `hidden` lines."""
     with (
         step(what) as write,
         subprocess.Popen(
@@ -139,9 +139,10 @@ def run_loudly(
             start_new_session=True,  # an interrupt reaches it once, by us
         ) as process,
     ):
-        line = ""
+        lines = []
         try:
             for line in process.stdout:
+                lines.append(line)
                 if not (hidden and hidden.match(line)):
                     write(f"    {line.rstrip()}")
         except BaseException:
@@ -149,7 +150,9 @@ def run_loudly(
             raise
         if process.wait() != 0:
             name = Path(command[0]).name
-            raise StackError(f"{what}: {name} ended with {process.returncode}: {line.strip()}")
+            last = lines[-1].strip() if lines else ""
+            raise StackError(f"{what}: {name} ended with {process.returncode}: {last}")
+    return "".join(lines)
 
 
 def _interrupt(process: subprocess.Popen[str]) -> None:

@@ -63,7 +63,7 @@ def served(checkout):
 
 
 def test_first_demo_trains_promotes_and_predicts(checkout, first):
-    assert "training" in first
+    assert "running wine" in first
     assert re.search(r"^\$ curl .*/invocations", first, re.MULTILINE)
     assert re.search(r'^\{"predictions": \[', first, re.MULTILINE)
     assert f"http://localhost:{checkout.tracking_port}" in first
@@ -75,7 +75,7 @@ def test_second_demo_is_quick_and_trains_nothing(running):
     started = time.monotonic()
     output = running.make("demo")
     assert time.monotonic() - started < 30
-    assert "- training" not in output
+    assert "- running wine" not in output
     assert '{"predictions": [' in output
     assert served(running) == before
 
@@ -115,7 +115,7 @@ def test_alias_that_was_taken_away_is_given_anew(running):
     alias = f"{running.tracking_url}/api/2.0/mlflow/registered-models/alias"
     ask(alias, "DELETE", {"name": "wine", "alias": "champion"})
     output = running.make("demo")
-    assert "- training" in output
+    assert "- running wine" in output
     assert '{"predictions": [' in output
     assert int(served(running)["version"]) > int(before)
 
@@ -218,7 +218,7 @@ def test_two_demos_at_once_share_a_stack_that_waits_for_its_model(checkout, firs
     assert all('{"predictions": [' in output for output in outputs)
     waited = [output for output in outputs if "waiting for another command that starts" in output]
     assert len(waited) == 1, outputs
-    assert sum("- training" in output for output in outputs) == 1
+    assert sum("- running wine" in output for output in outputs) == 1
 
 
 def test_model_of_the_users_own_shows_its_answer(checkout):
