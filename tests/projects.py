@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import mlflow
 from mlflow.entities import Run
 
+from stack.projects import RUNS
 from tests.support import ROOT, clean_environment
 
 BIN = Path(sys.executable).parent
 PROJECTS = ROOT / "projects"
+WITHOUT_A_MODEL = {"validation", "registry"}
+"""Those whose runs in `make projects` promote none; for "validation -e train", wine's does."""
 
 
 def names() -> list[str]:
@@ -41,23 +45,26 @@ class Runs:
         self.environment["PATH"] = f"{BIN}:{self.environment['PATH']}:{sys.base_prefix}/bin"
 
     def command(
-        self, experiment: str, manager: str = "local", entry: str = "main", **parameters: object
+        self,
+        experiment: str,
+        manager: str = "local",
+        entry: str = "main",
+        arguments: Sequence[str] = (),
+        **parameters: object,
     ) -> list[str]:
-        """What a user types."""
+        """What a user types; `arguments` are more of the same."""
         command = ["mlflow", "run", str(self.project), "--env-manager", manager]
         command += ["--entry-point", entry, "--experiment-name", experiment]
-        command += ["--storage-dir", str(self.folder)]
+        command += ["--storage-dir", str(self.folder), *arguments]
         for name, value in parameters.items():
             command += ["-P", f"{name}={value}"]
         return command
 
-    def run(
-        self, experiment: str, manager: str = "local", entry: str = "main", **parameters: object
-    ) -> tuple[int, str, Run]:
-        """Exit status, all that was printed, and the run as recorded: the parent, if it has
-        children."""
+    def run(self, experiment: str, manager: str = "local", **given: object) -> tuple[int, str, Run]:
+        """Exit status of the `command`, all that was printed, and the run as recorded: the parent,
+        if it has children."""
         done = subprocess.run(
-            self.command(experiment, manager, entry, **parameters),
+            self.command(experiment, manager, **given),
             cwd=self.folder,
             env={**self.environment, "MLFLOW_ENV_ROOT": str(self.folder / manager)},
             stdout=subprocess.PIPE,
@@ -70,3 +77,13 @@ class Runs:
         runs = self.client.search_runs([found.experiment_id])
         (parent,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
         return done.returncode, done.stdout, parent
+
+
+def assert_all_ran(output: str) -> None:
+    """What `make projects` printed: every run is done, and every model has answered."""
+    for run in RUNS:
+        (line,) = (line for line in output.splitlines() if line.startswith(f"{run!s} "))
+        outcome = line.removeprefix(str(run)).strip()
+        assert outcome.startswith("done in "), output
+        if run.project not in WITHOUT_A_MODEL:
+            assert '{"predictions": [' in outcome, output

@@ -52,10 +52,10 @@ class Checkout:
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
-    def make(self, *arguments: str, status: int = 0, **variables: str) -> str:
+    def make(self, *arguments: str, status: int = 0, timeout: float = 300, **variables: str) -> str:
         """The output of `make ARGUMENTS`, which must end with `status`."""
         with self.start(*arguments, **variables) as process:
-            output = process.communicate(timeout=300)[0]
+            output = process.communicate(timeout=timeout)[0]
         assert process.returncode == status, output
         return output
 
