@@ -45,9 +45,10 @@ RUNS = (
 
 
 def main() -> int:
-    wanted = [run for run in RUNS if os.environ.get("K", "") in str(run)]
+    wanted = [run for run in RUNS if os.environ.get("K", "") in run.project]
     if not wanted:
-        raise StackError(f"K: expected part of {', '.join(map(str, RUNS))}")
+        known = dict.fromkeys(run.project for run in RUNS)
+        raise StackError(f"K: expected one of {', '.join(known)}")
     settings = up.start()
     outcomes: dict[Run, str] = {}
     try:
