@@ -1,0 +1,44 @@
+"""Search for a model's hyperparameters, register the best model, promote it if good enough.
+
+    mlflow run projects/tuning -P trials=40
+
+A search that was stopped or killed goes on where it was with the same command. What the user gave
+wrong is said in one line; the run is then FAILED and nothing is registered.
+"""
+
+import signal
+import sys
+
+import click
+
+from common.command_line import Number, Whole, plain, run
+
+TRIALS = Whole(1, 1000)
+WORKERS = Whole(1, 64)
+SHARE = Number(0, 1, min_open=True, max_open=True)
+SEED = Whole(0, 2**32)
+MODE = click.Choice(["auto", "always", "never"])
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--data", default="data/penguins.csv", help="CSV file or URL.")
+@click.option("--target", default="body_mass_g", help="Column to predict: numbers or labels.")
+@click.option("--trials", type=TRIALS, default=20, help="Trials of the search, in all.")
+@click.option("--workers", type=WORKERS, default=2, help="Trials at once.")
+@click.option("--study", callback=plain, default="auto", help="Name of the search to go on with.")
+@click.option("--test-size", type=SHARE, default=0.25, help="Rows to hold out.")
+@click.option("--seed", type=SEED, default=2, help="Which rows to hold out, what to try first.")
+@click.option("--model-name", callback=plain, default="penguins", help="Name in the registry.")
+@click.option("--alias", callback=plain, default="champion", help="What the model server follows.")
+@click.option("--promote", type=MODE, default="auto", help="auto: if at least as good.")
+def main(**options: str | float) -> None:
+    """Search on DATA, register the best as MODEL_NAME, and move ALIAS to it if good enough."""
+    from tuning import Settings, tune  # seconds of imports, not needed to refuse an option
+
+    # What `mlflow run` and Docker send; as clean an end as by Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    click.echo(tune(Settings(**options)))
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
