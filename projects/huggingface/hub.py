@@ -5,6 +5,7 @@ cache is), HF_HUB_OFFLINE (take what the cache has), HF_TOKEN.
 """
 
 import hashlib
+import io
 import os
 import re
 import sys
@@ -19,6 +20,8 @@ os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
 
 import huggingface_hub as hub
 from huggingface_hub import errors
+from huggingface_hub.constants import ENDPOINT
+from huggingface_hub.constants import HF_HUB_OFFLINE as OFFLINE
 from huggingface_hub.utils import tqdm
 
 
@@ -52,7 +55,7 @@ def fetch(source: str, revision: str, names: list[str], checksums: str) -> Files
     Raises BadInput, named for the parameters.
     """
     expected = read_sums(checksums)
-    is_folder = Path(source).is_dir()
+    is_folder = source != "" and Path(source).is_dir()
     folder = Path(source).resolve() if is_folder else download(source, revision, names)
     where = f"{source!r}" if is_folder else f"{source} at {folder.name}"
     paths = {name: folder / name for name in names}
@@ -74,37 +77,58 @@ def fetch(source: str, revision: str, names: list[str], checksums: str) -> Files
 def download(repository: str, revision: str, names: list[str]) -> Path:
     """The folder of a commit in the hub's cache, named for the commit, with the files that exist.
 
-    What the cache has is not downloaded again, and what broke off goes on where it was.
+    A commit that the cache has whole needs no hub. What broke off goes on where it was.
     """
-    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", repository, re.ASCII) or repository[0] == ".":
+    if not re.fullmatch(r"\w[\w.-]*(/[\w.-]+)?", repository, re.ASCII):
         raise BadInput(f"source: no folder {repository!r}, and no repository can be called that")
-    at = f"{repository} at revision {revision}"
-    endpoint = hub.constants.ENDPOINT
+    is_commit = re.fullmatch("[0-9a-f]{40}", revision)
+    if (is_commit or OFFLINE) and (found := cached(repository, revision, names)):
+        return found
+    commit = commit_of(repository, revision)
     progress = tqdm if sys.stderr.isatty() else Lines
     try:
         found = hub.snapshot_download(
-            repository, revision=revision, allow_patterns=names, tqdm_class=progress
+            repository, revision=commit, allow_patterns=names, tqdm_class=progress
         )
-    except errors.LocalEntryNotFoundError as error:
-        why = "HF_HUB_OFFLINE is set" if hub.constants.HF_HUB_OFFLINE else f"no hub at {endpoint}"
+    except Exception as error:  # the network's, the disk's: there are many
         raise BadInput(
-            f"source: {why}, and the cache has no {at}; take the files from a machine that has a "
-            f"hub: hf download {repository} --revision {revision} --local-dir FOLDER, and then "
-            "-P source=FOLDER"
-        ) from error
-    except errors.RevisionNotFoundError as error:
-        raise BadInput(f"revision: {repository} has no {revision!r} on {endpoint}") from error
-    except errors.RepositoryNotFoundError as error:
-        raise BadInput(
-            f"source: no folder {repository!r}, and no repository on {endpoint} that is public or "
-            "that HF_TOKEN opens"
-        ) from error
-    except Exception as error:  # httpx2's, OSError, ValueError: the network has many
-        raise BadInput(
-            f"source: downloading {at} from {endpoint} failed, and goes on from there when run "
-            f"again: {first_line(error)}"
+            f"source: downloading {repository} from {ENDPOINT} failed, and goes on from there when "
+            f"run again: {first_line(error)}"
         ) from error
     return Path(found)
+
+
+def cached(repository: str, revision: str, names: list[str]) -> Path | None:
+    """The folder in the cache, if it has all of the files."""
+    try:
+        found = hub.snapshot_download(
+            repository, revision=revision, allow_patterns=names, local_files_only=True
+        )
+    except errors.LocalEntryNotFoundError:
+        return None
+    return Path(found) if all(Path(found, name).is_file() for name in names) else None
+
+
+def commit_of(repository: str, revision: str) -> str:
+    """The commit that the hub has for a commit, tag or branch."""
+    try:
+        return hub.HfApi().model_info(repository, revision=revision, timeout=10).sha
+    except errors.RevisionNotFoundError as error:
+        raise BadInput(f"revision: {repository} has no {revision!r} on {ENDPOINT}") from error
+    except errors.RepositoryNotFoundError as error:
+        raise BadInput(
+            f"source: no folder {repository!r}, and no repository on {ENDPOINT} that is public or "
+            "that HF_TOKEN opens"
+        ) from error
+    except errors.HfHubHTTPError as error:
+        raise BadInput(f"source: {ENDPOINT} answers: {first_line(error)}") from error
+    except Exception as error:  # of the connection, in the words of the library below
+        why = "HF_HUB_OFFLINE is set" if OFFLINE else f"no hub answers at {ENDPOINT}"
+        raise BadInput(
+            f"source: {why}, and {repository} at {revision} is not in the cache; take the files "
+            f"from a machine that has a hub: hf download {repository} --revision {revision} "
+            "--local-dir FOLDER, then run with -P source=FOLDER"
+        ) from error
 
 
 def check_stated(name: str, path: Path) -> None:
@@ -161,9 +185,12 @@ class Lines(tqdm):
     def __init__(self, *args: object, **options: object) -> None:
         # There is a bar for what came over the network, and others that would say the same.
         self.is_told = str(options.get("name")).endswith(".transfer")
-        super().__init__(*args, **{**options, "mininterval": 5, "disable": False})
+        self.said = 0
+        options |= {"mininterval": 5, "disable": False, "file": io.StringIO()}
+        super().__init__(*args, **options)
 
     def display(self, *_: object, **__: object) -> None:
         """Write a line, if there is something to tell."""
-        if self.is_told and self.n:
+        if self.is_told and self.n > self.said:
+            self.said = self.n
             print(f"downloaded {self.n / 1e6:.1f} of {self.total / 1e6:.1f} MB", file=sys.stderr)
