@@ -10,8 +10,7 @@ from common.errors import BadInput
 from common.held_out import FEWEST
 from common.split import Split
 from common.tables import first, read_csv
-
-FOLDS = 5
+from tuned_pipeline import CLASSIFICATION, FOLDS, Kind, kind_of
 
 
 @dataclass(frozen=True)
@@ -30,9 +29,9 @@ class MixedTable:
         return len(self.features)
 
     @property
-    def has_labels(self) -> bool:
-        """Whether labels are to be predicted, not numbers."""
-        return self.answers.dtype.kind == "U"
+    def kind(self) -> Kind:
+        """What it asks for: to predict labels, or numbers."""
+        return kind_of(self.answers)
 
     def where(self, mask: np.ndarray) -> "MixedTable":
         """The rows of a boolean mask (rows,)."""
@@ -79,7 +78,7 @@ def train_and_test(table: MixedTable, split: Split) -> tuple[MixedTable, MixedTa
                 f"test_size: {split.test_size} of {len(table)} rows leaves {len(part)} to {what}; "
                 f"at least {least} are needed"
             )
-    if table.has_labels:
+    if table.kind is CLASSIFICATION:
         counts = pd.Series(train.answers).value_counts()
         for label in sorted(set(table.answers.tolist())):
             if (rows := counts.get(label, 0)) < FOLDS:

@@ -16,7 +16,7 @@ from common.errors import BadInput
 from mixed_table import MixedTable
 from study import BEAT, Study, Trial
 from trial_process import TrialProcess
-from tuned_pipeline import Kind, cross_validate
+from tuned_pipeline import cross_validate
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -37,12 +37,12 @@ class Search:
     optuna proposes hyperparameters and keeps nothing: it is told what the tracking server knows.
     """
 
-    def __init__(self, study: Study, table: MixedTable, kind: Kind, seed: int) -> None:
-        self.study, self.table, self.kind, self.seed = study, table, kind, seed
+    def __init__(self, study: Study, table: MixedTable, seed: int) -> None:
+        self.study, self.table, self.kind, self.seed = study, table, table.kind, seed
         self.space = {
-            name: FloatDistribution(low, high, log=True) for name, (low, high) in kind.space.items()
+            name: FloatDistribution(low, high, log=True) for name, (low, high) in self.kind.space.items()
         }
-        self.optuna = optuna.create_study(direction=kind.direction)
+        self.optuna = optuna.create_study(direction=self.kind.direction)
         self.trials = study.trials()
         for trial in self.trials.values():
             self.optuna.add_trial(self._told(trial))
@@ -84,7 +84,8 @@ class Search:
         self.optuna.sampler = optuna.samplers.TPESampler(seed=int(seed))  # the same after a kill
         asked = self.optuna.ask(self.space)
         run_id = self.study.begin(number, asked.params)
-        process = TrialProcess(cross_validate, self.table, asked.params, self.seed)
+        data = self.table.features, self.table.answers
+        process = TrialProcess(cross_validate, *data, asked.params, self.seed)
         return Running(number, run_id, asked, process)
 
     def _end(self, begun: Running, total: int) -> None:

@@ -10,12 +10,18 @@ import os
 import signal
 import threading
 import time
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 
 from common.errors import first_line
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["click", "pandas", "sklearn.compose", "sklearn.svm"])
+
+
+def prepare() -> None:
+    """Start the server that forks, which imports while the caller goes on."""
+    forkserver.ensure_running()
 
 
 class TrialProcess:

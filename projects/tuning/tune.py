@@ -33,6 +33,9 @@ MODE = click.Choice(["auto", "always", "never"])
 @click.option("--promote", type=MODE, default="auto", help="auto: if at least as good.")
 def main(**options: str | float) -> None:
     """Search on DATA, register the best as MODEL_NAME, and move ALIAS to it if good enough."""
+    from trial_process import prepare
+
+    prepare()
     from tuning import Settings, tune  # seconds of imports, not needed to refuse an option
 
     # What `mlflow run` and Docker send; as clean an end as by Ctrl-C.

@@ -1,4 +1,7 @@
-"""The model that is tuned: from raw rows to answers in one pipeline, and what can be set in it."""
+"""The model that is tuned: from raw rows to answers in one pipeline, and what can be set in it.
+
+Every trial's process imports this, so it imports nothing that is slow to, such as MLflow.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,8 +23,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, SVR
 
-from common.held_out import RIGHT, Measure
-from mixed_table import FOLDS, MixedTable
+FOLDS = 5
 
 Params = Mapping[str, float]
 
@@ -42,7 +44,6 @@ class Kind:
     estimator: Callable[[Params], BaseEstimator]
     folds: type[KFold] | type[StratifiedKFold]
     scoring: str
-    measure: Measure
     metrics: Callable[[np.ndarray, np.ndarray], dict[str, float]]
 
 
@@ -77,11 +78,6 @@ REGRESSION = Kind(
     estimator=regressor,
     folds=KFold,
     scoring="neg_root_mean_squared_error",
-    measure=Measure(
-        root_mean_squared_error,
-        "an error (RMSE) of {candidate:.4g} against {incumbent:.4g} on {rows} held-out rows",
-        lower_is_better=True,
-    ),
     metrics=regression_metrics,
 )
 CLASSIFICATION = Kind(
@@ -93,14 +89,13 @@ CLASSIFICATION = Kind(
     estimator=lambda params: SVC(**params),
     folds=StratifiedKFold,
     scoring="accuracy",
-    measure=RIGHT,
     metrics=classification_metrics,
 )
 
 
-def kind_of(table: MixedTable) -> Kind:
-    """Classification for labels, regression for numbers."""
-    return CLASSIFICATION if table.has_labels else REGRESSION
+def kind_of(answers: np.ndarray) -> Kind:
+    """Classification where the answers (rows,) are labels, regression where they are numbers."""
+    return CLASSIFICATION if answers.dtype.kind == "U" else REGRESSION
 
 
 def pipeline(features: pd.DataFrame, kind: Kind, params: Params) -> Pipeline:
@@ -123,13 +118,15 @@ def pipeline(features: pd.DataFrame, kind: Kind, params: Params) -> Pipeline:
     return Pipeline([("columns", columns), ("model", kind.estimator(params))])
 
 
-def cross_validate(table: MixedTable, params: Params, seed: int) -> list[float]:
+def cross_validate(
+    features: pd.DataFrame, answers: np.ndarray, params: Params, seed: int
+) -> list[float]:
     """The metric on each fold: preprocessing and model learn from the other folds only."""
-    kind = kind_of(table)
+    kind = kind_of(answers)
     scores = cross_val_score(
-        pipeline(table.features, kind, params),
-        table.features,
-        table.answers,
+        pipeline(features, kind, params),
+        features,
+        answers,
         cv=kind.folds(FOLDS, shuffle=True, random_state=seed),
         scoring=kind.scoring,
         error_score="raise",

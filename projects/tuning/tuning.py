@@ -13,25 +13,36 @@ import numpy as np
 import pandas as pd
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
+from sklearn.metrics import root_mean_squared_error
 from sklearn.pipeline import Pipeline
 
 import search_report
 from common.asking import curl
-from common.held_out import HeldOut
+from common.held_out import RIGHT, HeldOut, Measure
 from common.promotion import Gate, Outcome
 from common.runs import owner, record_parameters, recorded_run, run_page
 from common.split import Split, tags_of
 from common.summary import summary
-from mixed_table import FOLDS, MixedTable, read_mixed, train_and_test
+from mixed_table import MixedTable, read_mixed, train_and_test
 from searching import Search
 from study import Study
-from tuned_pipeline import Kind, kind_of, pipeline
+from tuned_pipeline import CLASSIFICATION, FOLDS, REGRESSION, Kind, pipeline
 
 # What loads the model. Named here, because finding it out takes MLflow ten seconds.
 REQUIREMENTS = [
     f"{package}=={version(package)}" for package in ("scikit-learn", "skops", "pandas", "numpy")
 ]
 TRUSTED = ["numpy.dtype"]  # what imputers keep, and skops does not load unless told to
+
+MEASURES = {
+    CLASSIFICATION.name: RIGHT,
+    REGRESSION.name: Measure(
+        root_mean_squared_error,
+        "an error (RMSE) of {candidate:.4f} against {incumbent:.4f} on {rows} held-out rows",
+        lower_is_better=True,
+    ),
+}
+"""How a new version and the one that has the alias are compared."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +74,7 @@ def tune(settings: Settings) -> str:
         named = f"{re.sub(r'[^A-Za-z0-9_.-]', '-', settings.target)}-{fingerprint[:8]}"
         study_name = named if settings.study == "auto" else settings.study
         try:
-            with Study(study_name, fingerprint, kind_of(training).metric, about, run) as study:
+            with Study(study_name, fingerprint, training.kind.metric, about, run) as study:
                 return worked_on(study, run, settings, training, test)
         except KeyboardInterrupt:
             mlflow.end_run("KILLED")
@@ -74,8 +85,8 @@ def identity(training: MixedTable, settings: Settings) -> tuple[dict[str, object
     """What makes trials comparable, and a digest of it and of the rows."""
     about = {
         "target": settings.target,
-        "kind": kind_of(training).name,
-        "space": json.dumps(kind_of(training).space),
+        "kind": training.kind.name,
+        "space": json.dumps(training.kind.space),
         "folds": FOLDS,
         "test_size": settings.test_size,
         "seed": settings.seed,
@@ -88,8 +99,8 @@ def worked_on(
     study: Study, run: mlflow.ActiveRun, settings: Settings, training: MixedTable, test: MixedTable
 ) -> str:
     """Run what is missing of the search, then register the best, unless that was done before."""
-    name, kind = settings.model_name, kind_of(training)
-    search = Search(study, training, kind, settings.seed)
+    name, kind = settings.model_name, training.kind
+    search = Search(study, training, settings.seed)
     before = len(search.trials)
     click.echo(f"study {study.name}: {before} trials are there; to have {settings.trials}")
     try:
@@ -102,7 +113,7 @@ def worked_on(
         raise
     count = len(search.trials)
     split = Split(settings.test_size, settings.seed)
-    held_out = HeldOut(test.features, test.answers, split, kind.measure)
+    held_out = HeldOut(test.features, test.answers, split, MEASURES[kind.name])
     gate = Gate(name, settings.alias, held_out.comparing(name))
     if count == before and (candidate := study.registered(name, count)):
         outcome = Outcome(False, "nothing is new: the search was finished and registered before")
@@ -179,7 +190,7 @@ def record(settings: Settings, model: Pipeline, training: MixedTable, test: Mixe
         pip_requirements=REQUIREMENTS,
         skops_trusted_types=TRUSTED,
     )
-    metrics = kind_of(test).metrics(test.answers, model.predict(test.features))
+    metrics = test.kind.metrics(test.answers, model.predict(test.features))
     mlflow.log_metrics(metrics, model_id=logged.model_id, dataset=tables[1])
     return logged.model_uri
 
