@@ -40,7 +40,8 @@ class Search:
     def __init__(self, study: Study, table: MixedTable, seed: int) -> None:
         self.study, self.table, self.kind, self.seed = study, table, table.kind, seed
         self.space = {
-            name: FloatDistribution(low, high, log=True) for name, (low, high) in self.kind.space.items()
+            name: FloatDistribution(low, high, log=True)
+            for name, (low, high) in self.kind.space.items()
         }
         self.optuna = optuna.create_study(direction=self.kind.direction)
         self.trials = study.trials()
