@@ -30,7 +30,7 @@ def compare(
     """
     numbers = [str(find_version(client, name, text).version) for text in (first, second)]
     table = read_csv(data, target)
-    chosen = _kind(table[target]) if kind == "auto" else kind
+    chosen = kind_of_labels(table[target]) if kind == "auto" else kind
     evaluations = Evaluations(name, table, target, data, chosen)
     try:
         metrics = [evaluations.of(version).metrics for version in numbers]
@@ -128,7 +128,7 @@ def read_rows(source: str) -> pd.DataFrame:
     return rows
 
 
-def _kind(labels: pd.Series) -> str:
+def kind_of_labels(labels: pd.Series) -> str:
     """What predicts such labels: quantities are regressed on, all else is classified."""
     if not pd.api.types.is_numeric_dtype(labels) or pd.api.types.is_bool_dtype(labels):
         return "classifier"

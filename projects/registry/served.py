@@ -59,6 +59,8 @@ def _why(error: Exception) -> str:
         return f"nothing within {SECONDS} s"
     if isinstance(error, requests.ConnectionError):
         return "no connection"
-    if isinstance(error, requests.RequestException) and not isinstance(error, ValueError):
-        return first_line(error)
-    return "no list of models"
+    if isinstance(error, requests.JSONDecodeError) or not isinstance(
+        error, requests.RequestException
+    ):
+        return "no list of models"
+    return first_line(error)
