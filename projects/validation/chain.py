@@ -38,14 +38,9 @@ def validate_then_train(settings: Settings) -> None:
     name = settings.filename
     with recorded_run() as run:
         record_parameters(run, {**asdict(settings), "filename": shown(name)})
-        with fetched(name) as path:
+        with local_file(name) as path:
             check_file(str(path), name, settings.max_errors, run, settings.schema)
             train(run, path.resolve(), settings)
-
-
-def fetched(name: str):
-    """The file on this machine. Raises BadInput, named for the parameter."""
-    return local_file(name)
 
 
 def train(run: mlflow.ActiveRun, path: Path, settings: Settings) -> None:

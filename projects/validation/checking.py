@@ -114,7 +114,7 @@ class Progress:
 
     def say(self, findings: Findings) -> None:
         """Say how far it is, if it is time to."""
-        if (now := time.monotonic()) < self.next:
+        if (now := time.monotonic()) < self.next or self.source.done == self.source.size:
             return
         self.next = now + BETWEEN_SECONDS
         done = self.source.done / 1e6

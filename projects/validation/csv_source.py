@@ -72,10 +72,8 @@ def web(name: str) -> Iterator[Source]:
     with answer:
         answer.raw.decode_content = True
         length = answer.headers.get("content-length", "")
-        size = (
-            int(length) if length.isdigit() and not answer.headers.get("content-encoding") else None
-        )
-        yield Source(name, answer.raw, size)
+        known = length.isdigit() and "content-encoding" not in answer.headers
+        yield Source(name, answer.raw, int(length) if known else None)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The report for people: one page that needs nothing else and shows whatever a file holds safely."""
+"""The report for people: one page that needs nothing else, all escaped."""
 
 from pathlib import Path
 

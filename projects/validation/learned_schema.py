@@ -51,20 +51,16 @@ def with_room(least: float, most: float, whole: bool) -> tuple[float, float]:
     low, high = least - room, most + room
     if low < 0 <= least:
         low = 0.0
-    return (
-        (int(np.floor(low)), int(np.ceil(high)))
-        if whole
-        else (float(f"{low:.6g}"), float(f"{high:.6g}"))
-    )
+    if whole:
+        return int(np.floor(low)), int(np.ceil(high))
+    return float(f"{low:.6g}"), float(f"{high:.6g}")
 
 
 def as_text(schema: pa.DataFrameSchema, suffix: str) -> str:
     """The schema as a file of a suffix holds it."""
-    return (
-        json.dumps(json.loads(schema.to_json()), indent=1)
-        if suffix == ".json"
-        else schema.to_yaml()
-    )
+    if suffix == ".json":
+        return json.dumps(json.loads(schema.to_json()), indent=1)
+    return schema.to_yaml()
 
 
 def check_suffix(file: str) -> None:
