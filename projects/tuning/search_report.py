@@ -33,6 +33,7 @@ def figure(trials: Iterable[Trial], kind: Kind) -> Figure:
     axes.scatter(shown["trial"], scores, c=shown["trial"])
     axes.plot(shown["trial"], best.accumulate(scores), drawstyle="steps-post", label="best so far")
     axes.set(title="The search", xlabel="trial", ylabel=kind.metric)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend()
     for axes, name in zip(
         np.atleast_1d(bottom.subplots(1, len(kind.space), sharey=True)), kind.space, strict=True

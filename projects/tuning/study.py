@@ -32,6 +32,8 @@ BEAT = 5
 SILENCE = 4 * BEAT
 """Seconds without a sign of life after which an attempt elsewhere is taken for dead."""
 
+KEPT = ("mlflow.source.", "mlflow.user")
+"""Tags of the first attempt that the search has, too: where its code is from, and whose it is."""
 NOTE = (
     "A hyperparameter search. Below it is a run for each trial and for each command that worked "
     "on it (attempts; the last one holds the model). The same command again runs what is missing."
@@ -68,7 +70,6 @@ class Study:
         self.client = MlflowClient()
         self.name, self.metric, self.attempt = name, metric, attempt
         self.experiment = attempt.info.experiment_id
-        self._begun: set[str] = set()  # trials that run now
         self._beat_at = 0.0
         parent = self._find() or self._create(fingerprint, about)
         if parent.data.tags.get("study.fingerprint") != fingerprint:
@@ -86,14 +87,13 @@ class Study:
     def __exit__(
         self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None
     ) -> None:
-        for run_id in self._begun:
-            self.client.set_terminated(run_id, "KILLED")
         if kind is None:
             status = "FINISHED"
         elif issubclass(kind, SupersededError):
             return  # the search is another's now
         else:
             status = "KILLED" if issubclass(kind, KeyboardInterrupt) else "FAILED"
+        self._end_all()
         self.client.set_terminated(self.id, status)
 
     @property
@@ -123,7 +123,6 @@ class Study:
             "trial": str(number),
         }
         run_id = self.client.create_run(self.experiment, tags=tags).info.run_id
-        self._begun.add(run_id)
         given = [Param(name, repr(value)) for name, value in params.items()]
         self.client.log_batch(run_id, params=given)
         return run_id
@@ -137,13 +136,13 @@ class Study:
             Metric("seconds", seconds, now, 0),
         ]
         self.client.log_batch(run_id, metrics=metrics)
-        self._end(run_id, "FINISHED")
+        self.client.set_terminated(run_id, "FINISHED")
 
     def fail(self, run_id: str, why: str, seconds: float) -> None:
         """Record that a trial failed, and why."""
         metrics = [Metric("seconds", seconds, int(time.time() * 1000), 0)]
         self.client.log_batch(run_id, metrics=metrics, tags=[RunTag("failure", why)])
-        self._end(run_id, "FAILED")
+        self.client.set_terminated(run_id, "FAILED")
 
     def beat(self) -> None:
         """Give a sign of life, if one is due."""
@@ -186,7 +185,7 @@ class Study:
     def _create(self, fingerprint: str, about: Mapping[str, object]) -> Run:
         sources = self.attempt.data.tags.items()
         tags = {
-            **{tag: value for tag, value in sources if tag.startswith("mlflow.source.")},
+            **{tag: value for tag, value in sources if tag.startswith(KEPT)},
             MLFLOW_RUN_NAME: self.name,
             MLFLOW_RUN_NOTE: NOTE,
             "study": self.name,
@@ -240,8 +239,7 @@ class Study:
         self.client.log_batch(self.id, tags=[RunTag(*tag) for tag in tags.items()])
         self._beat_at = time.monotonic()
         self.client.update_run(self.id, status="RUNNING")
-        for run in self._children("attributes.status = 'RUNNING'"):
-            self.client.set_terminated(run.info.run_id, "KILLED")
+        self._end_all()
         number = sum("attempt" in run.data.tags for run in self._children()) + 1
         mlflow.set_tags(
             {
@@ -251,6 +249,12 @@ class Study:
                 "attempt": number,
             }
         )
+
+    def _end_all(self) -> None:
+        """Mark every trial, and every attempt but this, that is left RUNNING as KILLED."""
+        for run in self._children("attributes.status = 'RUNNING'"):
+            if run.info.run_id != self.attempt.info.run_id:
+                self.client.set_terminated(run.info.run_id, "KILLED")
 
     def _children(self, *conditions: str) -> list[Run]:
         """Runs below the search, oldest first."""
@@ -266,10 +270,6 @@ class Study:
         metrics = run.data.metrics
         score = metrics.get(self.metric) if run.info.status == "FINISHED" else None
         return Trial(number, params, score, metrics.get("seconds", 0.0))
-
-    def _end(self, run_id: str, status: str) -> None:
-        self.client.set_terminated(run_id, status)
-        self._begun.discard(run_id)
 
 
 def exists(process: int) -> bool:

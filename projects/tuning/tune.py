@@ -18,6 +18,7 @@ WORKERS = Whole(1, 64)
 SHARE = Number(0, 1, min_open=True, max_open=True)
 SEED = Whole(0, 2**32)
 MODE = click.Choice(["auto", "always", "never"])
+STOPS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C; what Docker sends
 
 
 @click.command(context_settings={"show_default": True})
@@ -38,9 +39,17 @@ def main(**options: str | float) -> None:
     prepare()
     from tuning import Settings, tune  # seconds of imports, not needed to refuse an option
 
-    # What `mlflow run` and Docker send; as clean an end as by Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in STOPS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as in the background of a script
+            signal.signal(number, stop)
     click.echo(tune(Settings(**options)))
+
+
+def stop(_number: int, _frame: object) -> None:
+    """End in order, and undisturbed: `mlflow run` sends a second signal after Ctrl-C."""
+    for number in STOPS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
