@@ -1,4 +1,4 @@
-"""python -m benchmarks [tracking] [logging] [serving]: measure, print ratios, save the figures."""
+"""python -m benchmarks [PART ...]: measure, print ratios, save the figures."""
 
 import argparse
 import os
@@ -15,7 +15,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true")
 
-from benchmarks import logging_speed, machine, serving, tracking  # noqa: E402
+from benchmarks import logging_speed, machine, serving, tracking, validation  # noqa: E402
 from benchmarks.options import QUICK, Options, flag  # noqa: E402
 from benchmarks.report import Section, markdown, save, say  # noqa: E402
 from benchmarks.serving.plan import plan  # noqa: E402
@@ -25,6 +25,7 @@ PARTS = {
     "tracking": tracking.measure,
     "logging": logging_speed.measure,
     "serving": serving.measure,
+    "validation": validation.measure,
 }
 USUAL = ["tracking", "logging"]  # without a part being named: serving alone takes longer than both
 

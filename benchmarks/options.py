@@ -19,6 +19,7 @@ class Options:
     starts: int = option(5, "starts of each tracking server")
     runs: int = option(2000, "runs in the experiment that is searched, at least 16")
     metrics: int = option(300, "metrics logged by each way of logging")
+    megabytes: int = option(1000, "validation: size of the file, in millions of bytes")
     models: str = option("", "serving: the models, comma-separated")
     servers: str = option("", "serving: the servers, comma-separated")
     rows: str = option("", "serving: rows a request, comma-separated")
@@ -38,13 +39,14 @@ class Options:
 
 
 MOST = 100_000
-LEAST = {"rounds": 1, "seconds": 0.5, "starts": 1, "runs": 16, "metrics": 10}
+LEAST = {"rounds": 1, "seconds": 0.5, "starts": 1, "runs": 16, "metrics": 10, "megabytes": 1}
 QUICK = {
     "rounds": 1,
     "seconds": 1.0,
     "starts": 1,
     "runs": 100,
     "metrics": 50,
+    "megabytes": 10,
     "models": "logistic",
     "rows": "1",
     "clients": "1,64",

@@ -20,6 +20,7 @@ from csv_source import Source, shown
 from findings import LONGEST, Findings, plural, quoted
 
 PIECE = 4 << 20  # bytes that are read and parsed at a time
+BEGINNING = 4096  # bytes that tell whether a file is text
 LONGEST_LINE = 64 << 20  # bytes
 LONGEST_FIELD = 1 << 20  # characters; a longer one is a quote that has no end
 SEPARATOR = "\x1f"  # between the fields of a row, where rows are compared
@@ -81,12 +82,12 @@ class Records:
         return self.labels[column] if column < len(self.labels) else f"#{column + 1}"
 
     def _look_at_the_beginning(self) -> None:
-        self._rest = self.source.read(PIECE)
+        self._rest = self.source.read(BEGINNING)
         if not self._rest:
             raise BadInput(f"{shown(self.source.name)!r} is empty")
         if kind := OTHER_BOMS.get(self._rest[:2]):
             raise BadInput(f"{shown(self.source.name)!r} is {kind} text; save it as UTF-8")
-        if is_binary(self._rest[:4096]):
+        if is_binary(self._rest):
             raise BadInput(f"{shown(self.source.name)!r} is not a text file")
         if self._rest.startswith(BOM):
             self.findings.add("byte_order_mark", None, None, "the first three bytes are EF BB BF")

@@ -36,6 +36,11 @@ def record(run: mlflow.ActiveRun, name: str, examination: Examination, max_error
     mlflow.set_tag("sha256", examination.digest)
 
 
+def record_schema(text: str) -> None:
+    """Log a learned schema, as YAML."""
+    mlflow.log_text(text, "schema.yaml")
+
+
 def metrics(examination: Examination) -> dict[str, int]:
     """Sizes, the number of all findings, and that of each check."""
     counts = examination.findings.counts

@@ -1,19 +1,23 @@
-"""Validate a file, record what was found, and say whether it passed."""
+"""Validate a file, record what was found, and say whether it passed.
 
-from contextlib import nullcontext
+MLflow and pandera take seconds to import: where they are not needed, they are not imported.
+"""
+
+from __future__ import annotations
+
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import click
-import mlflow
 
 import html_report
-import learned_schema
 from checking import Examination, examine
 from common.errors import BadInput
-from common.runs import record_parameters, recorded_run, run_page
 from csv_source import shown
 from findings import Finding, plural, quoted
-from recording import record
+
+if TYPE_CHECKING:
+    import mlflow
 
 NONE = "none"  # what MLproject hands over where nothing is given
 PRINTED = 10  # findings
@@ -36,17 +40,15 @@ def validate(settings: Settings) -> None:
     Raises BadInput, the run being FAILED, where it has more findings than allowed, cannot be
     read, or is of no use.
     """
-    with recorded_run() if settings.log else nullcontext() as run:
-        if run:
-            record_parameters(run, {**asdict(settings), "filename": shown(settings.filename)})
-        check_file(
-            settings.filename,
-            settings.filename,
-            settings.max_errors,
-            run,
-            settings.schema,
-            settings.save_schema,
-        )
+    name, schemas = settings.filename, (settings.schema, settings.save_schema)
+    if not settings.log:
+        check_file(name, name, settings.max_errors, None, *schemas)
+        return
+    from common.runs import record_parameters, recorded_run
+
+    with recorded_run() as run:
+        record_parameters(run, {**asdict(settings), "filename": shown(name)})
+        check_file(name, name, settings.max_errors, run, *schemas)
 
 
 def check_file(
@@ -62,15 +64,21 @@ def check_file(
 
     Raises BadInput where it does not.
     """
-    learn = save_schema != NONE
+    learn, enforced = save_schema != NONE, None
+    if learn or schema != NONE:
+        import learned_schema
     if learn:
         learned_schema.check_suffix(save_schema)
-    enforced = None if schema == NONE else learned_schema.load(schema)
+    if schema != NONE:
+        enforced = learned_schema.load(schema)
     try:
         examination = examine(path, enforced, learn)
     except BadInput as error:
         raise BadInput(f"filename: {error.message}") from error
     if run:
+        from common.runs import run_page
+        from recording import record, record_schema
+
         record(run, name, examination, max_errors)
         click.echo(f"run        {run_page(run)}")
     click.echo(outcome(name, examination, max_errors))
@@ -80,7 +88,7 @@ def check_file(
         learned = learned_schema.learn(examination.columns)
         learned_schema.save(learned, save_schema)
         if run:
-            mlflow.log_text(learned_schema.as_text(learned, ".yaml"), "schema.yaml")
+            record_schema(learned_schema.as_text(learned, ".yaml"))
         click.echo(f"schema     {save_schema}: {plural(len(learned.columns), 'column')}")
 
 

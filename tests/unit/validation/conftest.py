@@ -1,0 +1,5 @@
+"""The project's modules, importable."""
+
+from tests.projects import importable
+
+importable("validation")

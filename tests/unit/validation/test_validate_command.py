@@ -1,0 +1,108 @@
+"""The command line: what is refused, what passes and fails, and what is said."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import pytest
+import yaml
+
+import then_train
+import validate
+from tests.support import ROOT, clean_environment
+
+PROJECT = ROOT / "projects" / "validation"
+ENTRY_POINTS = {"main": validate.main, "train": then_train.main}
+
+
+def run(*arguments: object, script: str = "validate.py") -> subprocess.CompletedProcess:
+    """The script as a user runs it; a server that is not there must not be needed."""
+    environment = clean_environment(MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    return subprocess.run(
+        [sys.executable, script, *map(str, arguments)],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def assert_one_line(done: subprocess.CompletedProcess, *said: str) -> None:
+    assert done.returncode == 1
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert errors == done.stderr.splitlines(), done.stderr
+    assert len(errors) == 1
+    assert len(errors[0]) < 500
+    for text in said:
+        assert text in errors[0]
+
+
+@pytest.mark.parametrize("script", ["validate.py", "then_train.py"])
+def test_help_is_there(script):
+    done = run("--help", script=script)
+
+    assert done.returncode == 0
+    assert "--max-errors" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "named"),
+    [
+        ("validate.py", (), "--filename"),
+        ("validate.py", ("--filename", "x", "--max-errors", "-1"), "--max-errors"),
+        ("validate.py", ("--filename", "x", "--max-errors", "few"), "--max-errors"),
+        ("validate.py", ("--filename", "x", "--log", "maybe"), "--log"),
+        ("then_train.py", ("--filename", "x", "--env-manager", "conda"), "--env-manager"),
+        ("then_train.py", ("--filename", "x", "--model-name", "a/b"), "--model-name"),
+    ],
+)
+def test_a_wrong_parameter_is_named_in_one_line(script, arguments, named):
+    assert_one_line(run(*arguments, script=script), named)
+
+
+@pytest.mark.parametrize(("allowed", "status"), [(2, 1), (3, 0)])
+def test_max_errors_decides_and_without_log_no_server_is_needed(allowed, status):
+    done = run("--filename", "data/carriage.csv", "--log", "false", "--max-errors", allowed)
+
+    assert done.returncode == status
+    assert f"findings   3 ({allowed} allowed)" in done.stdout
+    assert r"carriage_returns: row 7, column 'remark': 'fog until noon\rthen sun'" in done.stdout
+    assert ("validated" in done.stdout) == (status == 0)
+    if status:
+        assert_one_line(done, "data/carriage.csv: 3 findings, 2 allowed: carriage_returns 3")
+
+
+def test_a_schema_that_is_none_is_refused():
+    done = run("--filename", "data/clean.csv", "--log", "false", "--schema", "data/carriage.csv")
+
+    assert_one_line(done, "schema: 'data/carriage.csv' is none")
+
+
+@pytest.mark.parametrize(("entry", "command"), ENTRY_POINTS.items())
+def test_mlproject_the_command_line_and_the_readme_have_the_same_parameters(entry, command):
+    project = yaml.safe_load((PROJECT / "MLproject").read_text())["entry_points"][entry]
+    readme = (PROJECT / "README.md").read_text()
+
+    assert list(project["parameters"]) == [option.name for option in command.params]
+    for option in command.params:
+        given = project["parameters"][option.name]
+        assert f"{option.opts[0]} {{{option.name}}}" in project["command"]
+        if option.required:
+            assert given == "string"
+            assert f"| `{option.name}` | |" in readme
+        else:
+            assert given["default"] == option.default
+            assert f"| `{option.name}` | `{str(option.default).lower()}` |" in readme
+
+
+def test_the_environment_has_the_versions_that_the_stack_is_tested_with():
+    locked = (ROOT / "requirements-dev.txt").read_text()
+    environment = yaml.safe_load((PROJECT / "python_env.yaml").read_text())
+
+    assert "python" not in environment
+    pinned: Sequence[str] = [needed for needed in environment["dependencies"] if "==" in needed]
+    assert len(pinned) == 7
+    for requirement in pinned:
+        assert re.search(rf"^{re.escape(requirement)}( |$)", locked, re.MULTILINE), requirement
