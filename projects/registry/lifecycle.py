@@ -1,5 +1,8 @@
 """What is done to models and versions, save moving aliases. Each function says what came of it."""
 
+from contextlib import redirect_stderr
+from io import StringIO
+
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModel
 from mlflow.exceptions import MlflowException
@@ -79,7 +82,8 @@ def copy(client: MlflowClient, source: str, target: str) -> str:
     for known in versions(client, target):
         if known.source == uri(version) and known.tags.get("copied_from") == origin:
             return f"version {known.version} of {target} is {what} already"
-    made = client.copy_model_version(uri(version), target)
+    with redirect_stderr(StringIO()):  # where MLflow says the same
+        made = client.copy_model_version(uri(version), target)
     for key in version.tags:
         if key in HISTORY or key.endswith(".before"):
             client.delete_model_version_tag(target, made.version, key)

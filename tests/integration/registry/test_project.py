@@ -16,7 +16,7 @@ def test_promotion_in_an_environment_of_its_own(desk, runs):
     given = {"name": desk.name, "version": version, "data": desk.table(TRUE), "target": "y"}
 
     status, output, run = runs.run(
-        f"promote {desk.name}", "uv", "promote", **given, metric="max_error", min="0.5"
+        f"promote {desk.name}", "uv", entry="promote", **given, metric="max_error", min="0.5"
     )
 
     assert status == 0, output
@@ -32,9 +32,8 @@ def test_what_is_refused_fails_the_run_in_one_line(desk, runs):
     version = desk.version(*exact())
     desk.done("alias", desk.name, "champion", version)
 
-    status, output, run = runs.run(
-        f"delete {desk.name}", "local", "delete", name=desk.name, version="champion", force="false"
-    )
+    given = {"name": desk.name, "version": "champion", "force": "false"}
+    status, output, run = runs.run(f"delete {desk.name}", entry="delete", **given)
 
     assert status == 1
     (error,) = (line for line in output.splitlines() if line.startswith("error: "))
