@@ -84,7 +84,7 @@ def download(repository: str, revision: str, names: list[str]) -> Path:
     is_commit = re.fullmatch("[0-9a-f]{40}", revision)
     if (is_commit or OFFLINE) and (found := cached(repository, revision, names)):
         return found
-    commit = commit_of(repository, revision)
+    commit = commit_of(repository, revision, names)
     progress = tqdm if sys.stderr.isatty() else Lines
     try:
         found = hub.snapshot_download(
@@ -109,8 +109,8 @@ def cached(repository: str, revision: str, names: list[str]) -> Path | None:
     return Path(found) if all(Path(found, name).is_file() for name in names) else None
 
 
-def commit_of(repository: str, revision: str) -> str:
-    """The commit that the hub has for a commit, tag or branch."""
+def commit_of(repository: str, revision: str, names: list[str]) -> str:
+    """The commit that the hub has for a commit, tag or branch; `names` are the files wanted."""
     try:
         return hub.HfApi().model_info(repository, revision=revision, timeout=10).sha
     except errors.RevisionNotFoundError as error:
@@ -125,9 +125,9 @@ def commit_of(repository: str, revision: str) -> str:
     except Exception as error:  # of the connection, in the words of the library below
         why = "HF_HUB_OFFLINE is set" if OFFLINE else f"no hub answers at {ENDPOINT}"
         raise BadInput(
-            f"source: {why}, and {repository} at {revision} is not in the cache; take the files "
-            f"from a machine that has a hub: hf download {repository} --revision {revision} "
-            "--local-dir FOLDER, then run with -P source=FOLDER"
+            f"source: {why}, and {repository} at {revision} is not in the cache; where there is a "
+            f"hub: hf download {repository} {' '.join(names)} --revision {revision} --local-dir "
+            "FOLDER; then, here, run with -P source=FOLDER"
         ) from error
 
 

@@ -136,7 +136,7 @@ def test_without_a_hub_one_line_says_how_to_do_without(fetched):
     (unreachable,), _ = fetched(url, call("a/b"))
     (offline,), _ = fetched(url, call("a/b"), HF_HUB_OFFLINE="1")
 
-    way_out = ("hf download a/b", "--local-dir FOLDER", "-P source=FOLDER")
+    way_out = ("hf download a/b config.json", "--local-dir FOLDER", "-P source=FOLDER")
     assert_says(unreachable["error"], f"source: no hub answers at {url}", *way_out)
     assert_says(offline["error"], "source: HF_HUB_OFFLINE is set", *way_out)
 
