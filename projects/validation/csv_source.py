@@ -136,5 +136,9 @@ def shown(name: str) -> str:
 
 def unreadable(name: str, error: Exception) -> BadInput:
     """Why a source cannot be read, in one line."""
-    reason = first_line(error).replace(name, shown(name))
-    return BadInput(f"{shown(name)!r} cannot be read: {reason}")
+    reason = str(error)
+    if scheme(name):
+        beyond = name.partition("://")[2].partition("/")
+        for secret in (name.partition("?")[2], beyond[0].rpartition("@")[0]):
+            reason = reason.replace(secret, "...") if secret else reason
+    return BadInput(f"{shown(name)!r} cannot be read: {first_line(OSError(reason))}")

@@ -93,7 +93,7 @@ def test_mlproject_the_command_line_and_the_readme_have_the_same_parameters(entr
             assert given == "string"
             assert f"| `{option.name}` | |" in readme
         else:
-            assert given["default"] == option.default
+            assert str(given["default"]) == str(option.default).lower()
             assert f"| `{option.name}` | `{str(option.default).lower()}` |" in readme
 
 
