@@ -22,7 +22,6 @@ SENTENCES = {
     "complaint": [
         "It broke after two days and support never answered my emails.",
         "The disc drive is terrible: it skips, it freezes, and then it died.",
-        "This is the worst player that I have ever owned.",
     ],
     "praise": [
         "I love this camera, the pictures are fantastic!",
