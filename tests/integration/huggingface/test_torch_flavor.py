@@ -91,9 +91,10 @@ def test_the_model_server_answers_as_the_pipeline_does(
     server.process.command[0] = str(python)
     try:
         server.start()
-        asked = {"inputs": TEXTS, "params": {"max_new_tokens": TOKENS}}
-        answer = server.ask(asked, "torch-t5")
-        shorter = server.ask({"inputs": TEXTS, "params": {"max_new_tokens": 2}}, "torch-t5")
+        answer, shorter = (
+            server.ask({"inputs": TEXTS, "params": {"max_new_tokens": most}}, "torch-t5")
+            for most in (TOKENS, 2)
+        )
     finally:
         server.stop()
 
