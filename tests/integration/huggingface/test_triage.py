@@ -141,7 +141,7 @@ def test_the_model_server_sorts_sentences_sensibly_without_an_environment_of_its
     assert all(1 / 3 < row["probability"] < 1 for row in answers)
     served = server.model("triage")
     assert served["state"] == "serving", served
-    assert served["versions"][0]["environment"] is None, served
+    assert served["environment"] is None, served
 
 
 def test_an_answer_depends_on_no_other_row(server):
