@@ -1,8 +1,8 @@
 """A model of PyTorch and transformers, logged by MLflow's own flavor, served by the model server;
 and the ONNX model of the project beside it, on the same weights.
 
-Installing torch takes a minute or two, so it runs with FULL=1 or STACK_TORCH=1, and only where a wheel
-for CPUs is at hand: the index would send gigabytes of CUDA.
+Installing torch takes a minute or two, so it runs with FULL=1 or STACK_TORCH=1, and only where a
+wheel for CPUs is at hand: the index would send gigabytes of CUDA.
 """
 
 import json
@@ -41,7 +41,7 @@ TEXTS = [  # whole: the project's model cuts off what is longer than the model t
 pytestmark = [
     pytest.mark.skipif(
         "1" not in (os.environ.get("FULL"), os.environ.get("STACK_TORCH")),
-        reason="THE TORCH FLAVOR IS NOT TESTED: it takes a minute or two to install; STACK_TORCH=1 does",
+        reason="THE TORCH FLAVOR IS NOT TESTED: installing torch takes minutes; STACK_TORCH=1 does",
     ),
     pytest.mark.timeout(600),
 ]
