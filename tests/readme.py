@@ -1,4 +1,4 @@
-"""The commands of README.md, for the tests that run them."""
+"""The commands of README.md and of the projects' pages, for the tests that run them."""
 
 import re
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ class Block:
     line: int
 
 
-def blocks(by: str | None = None) -> list[Block]:
-    """The README's blocks in their order, all of them or those that one test runs."""
-    text = README.read_text()
+def blocks(by: str | None = None, page: Path = README) -> list[Block]:
+    """A page's blocks in their order, all of them or those that one test runs."""
+    text = page.read_text()
     found = [
         Block(match["by"], match["script"], text.count("\n", 0, match.start()) + 1)
         for match in BLOCK.finditer(text)

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from tests.readme import README, ROOT, blocks
 
 # Who runs the blocks so marked.
@@ -26,9 +28,13 @@ def test_the_tests_that_run_commands_do_so():
         assert blocks(by), f"README.md has no block marked {by!r}"
 
 
-def test_links_lead_to_files_that_exist():
-    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", README.read_text()):
-        assert (ROOT / target).exists(), f"README.md links to {target}, which is missing"
+PAGES = sorted({README, *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/*/README.md")})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files_that_exist(page):
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), f"links to {target}, which is missing"
 
 
 def test_performance_is_claimed_only_with_figures():
