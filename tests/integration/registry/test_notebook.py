@@ -14,10 +14,13 @@ NOTEBOOK = PROJECT / "registry.ipynb"
 
 
 def said(notebook) -> list[str]:
-    """What each cell printed or showed, as text."""
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    """What each cell printed or showed, as text; in how many pieces it came is chance."""
     return [
-        output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs
+        "".join(
+            output.get("text") or output.get("data", {}).get("text/plain", "")
+            for output in cell.get("outputs", [])
+        )
+        for cell in notebook.cells
     ]
 
 
