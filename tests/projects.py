@@ -30,7 +30,10 @@ def importable(project: str) -> None:
 
 
 class Runs:
-    """Runs a project on a tracking server, each run in a new experiment."""
+    """Runs a project on a tracking server, each run in a new experiment.
+
+    Tests of all projects share a server, so an experiment has a name that no other test uses.
+    """
 
     def __init__(self, uri: str, folder: Path, project: str) -> None:
         self.uri, self.folder, self.project = uri, folder, PROJECTS / project

@@ -176,7 +176,7 @@ def test_a_request_without_text_is_refused(server, column):
 
 @pytest.mark.usefixtures("first")
 def test_a_worse_model_is_registered_but_not_promoted_and_the_run_says_why(runs, sentences):
-    status, output, run = runs.run("worse", data=sentences, C=0.0001)
+    status, output, run = runs.run("worse triage", data=sentences, C=0.0001)
 
     assert status == 0, output
     (line,) = (line for line in output.splitlines() if line.startswith("promotion"))
@@ -190,7 +190,7 @@ def test_bad_input_fails_the_run_in_one_line(runs, tmp_path):
     file = tmp_path / "bad.csv"
     file.write_text("text,label\nfine,a\ngood,a\n")
 
-    status, output, run = runs.run("bad", model_name="bad-triage", data=file)
+    status, output, run = runs.run("bad triage", model_name="bad-triage", data=file)
 
     assert status == 1
     errors = [line for line in output.splitlines() if line.startswith("error: ")]

@@ -32,7 +32,7 @@ def runs(tracking, tmp_path_factory):
 @pytest.fixture(scope="module")
 def first(runs):
     """What came of the first search, which registers version 1 of `penguins`."""
-    return runs.run("first", trials=TRIALS)
+    return runs.run("search", trials=TRIALS)
 
 
 def begin(runs, experiment, folder, **parameters):
@@ -81,7 +81,7 @@ def finished(runs, experiment, least):
 
 def test_a_search_is_a_parent_with_a_child_for_each_trial(runs, first):
     status, output, search = first
-    trials = below(runs, "first", "trial")
+    trials = below(runs, "search", "trial")
 
     assert status == 0, output
     assert "Traceback" not in output
@@ -105,7 +105,7 @@ def test_a_search_is_a_parent_with_a_child_for_each_trial(runs, first):
 
 
 def test_autologging_records_the_fit_and_the_model_is_logged_once(runs, first):
-    (attempt,) = below(runs, "first", "attempt")
+    (attempt,) = below(runs, "search", "attempt")
 
     assert attempt.data.params["trials"] == str(TRIALS)
     assert "model__regressor__C" in attempt.data.params  # by autologging, as these
@@ -122,19 +122,19 @@ def test_autologging_records_the_fit_and_the_model_is_logged_once(runs, first):
 
 @pytest.mark.usefixtures("first")
 def test_a_finished_search_repeated_runs_nothing_and_more_trials_are_added(runs):
-    summary = search("first", trials=TRIALS)
+    summary = search("search", trials=TRIALS)
 
     assert f"0 new, {TRIALS} from before" in summary
     assert "penguins version 1\n" in summary
-    assert len(below(runs, "first", "trial")) == TRIALS
+    assert len(below(runs, "search", "trial")) == TRIALS
     assert len(runs.client.search_model_versions("name = 'penguins'")) == 1
 
-    summary = search("first", trials=TRIALS + 2, promote="never")
+    summary = search("search", trials=TRIALS + 2, promote="never")
 
     assert f"2 new, {TRIALS} from before" in summary
     assert "penguins version 2\n" in summary
-    assert numbers(below(runs, "first", "trial")) == list(range(TRIALS + 2))
-    every = [parent(runs, "first"), *below(runs, "first", "attempt")]
+    assert numbers(below(runs, "search", "trial")) == list(range(TRIALS + 2))
+    every = [parent(runs, "search"), *below(runs, "search", "attempt")]
     assert statuses(every) == ["FINISHED"] * 4
 
 
@@ -318,9 +318,11 @@ def test_a_name_stands_for_one_search(runs):
 
 def test_bad_input_fails_the_run_and_nothing_is_registered(runs):
     with pytest.raises(BadInput, match=r"no file 'nowhere\.csv'") as refusal:
-        search("bad", data="nowhere.csv", model_name="bad")
+        search("bad search", data="nowhere.csv", model_name="bad")
 
-    (run,) = runs.client.search_runs([runs.client.get_experiment_by_name("bad").experiment_id])
+    (run,) = runs.client.search_runs(
+        [runs.client.get_experiment_by_name("bad search").experiment_id]
+    )
     assert run.info.status == "FAILED"
     assert run.data.tags["failure"] == refusal.value.message
     assert "bad" not in {model.name for model in runs.client.search_registered_models()}
