@@ -53,10 +53,13 @@ def ensure(locks: tuple[Path, ...]) -> None:
 
 def variables() -> dict[str, str]:
     """The process environment with the virtual environment's programs first and pip's settings
-    said in uv's words, for all that runs or installs packages on the user's behalf."""
+    said in uv's words, for all that runs or installs packages on the user's behalf.
+
+    Bytecode is kept whatever the shell says: without it each start of MLflow takes seconds more.
+    """
     environment = {**os.environ, "VIRTUAL_ENV": str(VENV)}
     environment["PATH"] = f"{VENV / 'bin'}{os.pathsep}{environment.get('PATH', os.defpath)}"
-    for name in ("PYTHONHOME", "PYTHONPATH", "CONDA_PREFIX"):
+    for name in ("PYTHONHOME", "PYTHONPATH", "CONDA_PREFIX", "PYTHONDONTWRITEBYTECODE"):
         environment.pop(name, None)
     return {**_read_stamp().get("uv", {}), **environment}
 

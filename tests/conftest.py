@@ -14,6 +14,7 @@ FOREIGN_PREFIXES = (
     "STACK_",
     "MINIO_",
     "COMPOSE_",
+    "PYTHONDONTWRITEBYTECODE",  # with which each start of MLflow takes seconds more
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -84,9 +85,9 @@ class Runs:
 
 def assert_all_ran(output: str) -> None:
     """What `make projects` printed: every run is done, and every model has answered."""
+    outcomes = dict(re.findall(r"^(\S.*?) {2,}(\S.*)$", output, re.MULTILINE))
     for run in RUNS:
-        (line,) = (line for line in output.splitlines() if line.startswith(f"{run!s} "))
-        outcome = line.removeprefix(str(run)).strip()
+        outcome = outcomes[str(run)]
         assert outcome.startswith("done in "), output
         if run.project not in WITHOUT_A_MODEL:
             assert '{"predictions": [' in outcome, output

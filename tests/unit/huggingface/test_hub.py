@@ -11,8 +11,8 @@ import pytest
 import hub
 from common.errors import BadInput
 from tests import tiny_t5
+from tests.hub_server import COMMIT, Hub, serving
 from tests.support import ROOT, clean_environment, free_port
-from tests.unit.huggingface.hub_server import COMMIT, Hub, serving
 
 PROJECT = ROOT / "projects" / "huggingface"
 NAMES = [

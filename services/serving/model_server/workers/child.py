@@ -42,6 +42,7 @@ def _begin() -> None:
 
 
 def _work(module: str, sock: socket.socket, arguments: Sequence[object]) -> None:
+    sys.dont_write_bytecode = True  # a cached model is one with its digest: nothing may be added
     logs.configure(os.environ.get("MODEL_SERVER_LOG_LEVEL", "INFO"))
     with contextlib.suppress(wire.PeerClosedError, BrokenPipeError, ConnectionResetError):
         importlib.import_module(module).main(sock, *arguments)

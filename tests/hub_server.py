@@ -32,6 +32,7 @@ class Hub:
 
     folder: Path
     repository: str = "someone/tiny-t5"
+    commit: str = COMMIT
     cut: int | None = None
     damaged: set[str] = field(default_factory=set)
     url: str = ""
@@ -73,13 +74,13 @@ class Handler(BaseHTTPRequestHandler):
         repository, kind, revision, file = parts.groups() if parts else [None] * 4
         if repository != hub.repository:
             self.refuse("RepoNotFound")
-        elif revision not in (COMMIT, "main"):
+        elif revision not in (hub.commit, "main"):
             self.refuse("RevisionNotFound")
         elif kind == "tree":
             self.reply(json.dumps(hub.entries()).encode())
         elif kind == "revision":
             names = [{"rfilename": entry["path"]} for entry in hub.entries()]
-            about = {"id": hub.repository, "sha": COMMIT, "siblings": names}
+            about = {"id": hub.repository, "sha": hub.commit, "siblings": names}
             self.reply(json.dumps(about).encode())
         elif (hub.folder / file).is_file():
             self.send(hub.folder / file)
@@ -97,7 +98,7 @@ class Handler(BaseHTTPRequestHandler):
         etag = entry["lfs"]["oid"] if "lfs" in entry else entry["oid"]
         headers = {
             "ETag": f'"{etag}"',
-            "X-Repo-Commit": COMMIT,
+            "X-Repo-Commit": hub.commit,
             "X-Linked-Etag": f'"{etag}"',
             "X-Linked-Size": str(len(content)),
             "Accept-Ranges": "bytes",

@@ -1,0 +1,47 @@
+"""Every project by a git URI, as somebody runs it who has no checkout."""
+
+import subprocess
+
+import pytest
+
+from tests.projects import Runs, names
+from tests.stack.shipped import copy_shipped_files
+from tests.tiny_t5 import build
+
+AUTHOR = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+GIVEN = {
+    "huggingface": {"entry": "summarizer"},
+    "tuning": {"trials": 2},
+    "validation": {"filename": "data/clean.csv"},
+}
+"""By project, what makes its run short, and what it cannot do without."""
+
+
+def git(folder, *arguments):
+    return subprocess.check_output(["git", *arguments], cwd=folder, text=True).strip()
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """A local git repository of what this working tree would commit."""
+    folder = tmp_path_factory.mktemp("repository")
+    copy_shipped_files(folder)
+    git(folder, "init", "--quiet", "--initial-branch", "main")
+    git(folder, "add", "--all")
+    git(folder, *AUTHOR, "commit", "--quiet", "--message", "all")
+    return folder
+
+
+@pytest.mark.parametrize("project", names())
+def test_every_project_runs_from_a_git_uri(local_tracking, repository, tmp_path, project):
+    runs = Runs(local_tracking.uri, tmp_path, project)
+    runs.project = f"file://{repository}#projects/{project}"
+    given = dict(GIVEN.get(project, {}))
+    if given.get("entry") == "summarizer":
+        given["source"] = build(tmp_path / "t5")
+
+    status, output, run = runs.run(f"{project} from git", **given)
+
+    assert status == 0, output
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["mlflow.source.git.commit"] == git(repository, "rev-parse", "HEAD")
