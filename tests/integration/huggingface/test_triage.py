@@ -174,18 +174,6 @@ def test_a_request_without_text_is_refused(server, column):
     assert_error(server.ask(content, "triage"), 400)
 
 
-@pytest.mark.usefixtures("first")
-def test_a_worse_model_is_registered_but_not_promoted_and_the_run_says_why(runs, sentences):
-    status, output, run = runs.run("worse triage", data=sentences, C=0.0001)
-
-    assert status == 0, output
-    (line,) = (line for line in output.splitlines() if line.startswith("promotion"))
-    assert "not promoted: worse than version 1: macro F1 0." in line
-    assert line.endswith("held-out sentences")
-    assert run.data.tags["promotion"].startswith("triage version 2: worse than version 1")
-    assert runs.client.get_model_version_by_alias("triage", "champion").version == "1"
-
-
 def test_bad_input_fails_the_run_in_one_line(runs, tmp_path):
     file = tmp_path / "bad.csv"
     file.write_text("text,label\nfine,a\ngood,a\n")

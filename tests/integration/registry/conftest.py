@@ -22,6 +22,7 @@ def sit(tmp_path, capsys, monkeypatch):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
         monkeypatch.setenv("MODEL_SERVER_URL", "http://127.0.0.1:9")
         mlflow.set_tracking_uri(server.uri)
+        mlflow.set_experiment("Default")  # not what a test of another project set in this process
         name = f"desk-{uuid.uuid4().hex[:8]}"
         desks.append(Desk(MlflowClient(), name, tmp_path, capsys, monkeypatch))
         return desks[-1]

@@ -26,9 +26,8 @@ COUNTS = {
 """What MLflow's evaluation gives beside the metrics that can decide."""
 
 
-@pytest.mark.parametrize("server", ["local_tracking", "tracking"])
-def test_a_life(sit, request, server):
-    desk = sit(request.getfixturevalue(server))
+def test_a_life(sit, tracking):
+    desk = sit(tracking)
     name, errors = desk.name, ["--metric", "mean_absolute_error"]
 
     assert desk.done("create", name, "--description", "twice as much") == f"{name} is registered\n"

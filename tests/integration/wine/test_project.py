@@ -1,6 +1,7 @@
 """The project by `mlflow run`, as a user runs it, against a real tracking server."""
 
 import json
+import os
 import platform
 import shlex
 import shutil
@@ -90,6 +91,7 @@ def test_a_worse_model_is_registered_but_not_promoted_and_the_run_says_why(runs)
 
 
 @PYENV
+@pytest.mark.skipif(os.environ.get("FULL") != "1", reason="a minute: with FULL=1")
 @pytest.mark.timeout(600)
 def test_it_runs_in_an_environment_made_by_mlflows_default_manager(runs):
     """uv makes them in `make projects`."""
