@@ -1,5 +1,7 @@
 """From files of T5 to a registered model: fetch, try, record, register, promote."""
 
+import shutil
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -99,16 +101,24 @@ def record(settings: Settings, files: Files, texts: pd.DataFrame) -> str:
     """Log the model and where it is from; returns the model's URI."""
     mlflow.set_tags(files.origin())
     mlflow.log_text(files.sums(), "SHA256SUMS")
-    logged = mlflow.pyfunc.log_model(
-        name="model",
-        python_model=str(HERE / "t5.py"),
-        artifacts={name: str(files.paths[file]) for name, file in settings.files().items()},
-        signature=SIGNATURE,
-        input_example=(texts.head(2), {"task": "summarize", "max_length": 20}),
-        pip_requirements=REQUIREMENTS,
-        metadata={**files.origin(), "sha256": files.sha256},
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {name: files.paths[file] for name, file in settings.files().items()}
+        logged = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(HERE / "t5.py"),
+            artifacts={name: without_link(path, folder) for name, path in paths.items()},
+            signature=SIGNATURE,
+            input_example=(texts.head(2), {"task": "summarize", "max_length": 20}),
+            pip_requirements=REQUIREMENTS,
+            metadata={**files.origin(), "sha256": files.sha256},
+        )
     return logged.model_uri
+
+
+def without_link(path: Path, folder: str) -> str:
+    """The file, or a copy in the folder of what a link leads to: the hub's cache is made of links,
+    and MLflow follows none that lead elsewhere."""
+    return shutil.copy(path, folder) if path.is_symlink() else str(path)
 
 
 def tried(model_uri: str, texts: pd.DataFrame, t5: T5) -> list[str]:

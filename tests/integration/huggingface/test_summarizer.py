@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from tests import tiny_t5
+from tests.hub_server import Hub, serving
 from tests.integration.serving.servers import ModelServer, assert_error
 from tests.projects import Runs
 from tests.tiny_t5 import SENTENCES
@@ -169,10 +170,16 @@ def test_wrong_params_are_a_400_in_one_line(server, params, words):
     assert "\n" not in message
 
 
-def test_a_version_that_answers_as_well_is_promoted_and_served(runs, tiny, server):
-    status, output, run = runs.run("second", entry="summarizer", source=tiny)
+def test_a_version_from_the_hub_that_answers_as_well_is_promoted_and_served(
+    runs, tiny, server, tmp_path
+):
+    with serving(Hub(tiny)) as hub:
+        runs.environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path)}
+        given = {"source": hub.repository, "revision": hub.commit}
+        status, output, run = runs.run("from the hub", entry="summarizer", **given)
 
     assert status == 0, output
+    assert run.data.tags["commit"] == hub.commit
     why = "at least as good as version 1: 3 against 3 of 3 samples answered sensibly"
     assert f"promotion  promoted: {why}" in output
     assert run.data.tags["promotion"] == f"summarizer version 2: {why}"
