@@ -53,6 +53,13 @@ def plain(_context: click.Context, _option: click.Parameter, value: str) -> str:
     return value
 
 
+def free_alias(context: click.Context, option: click.Parameter, value: str) -> str:
+    """Refuse names that MLflow keeps for itself, and those that `plain` refuses."""
+    if re.fullmatch(r"latest|v\d+", value, re.IGNORECASE):
+        raise click.BadParameter(f"{value!r} is one of the names that MLflow keeps for itself.")
+    return plain(context, option, value)
+
+
 def run(command: click.Command) -> int:
     """Run a command line and return its exit status; an error that the user can mend is one line.
 

@@ -1,7 +1,7 @@
 """The run that everything is recorded in."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import mlflow
 from mlflow.exceptions import MlflowException
@@ -19,9 +19,11 @@ def recorded_run() -> Iterator[mlflow.ActiveRun]:
         with mlflow.start_run() as run:
             try:
                 yield run
-            except BadInput as error:
-                mlflow.set_tag("failure", error.message)
-                raise
+            except (BadInput, MlflowException) as error:
+                why = error if isinstance(error, BadInput) else BadInput(refusal(error))
+                with suppress(MlflowException):  # a server that is gone takes no tag either
+                    mlflow.set_tag("failure", why.message)
+                raise why from error
     except MlflowException as error:
         raise BadInput(refusal(error)) from error
 

@@ -62,7 +62,10 @@ def fetch(source: str, revision: str, names: list[str], checksums: str) -> Files
     for name, path in paths.items():
         if not path.is_file():
             raise BadInput(f"source: {where} has no file {name}")
-    digests = {name: digest(path, "sha256") for name, path in paths.items()}
+    try:
+        digests = {name: digest(path, "sha256") for name, path in paths.items()}
+    except OSError as error:
+        raise BadInput(f"source: {error.filename!r} cannot be read: {error.strerror}") from error
     if not is_folder:
         for name, path in paths.items():
             check_stated(name, path)
@@ -106,6 +109,8 @@ def cached(repository: str, revision: str, names: list[str]) -> Path | None:
         )
     except errors.LocalEntryNotFoundError:
         return None
+    except errors.HFValidationError as error:
+        raise BadInput(f"source: no folder {repository!r}, and {first_line(error)}") from error
     return Path(found) if all(Path(found, name).is_file() for name in names) else None
 
 

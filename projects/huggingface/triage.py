@@ -11,7 +11,7 @@ import sys
 
 import click
 
-from common.command_line import Number, Whole, plain, run
+from common.command_line import Number, Whole, free_alias, plain, run
 
 
 class Strength(Number):
@@ -38,7 +38,9 @@ MODE = click.Choice(["auto", "always", "never"])
 @click.option("--test-size", type=SHARE, default=0.25, help="Share of the reviews to hold out.")
 @click.option("--seed", type=SEED, default=1, help="Which reviews to hold out.")
 @click.option("--model-name", callback=plain, default="triage", help="Name in the registry.")
-@click.option("--alias", callback=plain, default="champion", help="What the model server follows.")
+@click.option(
+    "--alias", callback=free_alias, default="champion", help="What the model server follows."
+)
 @click.option("--promote", type=MODE, default="auto", help="auto: if at least as good.")
 def main(**options: str | float) -> None:
     """Train on DATA, register MODEL_NAME, and move ALIAS to it if it is good enough."""

@@ -5,6 +5,7 @@ import tempfile
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -127,13 +128,13 @@ def search(
 def asked_of_baselines(
     training: Feedback, held_out: Feedback, strengths: Sequence[float]
 ) -> dict[str, float]:
-    """Metrics of what is to be beaten: always the most frequent class, and the words' counts."""
+    """Metrics of what is to be beaten: always the most frequent class, and the words' counts, if
+    any word occurs twice."""
     words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
     pipeline = make_pipeline(words, LogisticRegression(max_iter=1000))
-    baselines = {
-        "most_frequent": DummyClassifier().fit(training.texts, training.labels),
-        "words": search(pipeline, training.texts, training, strengths),
-    }
+    baselines = {"most_frequent": DummyClassifier().fit(training.texts, training.labels)}
+    with suppress(ValueError):  # no words are left to count
+        baselines["words"] = search(pipeline, training.texts, training, strengths)
     return {
         f"{metric}.{name}": value
         for name, model in baselines.items()

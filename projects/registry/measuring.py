@@ -10,7 +10,7 @@ from common.asking import curl
 from common.errors import BadInput, first_line
 from common.promotion import CannotCompareError
 from common.runs import owner, run_page
-from common.tables import read_csv
+from common.tables import read_csv, read_rows
 from evaluations import Evaluations, inputs
 from listing import columns, facts
 from lookup import find_reference, find_version, uri
@@ -113,19 +113,6 @@ def predict(client: MlflowClient, reference: str, data: str, output: str) -> str
     except OSError as error:
         raise BadInput(f"output: {output!r} cannot be written: {error.strerror}") from error
     return f"{len(answers)} predictions of {uri(version)} are in {output}"
-
-
-def read_rows(source: str) -> pd.DataFrame:
-    """A CSV file or URL that has rows; BadInput where it cannot be read."""
-    try:
-        rows = pd.read_csv(source)
-    except FileNotFoundError:
-        raise BadInput(f"data: no file {source!r}") from None
-    except (OSError, ValueError, ImportError) as error:  # unreachable, not text, not CSV
-        raise BadInput(f"data: {source!r} cannot be read: {first_line(error)}") from error
-    if rows.empty:
-        raise BadInput(f"data: {source!r} has no rows")
-    return rows
 
 
 def kind_of_labels(labels: pd.Series) -> str:

@@ -20,6 +20,8 @@ def set_alias(client: MlflowClient, name: str, alias: str, text: str) -> str:
     if before is not None and str(before) == version:
         return f"{alias} of {name} is version {version} already"
     note_before(client, name, alias, version, before)
+    for tag in ("rolled_back_by", "rolled_back_at"):  # it has the alias again
+        client.delete_model_version_tag(name, version, tag)
     client.set_registered_model_alias(name, alias, version)
     had = f"; version {before} had it" if before else ""
     return f"{alias} of {name} is version {version}{had}"
@@ -47,6 +49,7 @@ def roll_back(client: MlflowClient, name: str, alias: str) -> str:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     client.set_model_version_tag(name, holder.version, "rolled_back_by", person())
     client.set_model_version_tag(name, holder.version, "rolled_back_at", now)
+    note_before(client, name, alias, str(holder.version), None)
     client.set_registered_model_alias(name, alias, before.version)
     return f"{alias} of {name} is version {before.version} again; version {holder.version} was"
 
@@ -73,15 +76,25 @@ def note_before(
 
 def _before(client: MlflowClient, holder: ModelVersion, alias: str) -> ModelVersion | None:
     """By the holder's own tag; else, or if that version is deleted, the one promoted last before
-    the holder was, which is all that other gates write down."""
+    the holder was, which is all that other gates write down. Not one that was rolled back from
+    since: going back never leads forth."""
     others = {str(each.version): each for each in versions(client, holder.name)}
     others.pop(str(holder.version), None)
-    if told := others.get(holder.tags.get(f"{alias}.before", "")):
+    told = others.get(holder.tags.get(f"{alias}.before", ""))
+    if told and not _rolled_back(told):
         return told
-    promoted = [each for each in others.values() if "promoted_at" in each.tags]
+    promoted = [
+        each for each in others.values() if "promoted_at" in each.tags and not _rolled_back(each)
+    ]
     if "promoted_at" in holder.tags:
         promoted = [each for each in promoted if _promotion(each) < _promotion(holder)]
     return max(promoted, key=_promotion, default=None)
+
+
+def _rolled_back(version: ModelVersion) -> bool:
+    """Whether the alias was taken from it by a rollback, and not given to it since."""
+    back = version.tags.get("rolled_back_at", "")
+    return back != "" and back >= version.tags.get("promoted_at", "")
 
 
 def _promotion(version: ModelVersion) -> tuple[str, int]:

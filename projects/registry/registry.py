@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import click
 
-from common.command_line import FLAG, Number, plain, run
+from common.command_line import FLAG, Number, free_alias, plain, run
 
 QUIET = {"MLFLOW_LOGGING_LEVEL": "ERROR", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
 """Read when MLflow is imported. What this says is all there is to say."""
@@ -63,9 +63,9 @@ def argument(name: str) -> Callable:
 
 NAME, VERSION, KEY = argument("name"), argument("version"), argument("key")
 NEW_NAME = click.argument("name", callback=plain)
-NEW_ALIAS = click.argument("alias", callback=plain)
+NEW_ALIAS = click.argument("alias", callback=free_alias)
 OF_VERSION = click.option("--version", default="", help="Of this version, not of the model.")
-ALIAS = click.option("--alias", callback=plain, default="champion", help="The alias to move.")
+ALIAS = click.option("--alias", callback=free_alias, default="champion", help="The alias to move.")
 DATA = click.option("--data", required=True, help="CSV file or URL.")
 TARGET = click.option("--target", required=True, help="Column with the right answers.")
 FORCE = click.option(

@@ -11,7 +11,7 @@ import sys
 
 import click
 
-from common.command_line import Number, Whole, plain, run
+from common.command_line import Number, Whole, free_alias, plain, run
 
 TRIALS = Whole(1, 1000)
 WORKERS = Whole(1, 64)
@@ -30,7 +30,9 @@ STOPS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C; what Docker sends
 @click.option("--test-size", type=SHARE, default=0.25, help="Rows to hold out.")
 @click.option("--seed", type=SEED, default=2, help="Which rows to hold out, what to try first.")
 @click.option("--model-name", callback=plain, default="penguins", help="Name in the registry.")
-@click.option("--alias", callback=plain, default="champion", help="What the model server follows.")
+@click.option(
+    "--alias", callback=free_alias, default="champion", help="What the model server follows."
+)
 @click.option("--promote", type=MODE, default="auto", help="auto: if at least as good.")
 def main(**options: str | float) -> None:
     """Search on DATA, register the best as MODEL_NAME, and move ALIAS to it if good enough."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import mlflow
 from mlflow.exceptions import ExecutionException
 
-from common.errors import BadInput
+from common.errors import BadInput, first_line
 from common.runs import record_parameters, recorded_run
 from csv_source import local_file, shown
 from validating import check_file
@@ -45,6 +45,8 @@ def validate_then_train(settings: Settings) -> None:
 
 def train(run: mlflow.ActiveRun, path: Path, settings: Settings) -> None:
     """Run the project that trains, as a child of the run."""
+    if not TRAINING.is_dir():
+        raise BadInput(f"the file passed, but there is no project {TRAINING} to train with")
     parameters = {name: getattr(settings, name) for name in HANDED_ON}
     try:
         mlflow.projects.run(
@@ -55,4 +57,5 @@ def train(run: mlflow.ActiveRun, path: Path, settings: Settings) -> None:
             run_name="training",
         )
     except ExecutionException as error:
-        raise BadInput("the file passed, but training on it failed: see the run below") from error
+        why = first_line(error)
+        raise BadInput(f"the file passed, but training on it failed: {why}; see its run") from error

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 EXAMPLES = 20  # places kept of each kind of value in a column
 MOST_CATEGORIES = 20
+WHOLE_BELOW = 2.0**63  # whole numbers are kept in 64 bits
 # How numbers, dates and truth begin: what does not match is text, and most text does not.
 MAYBE = r"^\s*(?:[-+.]?[0-9]|[-+]?inf|true|false)"
 KINDS = {
@@ -83,7 +84,8 @@ class Column:
         self._likely = kind
         if kind == "number":
             numbers = as_floats(values).to_numpy()
-            self.whole = self.whole and bool((np.floor(numbers) == numbers).all())
+            whole = (np.floor(numbers) == numbers) & (np.abs(numbers) < WHOLE_BELOW)
+            self.whole = self.whole and bool(whole.all())
             self.least = min(self.least, float(numbers.min()))
             self.most = max(self.most, float(numbers.max()))
 

@@ -11,7 +11,7 @@ import pyarrow
 import pyarrow.compute as pc
 from pandera.errors import SchemaErrors
 
-from column_profile import KINDS, Column, as_floats, matching
+from column_profile import KINDS, WHOLE_BELOW, Column, as_floats, matching
 from common.errors import BadInput, first_line
 from csv_records import Block
 from csv_source import local_file, shown
@@ -93,6 +93,7 @@ def load(name: str) -> pa.DataFrameSchema:
     if not isinstance(schema, pa.DataFrameSchema) or not schema.columns:
         raise BadInput(f"schema: {shown(name)!r} is none: it names no columns")
     schema.coerce = True  # since cells have no types
+    schema.drop_invalid_rows = False  # which would hide what is to be found
     return schema
 
 
@@ -169,7 +170,7 @@ def as_numbers(cells: pyarrow.StringArray, whole: bool) -> tuple[pd.array, np.nd
     if not whole:
         return numbers, wrong
     broken = there & ~wrong & ~(numbers == np.floor(numbers))
-    broken |= np.isinf(numbers)
+    broken |= ~(np.abs(numbers) < WHOLE_BELOW) & there & ~wrong
     unknown = ~there | wrong | broken
     integers = pd.array(np.where(unknown, 0, numbers).astype(np.int64), dtype="Int64")
     integers[unknown] = pd.NA

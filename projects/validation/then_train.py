@@ -9,7 +9,7 @@ import sys
 
 import click
 
-from common.command_line import Whole, plain, run
+from common.command_line import Whole, free_alias, plain, run
 
 FINDINGS = Whole(0, 10**12)
 MODE = click.Choice(["auto", "always", "never"])
@@ -22,7 +22,9 @@ MANAGER = click.Choice(["uv", "virtualenv", "local"])
 @click.option("--schema", default="none", help="Schema to enforce: YAML or JSON file, or URI.")
 @click.option("--target", default="cultivar", help="Column to predict; all others are numbers.")
 @click.option("--model-name", callback=plain, default="wine", help="Name in the registry.")
-@click.option("--alias", callback=plain, default="champion", help="What the model server follows.")
+@click.option(
+    "--alias", callback=free_alias, default="champion", help="What the model server follows."
+)
 @click.option("--promote", type=MODE, default="auto", help="auto: if at least as good.")
 @click.option("--env-manager", type=MANAGER, default="uv", help="What training runs in.")
 def main(**options: str | int) -> None:

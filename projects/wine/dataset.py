@@ -43,7 +43,10 @@ def read_table(source: str, target: str) -> Table:
 
 def as_numbers(column: pd.Series) -> pd.Series:
     """The column as float64; BadInput names the first value that is no finite number."""
-    numbers = pd.to_numeric(column, errors="coerce").astype("float64")
+    try:
+        numbers = pd.to_numeric(column, errors="coerce").astype("float64")
+    except OverflowError as error:
+        raise BadInput(f"data: column {column.name!r}: {error}") from error
     if (row := first(~np.isfinite(numbers))) is not None:
         value = str(column[row])[:40]
         raise BadInput(f"data: column {column.name!r}, row {row + 1}: {value!r} is not a number")

@@ -15,6 +15,8 @@ EVERYWHERE = [
     ("--model-name", "a/b"),
     ("--model-name", ""),
     ("--alias", "it's"),
+    ("--alias", "latest"),
+    ("--alias", "V2"),
     ("--promote", "maybe"),
     ("--colour", "red"),
 ]

@@ -274,6 +274,22 @@ def test_rolling_back_goes_by_what_was_before_and_never_to_and_fro(desk):
     assert desk.holder("challenger") == "3"
 
 
+def test_a_version_that_was_rolled_back_is_not_gone_back_to(desk):
+    for _ in range(3):
+        desk.version(*exact())
+    for version in (1, 3, 1):
+        desk.done("alias", desk.name, "champion", version)
+
+    desk.done("rollback", desk.name)
+    assert desk.holder() == "3"
+    assert "before version 3" in desk.refused("rollback", desk.name)
+
+    for version in (1, 2):  # given anew, it may be
+        desk.done("alias", desk.name, "champion", version)
+    desk.done("rollback", desk.name)
+    assert desk.holder() == "1"
+
+
 def test_rolling_back_what_other_gates_promoted_goes_by_when(desk):
     def compare(*_):
         raise AssertionError("not asked")

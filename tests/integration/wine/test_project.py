@@ -120,5 +120,6 @@ def test_bad_input_fails_the_run_in_one_line(runs, parameter, value, message):
     assert message in errors[0]
     assert "Traceback" not in output
     assert run.info.status == "FAILED"
-    assert run.data.tags.get("failure", errors[0]) in errors[0]
+    # What is refused before MLflow is imported has no tag.
+    assert run.data.tags.get("failure") == (None if "Invalid value" in message else errors[0][7:])
     assert "bad" not in {model.name for model in runs.client.search_registered_models()}

@@ -168,7 +168,9 @@ def test_a_folder_needs_no_hub(tiny):
     assert files.origin() == {"source": str(tiny)}
 
 
-@pytest.mark.parametrize("source", ["/nowhere", "./here", "a/b/c", "", "config.json/"])
+@pytest.mark.parametrize(
+    "source", ["/nowhere", "./here", "a/b/c", "", "config.json/", "a--b", "srv/t5.git", "data/t5."]
+)
 def test_what_is_neither_folder_nor_repository_is_refused(source):
     with pytest.raises(BadInput, match=r"^source: no folder [^\n]+$"):
         hub.fetch(source, COMMIT, NAMES, "none")

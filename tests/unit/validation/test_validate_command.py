@@ -74,6 +74,68 @@ def test_max_errors_decides_and_without_log_no_server_is_needed(allowed, status)
         assert_one_line(done, "data/carriage.csv: 3 findings, 2 allowed: carriage_returns 3")
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "no file"),
+        (b"", "is empty"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\xff\xfe\0", "not"),
+        ("a,b\n1,2\n".encode("utf-16"), "UTF-16"),
+        (b"a,b\n", "no_rows"),
+        (b"a\n1\n2\n", "one_column"),
+        (b'a,b\n1,2\n3,"fo', "unterminated_quotes"),
+    ],
+    ids=["missing", "empty", "binary", "utf-16", "no rows", "one column", "truncated"],
+)
+def test_a_file_that_nothing_can_learn_from_is_one_line_whatever_is_allowed(
+    tmp_path, content, words
+):
+    path = tmp_path / "data.csv"
+    if content is not None:
+        path.write_bytes(content)
+
+    assert_one_line(run("--filename", path, "--max-errors", 99, "--log", "false"), words)
+
+
+def test_ten_thousand_columns_are_looked_at(tmp_path):
+    (path := tmp_path / "wide.csv").write_text(
+        ",".join(f"c{number}" for number in range(10_000))
+        + "".join("\n" + ",".join(f"{row}{number}" for number in range(10_000)) for row in "123")
+    )
+
+    done = run("--filename", path, "--log", "false")
+
+    assert done.returncode == 0, done.stderr
+    assert "3 rows, 10,000 columns" in done.stdout
+
+
+def test_a_file_passes_the_schema_that_was_learned_from_it(tmp_path):
+    values = ["inf", "-9223372036854775808", "1e300", "12", str(2**63), str(2**64)]
+    (path := tmp_path / "odd.csv").write_text(
+        "huge,whole\n" + "".join(f"{value},{row}\n" for row, value in enumerate(values))
+    )
+    schema = tmp_path / "schema.yaml"
+    given = ("--filename", path, "--log", "false", "--max-errors", 0)
+
+    assert run(*given, "--save-schema", schema).returncode == 0
+    done = run(*given, "--schema", schema)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_rows_that_a_schema_would_drop_are_found(tmp_path):
+    schema = tmp_path / "schema.yaml"
+    clean = ("--filename", PROJECT / "data" / "clean.csv", "--log", "false")
+    assert run(*clean, "--save-schema", schema).returncode == 0
+    text = schema.read_text()
+    schema.write_text(re.sub("drop_invalid_rows: false", "drop_invalid_rows: true", text))
+    (path := tmp_path / "bad.csv").write_text(
+        (PROJECT / "data" / "clean.csv").read_text().replace(",", ",9999", 3)
+    )
+
+    assert "schema" in run("--filename", path, "--log", "false", "--schema", schema).stderr
+
+
 def test_a_schema_that_is_none_is_refused():
     done = run("--filename", "data/clean.csv", "--log", "false", "--schema", "data/carriage.csv")
 

@@ -42,6 +42,8 @@ def test_a_table_is_floats_and_labels(tmp_path):
         (GOOD + "5,inf,x\n", "kind", "column 'b', row 3: 'inf' is not a number"),
         (GOOD + "5,6,\n", "kind", "column 'kind' has no label in row 3"),
         (GOOD + "5,6,7,8\n", "kind", "cannot be read"),
+        ("a,b,kind\n1,2,x,y\n3,4,y,x\n", "kind", "cannot be read: Length of header"),
+        (GOOD + "5," + "9" * 400 + ",x\n", "kind", "column 'b'"),
         (b"\x89PNG\r\n\x00\xff", "kind", "cannot be read"),
         (GOOD, "", "target: no column ''"),
     ],
@@ -52,6 +54,16 @@ def test_a_bad_table_is_refused_in_one_line(tmp_path, text, target, message):
 
     assert len(refusal.value.message.splitlines()) == 1
     assert len(refusal.value.message) < 500
+
+
+@pytest.mark.parametrize("form", ["gz", "bz2", "xz", "zip", "tar"])
+def test_a_broken_archive_is_refused(tmp_path, form):
+    path = tmp_path / f"table.csv.{form}"
+    pd.DataFrame({"a": range(1000), "kind": "x"}).to_csv(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+    with pytest.raises(BadInput, match="cannot be read"):
+        read_table(str(path), "kind")
 
 
 @pytest.mark.parametrize(
