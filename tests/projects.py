@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -30,6 +31,14 @@ def importable(project: str) -> None:
     sys.path.insert(0, str(PROJECTS / project))
 
 
+def use(uri: str) -> None:
+    """Let MLflow in this process record there, in the experiment that every server has: another
+    test may have set one of another server."""
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_experiment("Default")
+    del os.environ["MLFLOW_EXPERIMENT_ID"]  # which commands would inherit
+
+
 class Runs:
     """Runs a project on a tracking server, each run in a new experiment.
 
@@ -38,7 +47,7 @@ class Runs:
 
     def __init__(self, uri: str, folder: Path, project: str) -> None:
         self.uri, self.folder, self.project = uri, folder, PROJECTS / project
-        mlflow.set_tracking_uri(uri)
+        use(uri)
         self.client = mlflow.MlflowClient()
         self.environment = clean_environment(
             MLFLOW_TRACKING_URI=uri,

@@ -104,6 +104,8 @@ class Process:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                # Jobs that a shell starts in the background are deaf to Ctrl-C, and their children.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         return self
 

@@ -33,6 +33,7 @@ OTHER_BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 ODD = re.compile("[\r\n\0\udc80-\udcff]")
 UNDECODABLE = re.compile("[\udc80-\udcff]")
 LONE_RETURN = re.compile("\r(?!\n)")
+RETURN = "\ud800"  # stands in for one; no bytes are decoded to it
 COMMA, QUOTE, LINE_FEED = b',"\n'
 
 
@@ -59,7 +60,7 @@ class Records:
         self._ended = self._stopped = False
         self._lines: list[str] = []  # of the piece that the csv module reads
         self._asked = 0  # of those, by the csv module
-        self._return = ""  # what stands in for a carriage return in them
+        self._returns = False  # whether carriage returns have been stood in for
         self._took_more = self._at_end = False  # by a row that reaches beyond them
         csv.field_size_limit(LONGEST_FIELD)
         self._look_at_the_beginning()
@@ -149,8 +150,8 @@ class Records:
                 self._stop(number, None, f"a field of more than {LONGEST_FIELD:,} characters")
             if self._at_end:
                 self._stop(number, len(row) - 1, f"the file ends in the field {quoted(row[-1])}")
-            if self._return:
-                row = [field.replace(self._return, "\r") for field in row]
+            if self._returns:
+                row = [field.replace(RETURN, "\r") for field in row]
             yield row
             number += bool(row)
             if self._asked == len(self._lines):
@@ -160,10 +161,9 @@ class Records:
         """Lines for the csv module, of this piece and, inside a row, of those after it."""
         while piece:
             text = piece.decode("utf-8", "surrogateescape")
-            self._return = ""
             if LONE_RETURN.search(text):  # the csv module would end a row there
-                self._return = next(c for c in map(chr, range(0xE000, 0xF8FF)) if c not in text)
-                text = LONE_RETURN.sub(self._return, text)
+                self._returns = True
+                text = LONE_RETURN.sub(RETURN, text)
             self._lines = list(io.StringIO(text, newline="\n"))
             for number, line in enumerate(self._lines, 1):
                 self._asked = number
@@ -175,8 +175,7 @@ class Records:
     def _unread(self) -> bytes:
         """What of the piece the csv module has not asked for."""
         self._took_more = False
-        text = "".join(self._lines[self._asked :])
-        text = text.replace(self._return, "\r") if self._return else text
+        text = "".join(self._lines[self._asked :]).replace(RETURN, "\r")
         return text.encode("utf-8", "surrogateescape")
 
     def _stop(self, row: int, column: int | None, why: str) -> None:

@@ -13,6 +13,7 @@ from sklearn.tree import DecisionTreeClassifier
 from common.held_out import HeldOut
 from common.promotion import Gate
 from common.split import Split, tags_of
+from tests.projects import use
 
 SPLIT = Split(0.5, 1)
 ROWS = 200
@@ -21,7 +22,7 @@ ROWS = 200
 @pytest.fixture
 def name(tracking, request):
     """A model name of the test's own, on the tracking server."""
-    mlflow.set_tracking_uri(tracking.uri)
+    use(tracking.uri)
     return request.node.name
 
 

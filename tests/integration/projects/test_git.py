@@ -33,8 +33,8 @@ def repository(tmp_path_factory):
 
 
 @pytest.mark.parametrize("project", names())
-def test_every_project_runs_from_a_git_uri(local_tracking, repository, tmp_path, project):
-    runs = Runs(local_tracking.uri, tmp_path, project)
+def test_every_project_runs_from_a_git_uri(tracking, repository, tmp_path, project):
+    runs = Runs(tracking.uri, tmp_path, project)
     runs.project = f"file://{repository}#projects/{project}"
     given = dict(GIVEN.get(project, {}))
     if given.get("entry") == "summarizer":

@@ -2,11 +2,10 @@
 
 import uuid
 
-import mlflow
 import pytest
 from mlflow import MlflowClient
 
-from tests.projects import importable
+from tests.projects import importable, use
 
 importable("registry")
 
@@ -21,8 +20,7 @@ def sit(tmp_path, capsys, monkeypatch):
     def at(server) -> Desk:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
         monkeypatch.setenv("MODEL_SERVER_URL", "http://127.0.0.1:9")
-        mlflow.set_tracking_uri(server.uri)
-        mlflow.set_experiment("Default")  # not what a test of another project set in this process
+        use(server.uri)
         name = f"desk-{uuid.uuid4().hex[:8]}"
         desks.append(Desk(MlflowClient(), name, tmp_path, capsys, monkeypatch))
         return desks[-1]

@@ -4,7 +4,7 @@ import csv
 import io
 from dataclasses import dataclass
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import csv_records
@@ -170,6 +170,7 @@ def outcome(tmp_path, data: bytes) -> object:
     st.text('ab1",\n\r \0é', max_size=200).map(str.encode) | st.binary(max_size=200),
     st.integers(1, 40),
 )
+@example(b'"\r1\n1', 1)
 def test_the_size_of_a_piece_makes_no_difference(tmp_path, monkeypatch, text, size):
     """Rows may lie across any boundary, and be read in either way."""
     data = b"a,b\n" + text
