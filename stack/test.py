@@ -67,6 +67,8 @@ def _pytest(tier: str) -> str:
     command: list[str] = [str(environment.PYTHON), "-m", "pytest", f"tests/{tier}"]
     if tier != "stack":  # whose tests share one stack
         command += ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"]
+        # Else files of few tests come last, and the longest tests are in such.
+        command += ["--no-loadscope-reorder"]
     selection = os.environ.get("K", "")
     command += ["-k", selection] if selection else []
     status = subprocess.run(command, cwd=ROOT, env=environment.variables(), check=False).returncode
