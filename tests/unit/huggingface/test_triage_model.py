@@ -6,6 +6,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 import triage_training
+from feedback import Feedback
 from triage_model import Embedder, Head
 from triage_report import in_a_name, macro_f1, metrics
 
@@ -83,3 +84,13 @@ def test_metrics_are_of_each_class_under_names_that_a_server_takes():
     assert found["precision.c"] == 0.5
     assert found["accuracy"] == pytest.approx(2 / 3)
     assert in_a_name("größe: 3/4") == "gr__e_ 3/4"
+
+
+def test_texts_whose_words_never_repeat_have_no_baseline_of_words():
+    texts = pd.Series([f"word{number}" for number in range(60)])
+    labels = np.array(["a", "b", "c"] * 20)
+    feedback = Feedback(texts, labels, texts.to_frame("text"))
+
+    metrics = triage_training.asked_of_baselines(feedback, feedback, [1.0])
+
+    assert {name.partition(".")[2] for name in metrics} == {"most_frequent"}
