@@ -10,11 +10,12 @@ from tests.tiny_t5 import build
 
 AUTHOR = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
 GIVEN = {
-    "huggingface": {"entry": "summarizer"},
-    "tuning": {"trials": 2},
+    "huggingface": {"entry": "summarizer", "model_name": "summarizer-from-git"},
+    "tuning": {"trials": 2, "model_name": "penguins-from-git"},
     "validation": {"filename": "data/clean.csv"},
+    "wine": {"model_name": "wine-from-git"},
 }
-"""By project, what makes its run short, and what it cannot do without."""
+"""By project, what makes its run short, what it cannot do without, and a name of its own."""
 
 
 def git(folder, *arguments):

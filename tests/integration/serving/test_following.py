@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.integration.serving.models import act
@@ -29,8 +30,10 @@ def test_promotion_and_rollback_under_load(following, shelf, models, record_prop
     second = shelf.publish("busy", models.chameleon_with(answer=2))
     shelf.promote("busy", first)
     wait_for_answer(following, "busy", 1)
+    old = []
     with Load(f"{following.url}/models/busy/invocations", act("answer")) as load:
         for version in (second, first, second):
+            old += following.model("busy")["workers"]
             since = time.monotonic()
             shelf.promote("busy", version)
             took = following.wait_for(
@@ -44,7 +47,7 @@ def test_promotion_and_rollback_under_load(following, shelf, models, record_prop
     assert not load.failures()
     right = {first: [1], second: [2]}
     assert all(sample.prediction == right[sample.version] for sample in load.samples)
-    following.wait_for(lambda: len(workers(following)) == 1, 20, "old workers to end")
+    following.wait_for(lambda: not any(map(psutil.pid_exists, old)), 20, "old workers to end")
     following.wait_for(lambda: not series(following, "busy", first), 20, "their series to go")
     assert series(following, "busy", second) >= {"model_server_queue_requests"}
 
