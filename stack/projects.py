@@ -38,7 +38,7 @@ RUNS = (
     Run("validation", ("-P", "filename=data/clean.csv")),
     Run("validation", ("-e", "train", "-P", "filename=../wine/data/wine.csv")),
     Run("tuning"),
-    Run("registry"),
+    Run("registry", ("-e", "show", "-P", "name=wine")),
     Run("huggingface"),
     Run("huggingface", ("-e", "summarizer")),
 )

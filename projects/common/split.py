@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -50,7 +51,10 @@ def _rows(features: pd.DataFrame) -> Iterator[bytes]:
 def _value(value: object) -> float | str | None:
     if pd.isna(value):
         return None
-    return float(value) + 0.0 if isinstance(value, int | float | np.number) else str(value)
+    if isinstance(value, int | float | np.number):
+        with suppress(OverflowError):  # of hundreds of digits
+            return float(value) + 0.0
+    return str(value)
 
 
 def tags_of(split: Split) -> dict[str, str]:

@@ -22,7 +22,7 @@ import huggingface_hub as hub
 from huggingface_hub import errors
 from huggingface_hub.constants import ENDPOINT
 from huggingface_hub.constants import HF_HUB_OFFLINE as OFFLINE
-from huggingface_hub.utils import tqdm
+from huggingface_hub.utils import tqdm, validate_repo_id
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,10 @@ def download(repository: str, revision: str, names: list[str]) -> Path:
     """
     if not re.fullmatch(r"\w[\w.-]*(/[\w.-]+)?", repository, re.ASCII):
         raise BadInput(f"source: no folder {repository!r}, and no repository can be called that")
+    try:
+        validate_repo_id(repository)
+    except errors.HFValidationError as error:
+        raise BadInput(f"source: no folder {repository!r}, and {first_line(error)}") from error
     is_commit = re.fullmatch("[0-9a-f]{40}", revision)
     if (is_commit or OFFLINE) and (found := cached(repository, revision, names)):
         return found
@@ -109,8 +113,6 @@ def cached(repository: str, revision: str, names: list[str]) -> Path | None:
         )
     except errors.LocalEntryNotFoundError:
         return None
-    except errors.HFValidationError as error:
-        raise BadInput(f"source: no folder {repository!r}, and {first_line(error)}") from error
     return Path(found) if all(Path(found, name).is_file() for name in names) else None
 
 

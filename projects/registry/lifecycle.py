@@ -1,5 +1,6 @@
 """What is done to models and versions, save moving aliases. Each function says what came of it."""
 
+import re
 from contextlib import redirect_stderr
 from io import StringIO
 
@@ -11,7 +12,9 @@ from common.errors import BadInput
 from lookup import find_model, find_reference, find_version, some, uri, versions
 from served import CannotAskError, followed_alias, served
 
-HISTORY = ("promoted_at", "promoted_by", "promotion", "rolled_back_at", "rolled_back_by")
+HISTORY = re.compile(
+    r"promoted_at|promoted_by|promotion|.+\.(?:before|rolled_back_at|rolled_back_by)"
+)
 """Tags of what a version went through under its own name; a copy has been through none of it."""
 
 
@@ -85,7 +88,7 @@ def copy(client: MlflowClient, source: str, target: str) -> str:
     with redirect_stderr(StringIO()):  # where MLflow says the same
         made = client.copy_model_version(uri(version), target)
     for key in version.tags:
-        if key in HISTORY or key.endswith(".before"):
+        if HISTORY.fullmatch(key):
             client.delete_model_version_tag(target, made.version, key)
     client.set_model_version_tag(target, made.version, "copied_from", origin)
     return f"version {made.version} of {target} is {what}"

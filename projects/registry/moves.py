@@ -1,6 +1,7 @@
 """Move an alias by hand, and back.
 
-A version that gets the alias `champion` is tagged with the one that had it, `champion.before`.
+A version that gets the alias `champion` is tagged with the one that had it, `champion.before`; one
+that it is taken from by rolling back, with `champion.rolled_back_at`.
 """
 
 from datetime import UTC, datetime
@@ -20,8 +21,6 @@ def set_alias(client: MlflowClient, name: str, alias: str, text: str) -> str:
     if before is not None and str(before) == version:
         return f"{alias} of {name} is version {version} already"
     note_before(client, name, alias, version, before)
-    for tag in ("rolled_back_by", "rolled_back_at"):  # it has the alias again
-        client.delete_model_version_tag(name, version, tag)
     client.set_registered_model_alias(name, alias, version)
     had = f"; version {before} had it" if before else ""
     return f"{alias} of {name} is version {version}{had}"
@@ -47,9 +46,8 @@ def roll_back(client: MlflowClient, name: str, alias: str) -> str:
             f"{holder.version}: neither by the tag {alias}.before nor by promoted_at"
         )
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    client.set_model_version_tag(name, holder.version, "rolled_back_by", person())
-    client.set_model_version_tag(name, holder.version, "rolled_back_at", now)
-    note_before(client, name, alias, str(holder.version), None)
+    client.set_model_version_tag(name, holder.version, f"{alias}.rolled_back_by", person())
+    client.set_model_version_tag(name, holder.version, f"{alias}.rolled_back_at", now)
     client.set_registered_model_alias(name, alias, before.version)
     return f"{alias} of {name} is version {before.version} again; version {holder.version} was"
 
@@ -67,7 +65,9 @@ def holder_of(client: MlflowClient, name: str, alias: str) -> ModelVersion:
 def note_before(
     client: MlflowClient, name: str, alias: str, version: str, before: str | None
 ) -> None:
-    """Tag a version with the one that had the alias before it, or with none."""
+    """Tag a version that is about to get the alias with the one that has it, or with none."""
+    for tag in ("rolled_back_by", "rolled_back_at"):
+        client.delete_model_version_tag(name, version, f"{alias}.{tag}")
     if before is None:
         client.delete_model_version_tag(name, version, f"{alias}.before")
     else:
@@ -81,19 +81,21 @@ def _before(client: MlflowClient, holder: ModelVersion, alias: str) -> ModelVers
     others = {str(each.version): each for each in versions(client, holder.name)}
     others.pop(str(holder.version), None)
     told = others.get(holder.tags.get(f"{alias}.before", ""))
-    if told and not _rolled_back(told):
+    if told and not _rolled_back(told, alias):
         return told
     promoted = [
-        each for each in others.values() if "promoted_at" in each.tags and not _rolled_back(each)
+        each
+        for each in others.values()
+        if "promoted_at" in each.tags and not _rolled_back(each, alias)
     ]
     if "promoted_at" in holder.tags:
         promoted = [each for each in promoted if _promotion(each) < _promotion(holder)]
     return max(promoted, key=_promotion, default=None)
 
 
-def _rolled_back(version: ModelVersion) -> bool:
+def _rolled_back(version: ModelVersion, alias: str) -> bool:
     """Whether the alias was taken from it by a rollback, and not given to it since."""
-    back = version.tags.get("rolled_back_at", "")
+    back = version.tags.get(f"{alias}.rolled_back_at", "")
     return back != "" and back >= version.tags.get("promoted_at", "")
 
 

@@ -29,7 +29,7 @@ MISSING = (  # what pandas takes for a missing value
     *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
 )
 BOM = b"\xef\xbb\xbf"
-OTHER_BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+OTHER_BOMS = {b"\xff\xfe": "UTF-16 or UTF-32", b"\xfe\xff": "UTF-16"}
 ODD = re.compile("[\r\n\0\udc80-\udcff]")
 UNDECODABLE = re.compile("[\udc80-\udcff]")
 LONE_RETURN = re.compile("\r(?!\n)")

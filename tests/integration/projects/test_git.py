@@ -33,15 +33,25 @@ def repository(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("project", names())
-def test_every_project_runs_from_a_git_uri(tracking, repository, tmp_path, project):
+TRAIN = {
+    "entry": "train",
+    "filename": "../wine/data/wine.csv",
+    "model_name": "wine-from-git",
+    "env_manager": "local",
+}
+
+
+@pytest.mark.parametrize(
+    ("project", "given"),
+    [*((project, GIVEN.get(project, {})) for project in names()), ("validation", TRAIN)],
+)
+def test_every_project_runs_from_a_git_uri(tracking, repository, tmp_path, project, given):
     runs = Runs(tracking.uri, tmp_path, project)
     runs.project = f"file://{repository}#projects/{project}"
-    given = dict(GIVEN.get(project, {}))
     if given.get("entry") == "summarizer":
-        given["source"] = build(tmp_path / "t5")
+        given = {**given, "source": build(tmp_path / "t5")}
 
-    status, output, run = runs.run(f"{project} from git", **given)
+    status, output, run = runs.run(f"{project} {given.get('entry', 'main')} from git", **given)
 
     assert status == 0, output
     assert run.info.status == "FINISHED"

@@ -63,7 +63,7 @@ def test_a_life(sit, tracking):
 
     assert desk.done("rollback", name) == f"champion of {name} is version 1 again; version 2 was\n"
     assert desk.holder() == "1"
-    assert {"rolled_back_by", "rolled_back_at"} < desk.tags("2").keys()
+    assert {"champion.rolled_back_by", "champion.rolled_back_at"} < desk.tags("2").keys()
 
     answers = desk.done("predict", f"models:/{name}@champion", "--data", desk.table(TRUE))
     model = mlflow.pyfunc.load_model(f"models:/{name}/1")
@@ -288,6 +288,19 @@ def test_a_version_that_was_rolled_back_is_not_gone_back_to(desk):
         desk.done("alias", desk.name, "champion", version)
     desk.done("rollback", desk.name)
     assert desk.holder() == "1"
+
+
+def test_each_alias_is_rolled_back_by_itself(desk):
+    for version in (1, 2, 3):
+        desk.version(*exact())
+        desk.done("alias", desk.name, "champion", version)
+    for version in (1, 2):
+        desk.done("alias", desk.name, "staging", version)
+
+    desk.done("rollback", desk.name, "--alias", "staging")
+    desk.done("rollback", desk.name)
+
+    assert (desk.holder("staging"), desk.holder()) == ("1", "2")
 
 
 def test_rolling_back_what_other_gates_promoted_goes_by_when(desk):

@@ -176,6 +176,11 @@ def test_what_is_neither_folder_nor_repository_is_refused(source):
         hub.fetch(source, COMMIT, NAMES, "none")
 
 
+def test_an_impossible_name_is_not_asked_of_a_hub():
+    with pytest.raises(BadInput, match="no folder 'a..b'"):
+        hub.fetch("a..b", "main", NAMES, "none")
+
+
 def test_a_folder_without_the_files_is_refused(tmp_path):
     with pytest.raises(BadInput, match=r"^source: '[^']+' has no file config.json$"):
         hub.fetch(str(tmp_path), COMMIT, NAMES, "none")

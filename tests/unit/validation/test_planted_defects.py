@@ -34,9 +34,10 @@ class Table:
 
 
 @st.composite
-def tables(draw) -> Table:
-    """A table without defects: two to five columns, four to thirty rows, none constant."""
+def tables(draw, *kinds_too: str) -> Table:
+    """A table without defects: two to six columns, four to thirty rows, none constant."""
     kinds = draw(st.lists(st.sampled_from(sorted(KINDS)), min_size=1, max_size=4))
+    kinds += kinds_too
     count = draw(st.integers(4, 30))
     cells = [draw(st.lists(KINDS[kind], min_size=count, max_size=count)) for kind in kinds]
     for column, kind in zip(cells, kinds, strict=True):
@@ -62,11 +63,15 @@ IN_A_CELL = {"carriage_returns": "\r", "line_feeds": "\n", "nul_bytes": "\0"}
 
 
 @QUICK
-@given(tables(), st.data(), st.sampled_from(["\n", "\r\n"]), st.sampled_from([0, 1]))
-def test_odd_characters_in_cells_are_found(tmp_path, table, data, end, quoting):
+@given(
+    tables("text"),
+    st.data(),
+    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from([0, 1]),
+    st.booleans(),
+)
+def test_odd_characters_are_found(tmp_path, table, data, end, quoting, marked):
     texts = [place for place, kind in enumerate(table.kinds) if kind == "text"]
-    if not texts:
-        return
     planted = data.draw(
         st.dictionaries(
             st.tuples(st.integers(1, len(table.rows)), st.sampled_from(texts)),
@@ -76,7 +81,10 @@ def test_odd_characters_in_cells_are_found(tmp_path, table, data, end, quoting):
         )
     )
     if "wrong_encoding" in planted.values():  # which with NUL bytes would be no text at all
-        planted = dict.fromkeys(planted, "wrong_encoding")
+        planted = {
+            place: "wrong_encoding" if check == "nul_bytes" else check
+            for place, check in planted.items()
+        }
     for (row, column), check in planted.items():
         text = table.rows[row - 1][column]
         middle = len(text) // 2
@@ -84,7 +92,9 @@ def test_odd_characters_in_cells_are_found(tmp_path, table, data, end, quoting):
         table.rows[row - 1][column] = text[:middle] + odd + text[middle:]
 
     expected = {(check, row, table.header[column]) for (row, column), check in planted.items()}
-    assert set(found(tmp_path, table.csv(end, quoting))) == expected
+    mark = b"\xef\xbb\xbf" if marked else b""
+    expected |= {("byte_order_mark", None, None)} if marked else set()
+    assert set(found(tmp_path, mark + table.csv(end, quoting))) == expected
 
 
 @QUICK

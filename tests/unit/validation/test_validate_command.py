@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
 
 import pytest
 import yaml
@@ -157,14 +156,3 @@ def test_mlproject_the_command_line_and_the_readme_have_the_same_parameters(entr
         else:
             assert str(given["default"]) == str(option.default).lower()
             assert f"| `{option.name}` | `{str(option.default).lower()}` |" in readme
-
-
-def test_the_environment_has_the_versions_that_the_stack_is_tested_with():
-    locked = (ROOT / "requirements-dev.txt").read_text()
-    environment = yaml.safe_load((PROJECT / "python_env.yaml").read_text())
-
-    assert "python" not in environment
-    pinned: Sequence[str] = [needed for needed in environment["dependencies"] if "==" in needed]
-    assert len(pinned) == 7
-    for requirement in pinned:
-        assert re.search(rf"^{re.escape(requirement)}( |$)", locked, re.MULTILINE), requirement
