@@ -177,7 +177,7 @@ def test_what_is_neither_folder_nor_repository_is_refused(source):
 
 
 def test_an_impossible_name_is_not_asked_of_a_hub():
-    with pytest.raises(BadInput, match="no folder 'a..b'"):
+    with pytest.raises(BadInput, match=r"no folder 'a\.\.b'"):
         hub.fetch("a..b", "main", NAMES, "none")
 
 
