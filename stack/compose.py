@@ -61,14 +61,15 @@ def published(settings: Settings) -> Settings:
 def base_images() -> list[str]:
     """Images that have to come from a registry, or be there: those run as they are, and those
     that ours are built on."""
-    images = set()
+    images, own = set(), set()
     for service in _configuration()["services"].values():
         build = service.get("build")
         if build is None:
             images.add(service["image"])
             continue
+        own.add(service["image"])
         images |= {v for k, v in build.get("args", {}).items() if k.endswith("_IMAGE") and v}
-    return sorted(image for image in images if not image.startswith("mlflow-stack/"))
+    return sorted(images - own)
 
 
 def built() -> bool:

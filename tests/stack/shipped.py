@@ -6,10 +6,14 @@ import json
 import os
 import shutil
 import subprocess
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support import ROOT
+
+# The user's own images stay as they are; each checkout has its own, so that two may be tested.
+IMAGES = f"mlflow-stack-test-{zlib.crc32(str(ROOT).encode()):08x}"
 
 
 def copy_shipped_files(target: Path) -> None:
@@ -58,6 +62,7 @@ class Stack:
         return {
             **os.environ,
             "COMPOSE_PROJECT_NAME": self.project,
+            "STACK_IMAGES": IMAGES,
             "TRACKING_PORT": str(self.tracking_port),
             "SERVING_PORT": str(self.serving_port),
             **settings,

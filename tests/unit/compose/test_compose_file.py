@@ -12,19 +12,40 @@ from stack_secrets.catalogue import READERS
 from tests.support import ROOT
 from tracking_server.settings import Settings as TrackingSettings
 
-TEXT = (ROOT / "docker-compose.yml").read_text()
-COMPOSE = yaml.safe_load(TEXT)
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
+FILES = [ROOT / "docker-compose.yml", *sorted(ROOT.glob("compose.*.yml"))]
+TEXT = "".join(file.read_text() for file in FILES)
 REFERENCE = re.compile(r"\$\{(\w+)(?::?-([^}]*))?\}")
 OF_THE_TOOLS = {"COMPOSE_PROJECT_NAME": "mlflow-stack", "STACK_MODE": "auto"}
 # Settings that are the containers' own matter: ports are fixed, and published as the user likes.
 NOT_SET = {"tracking": {"TRACKING_PORT"}, "serving": {"SERVING_PORT"}}
 
 
+class Loader(yaml.SafeLoader):
+    """Knows the tags by which an overlay of Compose replaces or removes what the main file says."""
+
+
+def _without_tag(loader: Loader, _: str, node: yaml.Node) -> object:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return loader.construct_scalar(node)
+
+
+Loader.add_multi_constructor("!", _without_tag)
+
+
 def taken_as_they_are() -> set[str]:
     """Variables without a value: Compose takes them from .env or the shell, or leaves them out."""
-    mappings = [service.get("environment", {}) for service in SERVICES.values()]
-    mappings += [service.get("build", {}).get("args", {}) for service in SERVICES.values()]
+    services = [
+        service
+        for file in FILES
+        for service in yaml.load(file.read_text(), Loader)["services"].values()  # noqa: S506
+    ]
+    mappings = [service.get("environment", {}) for service in services]
+    mappings += [(service.get("build") or {}).get("args", {}) for service in services]
     return {name for mapping in mappings for name, value in mapping.items() if value is None}
 
 
@@ -104,7 +125,7 @@ def test_documented_defaults_are_those_of_the_service(service, settings):
 def test_own_images_carry_the_version():
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     tags = {name: service["image"] for name, service in SERVICES.items() if "build" in service}
-    assert tags == {name: f"mlflow-stack/{name}:{version}" for name in tags}
+    assert tags == {name: f"${{STACK_IMAGES:-mlflow-stack}}/{name}:{version}" for name in tags}
     assert SERVICES["migrate"]["image"] == SERVICES["tracking"]["image"]
 
 
