@@ -12,7 +12,7 @@ STACK = $(if $(PYTHON),,$(error no Python 3.11 or newer found: install python3, 
 	or name one: make PYTHON=/path/to/python3 $@))$(PYTHON) -m stack
 
 .DEFAULT_GOAL := help
-.PHONY: help demo projects test up down clean doctor bench bench-serving lint lock
+.PHONY: help demo projects test up down clean doctor bench bench-serving lint lock audit licences
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,3 +49,9 @@ lint: ## check all files (FIX=1: mend what can be mended)
 
 lock: ## pin all packages anew from the .in files (UPGRADE=1: newest versions)
 	@$(STACK) lock
+
+audit: ## ask a public database for known holes in what the locks pin
+	@$(STACK) audit
+
+licences: ## write into docs/images.md which packages the images hold, and their licences
+	@$(STACK) licences

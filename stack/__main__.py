@@ -20,6 +20,8 @@ COMMANDS = {
     "bench": ("stack.bench", "compare tracking with MLflow's own server"),
     "bench-serving": ("stack.bench_serving", "compare the model server with others"),
     "lint": ("stack.lint", "check all files"),
+    "audit": ("stack.audit", "ask for known holes in what the locks pin"),
+    "licences": ("stack.licences", "list the images' packages and licences"),
     "lock": ("stack.lock", "pin every environment's packages anew"),
 }
 

@@ -1,0 +1,72 @@
+"""`make licences`: writes into docs/images.md which Python packages are in which image, and under
+which licence, as the packages themselves say it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from stack import environment
+from stack.paths import ROOT, shown
+from stack.terminal import StackError, say
+
+PAGE = ROOT / "docs" / "images.md"
+BEGIN, END = "<!-- make licences -->\n", "<!-- end -->\n"
+IN_IMAGES = {"python_version": "3.13", "python_full_version": "3.13.0"}
+UNKNOWN = {"UNKNOWN": "in its files alone"}
+LONGEST = 60  # characters; some packages put the licence's whole text where its name belongs
+
+
+def main() -> None:
+    environment.ensure(environment.DEV)
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    _, found, after = rest.partition(END)
+    if not found:
+        raise StackError(f"{shown(PAGE)} has no lines {BEGIN.strip()} and {END.strip()}")
+    PAGE.write_text(f"{before}{BEGIN}{table()}{END}{after}")
+    say(f"{shown(PAGE)} is up to date")
+
+
+def table() -> str:
+    """A Markdown table: package, version, licence, images."""
+    images: dict[tuple[str, str], list[str]] = {}
+    for lock in sorted(ROOT.glob("services/*/requirements.txt")):
+        for package in _locked(lock):
+            images.setdefault(package, []).append(lock.parent.name)
+    licences = _licences([name for name, _ in images])
+    lines = ["| package | version | licence | images |", "| --- | --- | --- | --- |"]
+    for (name, version), holders in sorted(images.items()):
+        lines.append(f"| {name} | {version} | {licences.get(name, '')} | {', '.join(holders)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _locked(lock: Path) -> Iterator[tuple[str, str]]:
+    """(name, version) of what a lock installs in an image."""
+    from packaging.markers import Marker
+
+    linux = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
+    for line in lock.read_text().splitlines():
+        requirement, _, marker = line.rstrip(" \\").partition(" ; ")
+        name, pinned, version = requirement.partition("==")
+        if not pinned or line.startswith((" ", "#")):
+            continue
+        if not marker or Marker(marker).evaluate(linux | IN_IMAGES):
+            yield name, version
+
+
+def _licences(names: list[str]) -> dict[str, str]:
+    command = [environment.VENV / "bin" / "pip-licenses", "--format=json", "--with-system"]
+    command += ["--python", environment.PYTHON, "--packages", *names]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return {
+        entry["Name"].lower().replace("_", "-").replace(".", "-"): _short(entry["License"])
+        for entry in json.loads(done.stdout)
+    }
+
+
+def _short(licence: str) -> str:
+    first = licence.strip().splitlines()[0].replace("|", "or")
+    first = UNKNOWN.get(first, first)
+    return first if len(first) <= LONGEST else f"{first[:LONGEST].rstrip()} …"
