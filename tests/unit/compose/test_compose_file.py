@@ -16,8 +16,12 @@ COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
 FILES = [ROOT / "docker-compose.yml", *sorted(ROOT.glob("compose.*.yml"))]
 TEXT = "".join(file.read_text() for file in FILES)
-REFERENCE = re.compile(r"\$\{(\w+)(?::?-([^}]*))?\}")
-OF_THE_TOOLS = {"COMPOSE_PROJECT_NAME": "mlflow-stack", "STACK_MODE": "auto"}
+REFERENCE = re.compile(r"\$\{(\w+)(?::?-([^}]*)|:\?[^}]*)?\}")
+OF_THE_TOOLS = {
+    "COMPOSE_FILE": "docker-compose.yml",
+    "COMPOSE_PROJECT_NAME": "mlflow-stack",
+    "STACK_MODE": "auto",
+}
 # Settings that are the containers' own matter: ports are fixed, and published as the user likes.
 NOT_SET = {"tracking": {"TRACKING_PORT"}, "serving": {"SERVING_PORT"}}
 
@@ -43,6 +47,7 @@ def taken_as_they_are() -> set[str]:
         service
         for file in FILES
         for service in yaml.load(file.read_text(), Loader)["services"].values()  # noqa: S506
+        if isinstance(service, dict)  # and not one that an overlay removes
     ]
     mappings = [service.get("environment", {}) for service in services]
     mappings += [(service.get("build") or {}).get("args", {}) for service in services]
