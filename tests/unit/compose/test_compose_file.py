@@ -56,7 +56,7 @@ def taken_as_they_are() -> set[str]:
 
 def documented() -> dict[str, str]:
     lines = (ROOT / ".env.example").read_text().splitlines()
-    return dict(line[1:].split("=", 1) for line in lines if re.match(r"#[A-Z_]+=", line))
+    return dict(line[1:].split("=", 1) for line in lines if re.match(r"#[A-Z0-9_]+=", line))
 
 
 def variables(settings: type) -> dict[str, object]:
@@ -86,7 +86,7 @@ def test_one_setting_has_one_default_in_compose():
 def test_every_setting_has_a_line_that_says_why():
     lines = (ROOT / ".env.example").read_text().splitlines()
     for before, line in itertools.pairwise(lines):
-        if re.match(r"#[A-Z_]+=", line):
+        if re.match(r"#[A-Z0-9_]+=", line):
             assert re.match(r"# .*\.$", before), f"no sentence above {line}"
 
 
