@@ -71,7 +71,9 @@ def elsewhere() -> list[Server]:
     if "minio" not in services:
         url = urlsplit(given["TRACKING_S3_ENDPOINT"] or "")
         what = f"{given['TRACKING_ARTIFACT_STORE']} at {url.netloc or 'AWS'}"
-        found.append(Server(what, url.hostname or "", url.port or (80 if url.scheme == "http" else 443)))
+        found.append(
+            Server(what, url.hostname or "", url.port or (80 if url.scheme == "http" else 443))
+        )
     return found
 
 

@@ -99,7 +99,7 @@ class Outside:
         self._run(
             storage,
             self._on_network(STORAGE, OTHER_STORAGE),
-            [*root, images["minio"]],
+            [*root, "--volume=/data", images["minio"]],
             ["server", "/data"],
         )
         command = ["caddy", "run", "--config=/tls/Caddyfile", "--adapter=caddyfile"]
@@ -181,7 +181,7 @@ def _named(name: str) -> x509.Name:
 
 
 def _unsigned(subject: x509.Name, issuer: x509.Name, key) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -64,6 +64,7 @@ def outside(other, tmp_path_factory):
 @pytest.fixture(scope="module")
 def running(other, outside):
     """The stack on the servers outside, started."""
+    assert outside.answers()
     other.up()
     yield other
     other.down("--timeout", "5")

@@ -54,7 +54,9 @@ def refuse_open_port(environ: Mapping[str, str]) -> None:
 
 def external(environ: Mapping[str, str]) -> frozenset[str]:
     """The parts that are servers elsewhere, as the overlays of Compose say."""
-    return frozenset(part for part in EXTERNAL if environ.get(f"STACK_{part.upper()}") == "external")
+    return frozenset(
+        part for part in EXTERNAL if environ.get(f"STACK_{part.upper()}") == "external"
+    )
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

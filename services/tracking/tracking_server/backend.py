@@ -58,8 +58,7 @@ def patiently(ask: Callable[[], T], patience: float, store: str = "backend store
         except UnreachableError as error:
             if time.monotonic() >= deadline:
                 raise RefusedError(
-                    f"the {store} did not answer in {patience:g} s "
-                    f"(TRACKING_PATIENCE): {error}"
+                    f"the {store} did not answer in {patience:g} s (TRACKING_PATIENCE): {error}"
                 ) from None
             progress(str(error))
             time.sleep(RETRY_SECONDS)

@@ -20,7 +20,12 @@ logger = logging.getLogger(__name__)
 MISSING = ("404", "NoSuchBucket")
 FORBIDDEN = ("403", "AccessDenied")
 WRONG_KEYS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken")
-WRONG_REGION = ("301", "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException")
+WRONG_REGION = (
+    "301",
+    "PermanentRedirect",
+    "AuthorizationHeaderMalformed",
+    "IllegalLocationConstraintException",
+)
 
 
 class Bucket:

@@ -14,24 +14,34 @@ _UNTRUSTED = "certificate not trusted: put the certificate of the CA that signed
 
 # What the libraries say, and what that means; the first that fits.
 _POSTGRES = (
-    ("does not match host name", "its certificate is not for POSTGRES_HOST: set the name it is for"),
+    (
+        "does not match host name",
+        "its certificate is not for POSTGRES_HOST: set the name it is for",
+    ),
     ("root certificate file", _UNTRUSTED.format(POSTGRES_CA)),
     ("certificate verify failed", _UNTRUSTED.format(POSTGRES_CA)),
     (
         "does not support SSL",
-        "it speaks no TLS: switch it on there (ssl = on), or, where everyone on the way may read "
-        "along, POSTGRES_SSLMODE=disable",
+        (
+            "it speaks no TLS: switch it on there (ssl = on); on a network that nobody else is in, "
+            "POSTGRES_SSLMODE=disable"
+        ),
     ),
 )
 _S3 = (
     ("has expired", "its certificate has expired: renew it there"),
     ("Hostname mismatch", "its certificate is not for S3_ENDPOINT's host: set the name it is for"),
-    ("IP address mismatch", "its certificate is not for S3_ENDPOINT's host: set the name it is for"),
+    (
+        "IP address mismatch",
+        "its certificate is not for S3_ENDPOINT's host: set the name it is for",
+    ),
     ("certificate verify failed", _UNTRUSTED.format(S3_CA)),
     (
         "WRONG_VERSION_NUMBER",
-        "it speaks no TLS: switch it on there, or, where everyone on the way may read along, "
-        "begin S3_ENDPOINT with http://",
+        (
+            "it speaks no TLS: switch it on there; on a network that nobody else is in, "
+            "S3_ENDPOINT=http://..."
+        ),
     ),
 )
 

@@ -482,7 +482,7 @@ def test_another_password_is_the_other_servers_matter(elsewhere):
     assert "changed" in elsewhere.delivered()["tracking/pgpass"]
 
 
-def test_a_stack_goes_elsewhere_and_comes_back_to_its_own_data(running, capsys):
+def test_a_stack_goes_elsewhere_and_comes_back_to_its_own_data(running):
     before = running.delivered()
     running.elsewhere("postgres", "s3")
     for name in ("mlflow-password", "s3-access-key", "s3-secret-key"):
