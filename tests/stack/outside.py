@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import re
 import secrets
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
+from tests.authority import Authority
 from tests.stack.shipped import Stack, docker
 from tests.support import ROOT, wait_until
 
@@ -35,31 +30,6 @@ START_POSTGRES = (
     f"exec docker-entrypoint.sh postgres -c ssl=on -c ssl_cert_file=/tls/{DATABASE}.pem "
     "-c ssl_key_file=/tmp/server.key"
 )
-
-
-class Authority:
-    """A certificate authority of the test's own."""
-
-    def __init__(self, name: str) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _named(name)
-        constraints = x509.BasicConstraints(ca=True, path_length=0)
-        certificate = _unsigned(self._name, self._name, self._key)
-        certificate = certificate.add_extension(constraints, critical=True)
-        self.pem = _pem(certificate.sign(self._key, hashes.SHA256()))
-
-    def certify(self, host: str, folder: Path) -> None:
-        """Write HOST.pem and HOST.key."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName([x509.DNSName(host)])
-        certificate = _unsigned(_named(host), self._name, key).add_extension(names, critical=False)
-        (folder / f"{host}.pem").write_text(_pem(certificate.sign(self._key, hashes.SHA256())))
-        private = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        (folder / f"{host}.key").write_bytes(private)
 
 
 class Outside:
@@ -174,24 +144,3 @@ def _documented(language: str) -> str:
     page = (ROOT / "docs" / "external.md").read_text()
     (example,) = re.findall(rf"^```{language}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     return example
-
-
-def _named(name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-
-
-def _unsigned(subject: x509.Name, issuer: x509.Name, key) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-    )
-
-
-def _pem(certificate: x509.Certificate) -> str:
-    return certificate.public_bytes(serialization.Encoding.PEM).decode()

@@ -14,8 +14,9 @@ import mlflow
 import pytest
 from sklearn.dummy import DummyRegressor
 
+from tests.authority import Authority
 from tests.stack import outside as elsewhere
-from tests.stack.outside import Authority, Outside
+from tests.stack.outside import Outside
 from tests.stack.shipped import copy_shipped_files
 from tests.support import wait_until
 

@@ -34,7 +34,7 @@ class Bucket:
     def __init__(self, settings: Settings, seconds: float) -> None:
         self._name = settings.bucket
         self._prefix = urlsplit(settings.artifact_store).path.strip("/")
-        self._client = boto3.client(
+        self._client = boto3.Session().client(
             "s3",
             endpoint_url=settings.s3_endpoint or None,
             config=Config(

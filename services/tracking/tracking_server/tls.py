@@ -30,10 +30,10 @@ _POSTGRES = (
 )
 _S3 = (
     ("has expired", "its certificate has expired: renew it there"),
-    ("Hostname mismatch", "its certificate is not for S3_ENDPOINT's host: set the name it is for"),
-    (
-        "IP address mismatch",
-        "its certificate is not for S3_ENDPOINT's host: set the name it is for",
+    # Either OpenSSL or urllib3 compares the names.
+    *(
+        (text, "its certificate is not for S3_ENDPOINT's host: set the name it is for")
+        for text in ("Hostname mismatch", "IP address mismatch", "doesn't match")
     ),
     ("certificate verify failed", _UNTRUSTED.format(S3_CA)),
     (
