@@ -19,7 +19,7 @@ CADDYFILE = f"""
     admin off
     auto_https off
 }}
-https://, http:// {{
+:443 {{
     tls /tls/{STORAGE}.pem /tls/{STORAGE}.key
     reverse_proxy 127.0.0.1:9000
 }}

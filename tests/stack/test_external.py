@@ -66,9 +66,14 @@ def outside(other, tmp_path_factory):
 def running(other, outside):
     """The stack on the servers outside, started."""
     assert outside.answers()
-    other.up()
-    yield other
-    other.down("--timeout", "5")
+    try:
+        other.up()
+        yield other
+    except AssertionError:
+        print("\n".join(other.trouble()))
+        raise
+    finally:
+        other.down("--timeout", "5")
 
 
 @pytest.mark.parametrize(
