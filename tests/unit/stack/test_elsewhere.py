@@ -19,7 +19,7 @@ def configured(monkeypatch):
 
     def configure(*services, **settings):
         tracking = {"environment": {**STORES, **settings}}
-        found = {"services": {"tracking": tracking, **dict.fromkeys(services, {})}}
+        found = {"services": {"tracking": tracking, **{key: {} for key in services}}}
         monkeypatch.setattr(compose, "_configuration", lambda: found)
 
     return configure
