@@ -31,6 +31,8 @@ def _explain(holding: list[str]) -> None:
         say(f"  folder {LOCAL}")
     if "compose" in holding:
         say(f"  volumes {' '.join(compose.volumes()) or '(none)'}")
+        for server in compose.elsewhere():
+            say(f"It does not touch {server.what}: that is yours.")
 
 
 def _ask() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from stack.paths import ROOT
 from stack.settings import Settings
@@ -47,6 +48,33 @@ def volumes() -> list[str]:
     """Names of the volumes that this project made."""
     listed = _ask("volume", "ls", "--quiet", "--filter", f"label={PROJECT_LABEL}={_project()}")
     return listed.split()
+
+
+@dataclass(frozen=True)
+class Server:
+    """The team's own: what it is, for a user to read, and where it answers; host "" for AWS."""
+
+    what: str
+    host: str
+    port: int
+
+
+def elsewhere() -> list[Server]:
+    """The servers that the stack is set to use in place of its own PostgreSQL and storage."""
+    services = _configuration()["services"]
+    given = services["tracking"]["environment"]
+    found = []
+    if "postgres" not in services:
+        url = urlsplit(given["TRACKING_BACKEND_STORE"])
+        what = f"PostgreSQL at {url.hostname}:{url.port}, database {url.path.strip('/')}"
+        found.append(Server(what, url.hostname or "", url.port or 5432))
+    if "minio" not in services:
+        url = urlsplit(given["TRACKING_S3_ENDPOINT"] or "")
+        what = f"{given['TRACKING_ARTIFACT_STORE']} at {url.netloc or 'AWS'}"
+        found.append(
+            Server(what, url.hostname or "", url.port or (80 if url.scheme == "http" else 443))
+        )
+    return found
 
 
 def published(settings: Settings) -> Settings:

@@ -9,6 +9,7 @@ import contextlib
 import os
 import platform
 import shutil
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ GIB = 1024**3
 # What the stack and one training run need at least, in GiB: {what: {mode: amount}}.
 MEMORY = {"local": 1.5, "compose": 2.5}
 DISK = {"local": 2.5, "compose": 5.0}
+CONNECT_SECONDS = 3
 DISK_PREPARED = 0.5  # once environment or images are there
 
 
@@ -125,11 +127,26 @@ def _stack(given: Settings, choice: modes.Choice) -> Iterator[Finding]:
         for folder in compose.other_checkouts():
             text = f"found containers of the same name made in {folder}: run make down there"
             yield Finding("FAIL", "project", f"{text}, or set COMPOSE_PROJECT_NAME here")
+        yield from _elsewhere()
     for name, port in (
         ("TRACKING_PORT", given.tracking_port),
         ("SERVING_PORT", given.serving_port),
     ):
         yield _port(given, choice, name, port)
+
+
+def _elsewhere() -> Iterator[Finding]:
+    """A note at most: the containers may have another way there than this machine."""
+    for server in compose.elsewhere():
+        if not server.host:
+            continue
+        try:
+            socket.create_connection((server.host, server.port), timeout=CONNECT_SECONDS).close()
+        except OSError as error:
+            text = f"does not answer from here ({error.strerror or error}): see docs/external.md"
+            yield Finding("note", server.what, text)
+        else:
+            yield Finding("ok", server.what, "answers")
 
 
 def _port(given: Settings, choice: modes.Choice, name: str, port: int) -> Finding:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from stack_secrets.catalogue import EXTERNAL
 from stack_secrets.keeper import Keeper, RefusedError
 
 USAGE = "usage: docker compose run --rm secrets [rotate [NAME...]]"
@@ -51,6 +52,13 @@ def refuse_open_port(environ: Mapping[str, str]) -> None:
         )
 
 
+def external(environ: Mapping[str, str]) -> frozenset[str]:
+    """The parts that are servers elsewhere, as the overlays of Compose say."""
+    return frozenset(
+        part for part in EXTERNAL if environ.get(f"STACK_{part.upper()}") == "external"
+    )
+
+
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     """What Compose publishes ports on. Raises ValueError."""
     if not host.startswith("["):
@@ -63,4 +71,5 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
 if __name__ == "__main__":
     root = Path("/stack")
     folders = (root / name for name in ("given", "master", "readers", "volumes"))
-    sys.exit(main(sys.argv[1:], os.environ, Keeper(*folders)))
+    keeper = Keeper(*folders, external=external(os.environ))
+    sys.exit(main(sys.argv[1:], os.environ, keeper))

@@ -77,6 +77,49 @@ READERS = {
     "serving": Reader(SERVING, {"token": "{serving-token}"}),
 }
 
+
+@dataclass(frozen=True)
+class External:
+    """A part of the stack that is the team's own server elsewhere.
+
+    wanted: secrets of that server, which the user gives, and what each is. unused: those of the
+    container that there is not. volume: where its data would be. readers: one-shots and services
+    that there are not. files: what tracking reads in place of its own.
+    certificate: of the CA that signed the server's; a file that may be given.
+    """
+
+    wanted: dict[str, str]
+    unused: tuple[str, ...]
+    volume: str
+    readers: tuple[str, ...]
+    files: dict[str, str]
+    certificate: str
+
+
+# STACK_POSTGRES=external and STACK_S3=external, which the overlays of Compose set.
+EXTERNAL = {
+    "postgres": External(
+        {"mlflow-password": "the password of POSTGRES_USER in your PostgreSQL"},
+        ("postgres-password",),
+        "postgres-data",
+        ("postgres", "database"),
+        # Whatever the server is called: tracking knows one alone.
+        {"pgpass": "*:*:*:*:{mlflow-password:pgpass}\n"},
+        "postgres-ca.pem",
+    ),
+    "s3": External(
+        {
+            "s3-access-key": "the access key ID of the user for S3_BUCKET",
+            "s3-secret-key": "the secret access key of the user for S3_BUCKET",
+        },
+        ("minio-root-user", "minio-root-password"),
+        "minio-data",
+        ("minio", "bucket"),
+        {},
+        "s3-ca.pem",
+    ),
+}
+
 # Docker makes volumes for root; their users may not change that themselves.
 VOLUMES = {
     "postgres-data": POSTGRES,

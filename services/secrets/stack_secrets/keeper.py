@@ -9,13 +9,22 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack_secrets import files, fingerprint
-from stack_secrets.catalogue import GIVEN_ONLY, READERS, SECRETS, VOLUMES
+from stack_secrets import elsewhere, files, fingerprint
+from stack_secrets.catalogue import (
+    EXTERNAL,
+    GIVEN_ONLY,
+    READERS,
+    SECRETS,
+    VOLUMES,
+    External,
+    Secret,
+)
+from stack_secrets.elsewhere import LONGEST
 
 ROTATE = "docker compose run --rm secrets rotate"
 RESTART = "docker compose up -d --force-recreate"
 PREVIOUS = "kek-passphrase.previous"
-LONGEST = 128
+CERTIFICATES = [part.certificate for part in EXTERNAL.values()]
 KNOWN = SECRETS | GIVEN_ONLY
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]*")  # what URLs, .ini files and libpq take as it is
 
@@ -29,7 +38,7 @@ class Keeper:
     """The folders it works on, and how a file gets its owner.
 
     given: the user's files. master: every value, the truth. readers: one folder a reader.
-    volumes: one folder a volume, as in the catalogue.
+    volumes: one folder a volume, as in the catalogue. external: parts that are the team's own.
     """
 
     given: Path
@@ -37,6 +46,7 @@ class Keeper:
     readers: Path
     volumes: Path
     give: files.Give = files.give
+    external: frozenset[str] = frozenset()
 
     def keep(self) -> str:
         """Bring every secret to its readers; refuse if that would part data from its secret.
@@ -45,10 +55,11 @@ class Keeper:
         """
         given, known = self._given(), self._known()
         values = known | given
+        self._want(values)
         unrecorded = self._unrecorded(values)
-        if strange := self._with_data(unrecorded):
+        if strange := self._with_data(unrecorded) | self._elsewhere(values, known):
             raise RefusedError(_reason(strange, values))
-        made = {name: _new(name) for name in SECRETS if name not in values}
+        made = {name: _new(name) for name in self._makes if name not in values}
         self._settle(values | made, unrecorded)
         origin = ", ".join(
             f"{len(names)} {what}"
@@ -69,16 +80,18 @@ class Keeper:
         """
         given, known = self._given(), self._known()
         for name in names:
-            if name not in SECRETS:
-                raise RefusedError(f"no secret is called {name}; there are {', '.join(SECRETS)}")
+            if name not in self._makes:
+                there = ", ".join(self._makes)
+                raise RefusedError(f"no secret is called {name}; there are {there}")
             if name in given:
                 raise RefusedError(f"{name} is what secrets/{name} says: change that file instead")
         kept = {name: value for name, value in known.items() if name not in names}
         values = kept | given
-        values |= {name: _new(name) for name in SECRETS if name not in values}
+        values |= {name: _new(name) for name in self._makes if name not in values}
+        self._want(values)
         unrecorded = self._unrecorded(values)
-        strange = self._with_data(unrecorded)
-        changed = sorted(name for name in SECRETS if known.get(name) != values[name])
+        strange = self._with_data(unrecorded) | self._elsewhere(values, known)
+        changed = sorted(name for name in self._makes if known.get(name) != values[name])
 
         said = [f"rotated: {', '.join(dict.fromkeys(changed + sorted(strange))) or 'nothing'}"]
         if "kek-passphrase" in strange:
@@ -95,6 +108,36 @@ class Keeper:
         self._settle(values, unrecorded)
         return [*said, f"next: {RESTART}"]
 
+    @property
+    def _makes(self) -> dict[str, Secret]:
+        """The secrets of what runs here; those of other servers are not this stack's to make."""
+        theirs = {name for part in self._parts for name in (*part.wanted, *part.unused)}
+        return {name: secret for name, secret in SECRETS.items() if name not in theirs}
+
+    @property
+    def _parts(self) -> list[External]:
+        return [EXTERNAL[name] for name in sorted(self.external)]
+
+    def _want(self, values: dict[str, str]) -> None:
+        """Raises RefusedError naming the first file that a server elsewhere needs."""
+        for part in self._parts:
+            for name, what in part.wanted.items():
+                if name not in values:
+                    raise RefusedError(f"secrets/{name} is missing: put {what} there")
+        # Made here it would be lost with this machine, and the database with the keys would not.
+        if "postgres" in self.external and "kek-passphrase" not in values:
+            raise RefusedError(
+                "secrets/kek-passphrase is missing: it encrypts API keys in your PostgreSQL, so "
+                "put the one in use there, or for a new database: "
+                "openssl rand -hex 32 > secrets/kek-passphrase (and keep a copy)"
+            )
+
+    def _elsewhere(self, values: dict[str, str], known: dict[str, str]) -> dict[str, str]:
+        """What data in no volume was made with, as far as this stack remembers: name to place."""
+        name = "kek-passphrase"
+        changed = "postgres" in self.external and known.get(name, values[name]) != values[name]
+        return {name: "your PostgreSQL"} if changed else {}
+
     def _given(self) -> dict[str, str]:
         """The user's values. Raises RefusedError naming the first file that cannot be taken."""
         values = {}
@@ -102,14 +145,23 @@ class Keeper:
             name = path.name
             if name.startswith(".") or name == "README.md":
                 continue
-            if name not in KNOWN:
+            if name not in [*KNOWN, *CERTIFICATES]:
+                there = ", ".join([*KNOWN, *CERTIFICATES])
                 raise RefusedError(
-                    f"secrets/{name} is no secret of this stack (there are {', '.join(KNOWN)}): "
+                    f"secrets/{name} is no secret of this stack (there are {there}): "
                     "rename or remove it"
                 )
             if not path.is_file():
                 raise RefusedError(f"secrets/{name} is not a file: put the value itself there")
-            if fault := _fault(name, value := _read(path)):
+            value = _read(path)
+            wanted = {name: what for part in self._parts for name, what in part.wanted.items()}
+            if name in CERTIFICATES:
+                if fault := elsewhere.fault_of_certificate(value):
+                    raise RefusedError(f"secrets/{name} {fault}")
+            elif name in wanted:
+                if fault := elsewhere.fault_of_secret(value):
+                    raise RefusedError(f"secrets/{name} {fault}: put {wanted[name]} there")
+            elif fault := _fault(name, value):
                 raise RefusedError(
                     f"secrets/{name} {fault}: for a good one, openssl rand -hex "
                     f"{KNOWN[name].length // 2} > secrets/{name}"
@@ -119,16 +171,18 @@ class Keeper:
 
     def _known(self) -> dict[str, str]:
         """The values of earlier starts; a damaged one counts as lost."""
-        found = {name: _read(self.master / name) for name in SECRETS}
+        found = {name: _read(self.master / name) for name in self._makes}
         return {name: value for name, value in found.items() if not _fault(name, value)}
 
     def _unrecorded(self, values: dict[str, str]) -> dict[str, str]:
         """The secrets that the record beside their data does not know: name to volume."""
         records = {volume: fingerprint.read(self.volumes / volume) for volume in VOLUMES}
+        without = {part.volume for part in self._parts}
         return {
             name: secret.guards
-            for name, secret in SECRETS.items()
+            for name, secret in self._makes.items()
             if secret.guards
+            and secret.guards not in without
             and not (
                 name in values
                 and fingerprint.matches(values[name], records[secret.guards].get(name))
@@ -141,7 +195,7 @@ class Keeper:
 
     def _settle(self, values: dict[str, str], unrecorded: dict[str, str]) -> None:
         """Write the master, the records beside the data, then each reader's files."""
-        for name in SECRETS:
+        for name in self._makes:  # those of before stay, for the way back
             self._write(self.master / name, values[name])
         files.keep_only(self.master, {*SECRETS, PREVIOUS, ".lock"})
         for volume in set(unrecorded.values()):
@@ -150,11 +204,21 @@ class Keeper:
         for volume, user in VOLUMES.items():
             self._own(self.volumes / volume, user)
         values = dict.fromkeys(GIVEN_ONLY, "") | values
+        texts = {name: elsewhere.Text(value) for name, value in values.items()}
+        absent = {reader for part in self._parts for reader in part.readers}
         for reader, wants in READERS.items():
             folder = self.readers / reader
-            for file, template in wants.files.items():
-                self._write(folder / file, template.format_map(values), wants.user)
-            files.keep_only(folder, set(wants.files))
+            templates = {} if reader in absent else dict(wants.files)
+            certificates = {}
+            if reader == "tracking":
+                for part in self._parts:
+                    templates |= part.files
+                    if part.certificate in values:
+                        certificates[part.certificate] = values[part.certificate]
+            filled = {file: text.format_map(texts) for file, text in templates.items()}
+            for file, text in (filled | certificates).items():
+                self._write(folder / file, text, wants.user)
+            files.keep_only(folder, {*filled, *certificates})
             self._own(folder, wants.user)
 
     def _write(self, path: Path, text: str, user: int = 0) -> None:

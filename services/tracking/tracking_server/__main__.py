@@ -13,7 +13,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("tracking-server", description="MLflow's tracking server")
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("serve", help="serve until stopped (the default)")
-    commands.add_parser("migrate", help="bring the database to this version's schema, then end")
+    migrate = commands.add_parser("migrate", help="bring the database to this version's schema")
+    migrate.add_argument("--try-bucket", action="store_true", help="write to the bucket before")
     restore = commands.add_parser("restore", help="replace the database by a backup")
     restore.add_argument("file", type=Path)
     commands.add_parser("healthy", help="ask the running server whether it is ready")
@@ -48,6 +49,8 @@ def _run(parsed: argparse.Namespace) -> None:
     secret_files.check(loaded)
     environment.apply(loaded)
     if parsed.command == "migrate":
+        if parsed.try_bucket and loaded.on_s3:
+            migrate.try_bucket(loaded)
         migrate.migrate(loaded)
     elif parsed.command == "restore":
         migrate.restore(loaded, parsed.file)

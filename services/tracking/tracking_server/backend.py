@@ -44,13 +44,13 @@ class Progress:
             self._next = elapsed + PROGRESS_SECONDS
 
 
-def patiently(ask: Callable[[], T], patience: float) -> T:
-    """What `ask` returns, asked again while the store is unreachable, for `patience` seconds.
+def patiently(ask: Callable[[], T], patience: float, store: str = "backend store") -> T:
+    """What `ask` returns, asked again while `store` is unreachable, for `patience` seconds.
 
     Raises:
         RefusedError: it did not answer in time, or `ask` refused.
     """
-    progress = Progress("waiting for the backend store")
+    progress = Progress(f"waiting for the {store}")
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -58,8 +58,7 @@ def patiently(ask: Callable[[], T], patience: float) -> T:
         except UnreachableError as error:
             if time.monotonic() >= deadline:
                 raise RefusedError(
-                    f"the backend store did not answer in {patience:g} s "
-                    f"(TRACKING_PATIENCE): {error}"
+                    f"the {store} did not answer in {patience:g} s (TRACKING_PATIENCE): {error}"
                 ) from None
             progress(str(error))
             time.sleep(RETRY_SECONDS)

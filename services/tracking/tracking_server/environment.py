@@ -6,7 +6,7 @@ import os
 import uuid
 from collections.abc import Iterable
 
-from tracking_server import secret_files
+from tracking_server import secret_files, tls
 from tracking_server.settings import Settings
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]", "tracking")
@@ -21,6 +21,8 @@ FOREIGN_CREDENTIALS = (
     "AWS_SESSION_TOKEN",
     "AWS_PROFILE",
 )
+# With it MLflow would trust every certificate.
+UNSAFE = ("MLFLOW_S3_IGNORE_TLS",)
 
 
 def apply(settings: Settings) -> None:
@@ -29,7 +31,7 @@ def apply(settings: Settings) -> None:
     Nothing is executed afterwards that would carry it into a process list: children are
     forked, and /proc/<pid>/environ shows what a process was started with.
     """
-    for name in FOREIGN_CREDENTIALS:
+    for name in (*FOREIGN_CREDENTIALS, *UNSAFE):
         os.environ.pop(name, None)
     os.environ.update(clients(settings))
     os.environ.update(mlflow_server(settings))
@@ -37,7 +39,7 @@ def apply(settings: Settings) -> None:
 
 def clients(settings: Settings) -> dict[str, str]:
     """How libpq and boto3 find their credentials: by file, never by value."""
-    variables = {"PGCONNECT_TIMEOUT": "5", "PGAPPNAME": "mlflow-tracking"}
+    variables = {"PGCONNECT_TIMEOUT": "5", "PGAPPNAME": "mlflow-tracking", **tls.clients(settings)}
     if settings.on_postgres:
         variables["PGPASSFILE"] = str(settings.secrets / secret_files.PGPASS_FILE)
     if settings.on_s3:

@@ -2,7 +2,20 @@
 
 
 class RefusedError(Exception):
-    """Waiting does not help: one line that names what is wrong and what to do."""
+    """Waiting does not help: one line that names what is wrong and what to do.
+
+    `reason` is fit for anyone who can ask `/readyz`.
+    """
+
+    reason = "login or configuration refused"
+
+
+class UntrustedError(RefusedError):
+    """A server's TLS is not as it must be; `reason` says what to do, `detail` is for the log."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason} ({detail})")
+        self.reason = reason
 
 
 class UnreachableError(Exception):

@@ -54,6 +54,14 @@ def migrate(settings: Settings) -> None:
             )
 
 
+def try_bucket(settings: Settings) -> None:
+    """Refuse unless the artifact store's bucket is there and can be written to."""
+    from tracking_server.bucket import Bucket
+
+    bucket = Bucket(settings, seconds=5)
+    backend.patiently(bucket.try_out, settings.patience, "artifact store")
+
+
 def restore(settings: Settings, file: Path) -> None:
     """Replace everything in the backend store by what is in a backup."""
     if not file.is_file():

@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg2
 from psycopg2 import errors
 
+from tracking_server import tls
 from tracking_server.errors import RefusedError, UnreachableError
 from tracking_server.secret_files import PGPASS_FILE
 from tracking_server.settings import Settings
@@ -133,6 +134,8 @@ class Postgres:
     def _explained(self, error: psycopg2.OperationalError) -> Exception:
         message = str(error)
         line = _first_line(error)
+        if untrusted := tls.of_postgres(message):
+            return untrusted
         if any(text in message for text in LOGIN_REFUSED):
             return RefusedError(f"PostgreSQL refuses the login, check {self._passfile}: {line}")
         if 'database "' in message and "does not exist" in message:
@@ -142,7 +145,8 @@ class Postgres:
     def _run(self, *command: str | Path) -> None:
         """Run one of PostgreSQL's tools, which finds its password by PGPASSFILE."""
         # It gets what it needs and no more: this process's environment holds MLflow's keys.
-        needed = {k: v for k, v in os.environ.items() if k == "PATH" or k.startswith("PG")}
+        names = ("PATH", "SSL_CERT_FILE")
+        needed = {k: v for k, v in os.environ.items() if k in names or k.startswith("PG")}
         try:
             done = subprocess.run(command, env=needed, capture_output=True, text=True, check=False)
         except FileNotFoundError:

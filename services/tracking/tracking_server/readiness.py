@@ -74,12 +74,9 @@ class Readiness:
             await asyncio.wait_for(asyncio.shield(running), ANSWER_SECONDS)
         except TimeoutError:
             return "no answer in time"
-        except UnreachableError as error:
+        except (UnreachableError, RefusedError) as error:
             logger.info("readiness: %s: %s", name, error)
             return error.reason
-        except RefusedError as error:
-            logger.info("readiness: %s: %s", name, error)
-            return "login or configuration refused"
         except Exception:
             logger.exception("readiness: %s", name)
             return "check failed, see the server's log"
@@ -106,34 +103,9 @@ def _backend_store(settings: Settings, head: str) -> Check:
 
 
 def _bucket(settings: Settings) -> Check:
-    import boto3
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
+    from tracking_server.bucket import Bucket
 
-    client = boto3.client(
-        "s3",
-        endpoint_url=settings.s3_endpoint or None,
-        config=Config(
-            connect_timeout=CHECK_SECONDS,
-            read_timeout=CHECK_SECONDS,
-            retries={"total_max_attempts": 1},
-        ),
-    )
-    refusals = {
-        "403": "access to the bucket refused",
-        "404": "the bucket is not there",
-    }
-
-    def check() -> None:
-        try:
-            client.head_bucket(Bucket=settings.bucket)
-        except ClientError as error:
-            code = str(error.response.get("Error", {}).get("Code", ""))
-            raise UnreachableError(refusals.get(code, "the store fails"), str(error)) from None
-        except BotoCoreError as error:
-            raise UnreachableError("cannot connect", str(error)) from None
-
-    return check
+    return Bucket(settings, CHECK_SECONDS).there
 
 
 def _folder(settings: Settings) -> Check:

@@ -19,6 +19,8 @@ from tracking_server.errors import RefusedError
 PREFIX = "TRACKING_"
 POSTGRES = "postgresql+psycopg2://"
 SQLITE = "sqlite:///"
+# Without those that fall back to no TLS in silence.
+SSL_MODES = ("verify-full", "verify-ca", "require", "disable")
 HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 
 
@@ -66,6 +68,11 @@ class Settings(BaseSettings):
                 )
             if not url.path.strip("/"):
                 raise ValueError("names no database: end it with /DATABASE")
+            for mode in parse_qs(url.query).get("sslmode", []):
+                if mode not in SSL_MODES:
+                    raise ValueError(
+                        f"sslmode={mode} (POSTGRES_SSLMODE) must be one of {', '.join(SSL_MODES)}"
+                    )
             return value
         if value.startswith(SQLITE):
             if not value.removeprefix(SQLITE).startswith("/"):
@@ -121,6 +128,11 @@ class Settings(BaseSettings):
     @property
     def on_s3(self) -> bool:
         return self.artifact_store.startswith("s3://")
+
+    @property
+    def sslmode(self) -> str:
+        """What TLS to PostgreSQL must be; "" where the URL does not say."""
+        return parse_qs(urlsplit(self.backend_store).query).get("sslmode", [""])[-1]
 
     @property
     def bucket(self) -> str:

@@ -16,8 +16,12 @@ COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
 FILES = [ROOT / "docker-compose.yml", *sorted(ROOT.glob("compose.*.yml"))]
 TEXT = "".join(file.read_text() for file in FILES)
-REFERENCE = re.compile(r"\$\{(\w+)(?::?-([^}]*))?\}")
-OF_THE_TOOLS = {"COMPOSE_PROJECT_NAME": "mlflow-stack", "STACK_MODE": "auto"}
+REFERENCE = re.compile(r"\$\{(\w+)(?::?-([^}]*)|:\?[^}]*)?\}")
+OF_THE_TOOLS = {
+    "COMPOSE_FILE": "docker-compose.yml",
+    "COMPOSE_PROJECT_NAME": "mlflow-stack",
+    "STACK_MODE": "auto",
+}
 # Settings that are the containers' own matter: ports are fixed, and published as the user likes.
 NOT_SET = {"tracking": {"TRACKING_PORT"}, "serving": {"SERVING_PORT"}}
 
@@ -43,6 +47,7 @@ def taken_as_they_are() -> set[str]:
         service
         for file in FILES
         for service in yaml.load(file.read_text(), Loader)["services"].values()  # noqa: S506
+        if isinstance(service, dict)  # and not one that an overlay removes
     ]
     mappings = [service.get("environment", {}) for service in services]
     mappings += [(service.get("build") or {}).get("args", {}) for service in services]
@@ -51,7 +56,7 @@ def taken_as_they_are() -> set[str]:
 
 def documented() -> dict[str, str]:
     lines = (ROOT / ".env.example").read_text().splitlines()
-    return dict(line[1:].split("=", 1) for line in lines if re.match(r"#[A-Z_]+=", line))
+    return dict(line[1:].split("=", 1) for line in lines if re.match(r"#[A-Z0-9_]+=", line))
 
 
 def variables(settings: type) -> dict[str, object]:
@@ -81,7 +86,7 @@ def test_one_setting_has_one_default_in_compose():
 def test_every_setting_has_a_line_that_says_why():
     lines = (ROOT / ".env.example").read_text().splitlines()
     for before, line in itertools.pairwise(lines):
-        if re.match(r"#[A-Z_]+=", line):
+        if re.match(r"#[A-Z0-9_]+=", line):
             assert re.match(r"# .*\.$", before), f"no sentence above {line}"
 
 

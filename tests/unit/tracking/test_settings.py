@@ -25,6 +25,11 @@ def test_an_empty_variable_counts_as_unset(load):
         ("TRACKING_BACKEND_STORE", "", "is not set"),
         ("TRACKING_BACKEND_STORE", "postgresql://mlflow@postgres/mlflow", "psycopg2"),
         ("TRACKING_BACKEND_STORE", "postgresql+psycopg2://mlflow@postgres", "no database"),
+        (
+            "TRACKING_BACKEND_STORE",
+            "postgresql+psycopg2://mlflow@db/mlflow?sslmode=prefer",
+            "POSTGRES_SSLMODE",
+        ),
         ("TRACKING_BACKEND_STORE", "sqlite:///relative.db", "absolute"),
         ("TRACKING_BACKEND_STORE", "mysql://mlflow@db/mlflow", "must begin with"),
         ("TRACKING_ARTIFACT_STORE", None, "is not set"),

@@ -1,0 +1,242 @@
+"""The stack on the team's own PostgreSQL and S3 storage, over TLS."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import uuid
+
+import httpx
+import mlflow
+import pytest
+from sklearn.dummy import DummyRegressor
+
+from tests.authority import Authority
+from tests.stack import outside as elsewhere
+from tests.stack.outside import Outside
+from tests.stack.shipped import copy_shipped_files
+from tests.support import wait_until
+
+OVERLAYS = ("compose.external-postgres.yml", "compose.external-s3.yml")
+ENV = f"""
+COMPOSE_FILE={":".join(("docker-compose.yml", *OVERLAYS))}
+POSTGRES_HOST={elsewhere.DATABASE}
+S3_BUCKET={elsewhere.BUCKET}/{elsewhere.PREFIX}
+S3_ENDPOINT=https://{elsewhere.STORAGE}
+SERVING_DEFAULT=
+"""
+
+
+def give(stack, name: str, value: str | None) -> None:
+    """Put a file into secrets/, or take it away."""
+    path = stack.folder / "secrets" / name
+    if value is None:
+        path.unlink(missing_ok=True)
+    else:
+        path.write_text(value)
+
+
+@pytest.fixture(scope="module")
+def other(stack, new_stack, tmp_path_factory):
+    """Another stack from the same images, in a clone of its own, set up but not started."""
+    another = new_stack()
+    assert another.project != stack.project
+    another.folder = tmp_path_factory.mktemp("external") / "clone"
+    copy_shipped_files(another.folder)
+    (another.folder / ".env").write_text(ENV)
+    return another
+
+
+@pytest.fixture(scope="module")
+def outside(other, tmp_path_factory):
+    other.compose("create")  # the network, by which tracking has a way out
+    servers = Outside(other, tmp_path_factory.mktemp("tls"))
+    for name, value in servers.values.items():
+        give(other, name, value)
+    try:
+        yield servers.start()
+    finally:
+        servers.close()
+
+
+@pytest.fixture(scope="module")
+def running(other, outside):
+    """The stack on the servers outside, started."""
+    assert outside.answers()
+    try:
+        other.up()
+        yield other
+    except AssertionError:
+        print("\n".join(other.trouble()))
+        raise
+    finally:
+        other.down("--timeout", "5")
+
+
+@pytest.mark.parametrize(
+    ("overlays", "services"),
+    [
+        (OVERLAYS[:1], {"minio", "bucket"}),
+        (OVERLAYS[1:], {"postgres", "database"}),
+        (OVERLAYS, set()),
+    ],
+)
+def test_there_is_nothing_here_of_what_is_outside(other, overlays, services):
+    file = os.pathsep.join(("docker-compose.yml", *overlays))
+    listed = other.compose("config", "--services", COMPOSE_FILE=file).stdout.split()
+    assert set(listed) == {"secrets", "migrate", "tracking", "serving", *services}
+
+
+def test_a_missing_secret_is_named_before_anything_starts(other, outside):
+    give(other, "s3-secret-key", None)
+    try:
+        done = other.compose("up", check=False)
+    finally:
+        give(other, "s3-secret-key", outside.values["s3-secret-key"])
+    assert done.returncode != 0
+    (line,) = [line for line in done.stdout.splitlines() if "refused: " in line]
+    assert "secrets/s3-secret-key is missing" in line
+    assert not other.container("tracking")["State"]["Running"]
+
+
+def test_runs_artifacts_and_models_are_outside(running, outside, tmp_path):
+    mlflow.set_tracking_uri(running.tracking)
+    try:
+        content = os.urandom(300_000)
+        (tmp_path / "large.bin").write_bytes(content)
+        with mlflow.start_run() as run:
+            mlflow.log_param("colour", "red")
+            mlflow.log_artifact(str(tmp_path / "large.bin"))
+            model = mlflow.sklearn.log_model(
+                DummyRegressor(strategy="constant", constant=7.0).fit([[0.0]], [7.0]),
+                name="model",
+                registered_model_name="outside",
+                input_example=[[1.0]],
+                skops_trusted_types=["sklearn.dummy.DummyRegressor"],
+            )
+        back = mlflow.artifacts.download_artifacts(
+            f"{run.info.artifact_uri}/large.bin", dst_path=str(tmp_path / "back")
+        )
+        mlflow.MlflowClient().set_registered_model_alias("outside", "champion", "1")
+    finally:
+        mlflow.set_tracking_uri(None)
+    assert model.registered_model_version == 1
+    digest = hashlib.sha256(content).hexdigest()
+    with open(back, "rb") as file:  # noqa: PTH123
+        assert hashlib.file_digest(file, "sha256").hexdigest() == digest
+
+    listed = outside.storage(f"mc ls --recursive root/{elsewhere.BUCKET}").splitlines()
+    keys = [line.split()[-1] for line in listed]
+    assert all(key.startswith(f"{elsewhere.PREFIX}/") for key in keys)
+    (key,) = [key for key in keys if key.endswith("large.bin")]
+    assert outside.storage(f"mc cat root/{elsewhere.BUCKET}/{key} | sha256sum").split()[0] == digest
+    assert outside.sql("SELECT value FROM params WHERE key = 'colour'") == ["red"]
+
+    address = f"{running.serving}/models/outside/invocations"
+
+    def served() -> bool:
+        answer = httpx.post(address, json={"inputs": [[1.0]]})
+        return answer.status_code == 200 and answer.json() == {"predictions": [7.0]}
+
+    wait_until(served, 60, "the model is served")
+
+
+def test_the_containers_are_the_stacks_and_show_no_secret(running, outside):
+    containers = running.containers()
+    assert containers.keys() == {"secrets", "migrate", "tracking", "serving"}
+    shown = json.dumps(containers)
+    for name, value in outside.values.items():
+        if not name.endswith(".pem"):
+            assert value not in shown, name
+    encrypted = outside.sql(
+        "SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) "
+        "WHERE usename = 'mlflow'"
+    )
+    assert encrypted == ["t"]
+
+
+def test_a_restart_of_the_database_outside_is_survived(running, outside):
+    outside.restart_database()
+
+    def works() -> bool:
+        mlflow.set_tracking_uri(running.tracking)
+        try:
+            name = uuid.uuid4().hex
+            return bool(httpx.get(f"{running.tracking}/readyz").status_code == 200) and bool(
+                mlflow.MlflowClient().create_experiment(name)
+            )
+        finally:
+            mlflow.set_tracking_uri(None)
+
+    wait_until(works, 60, "tracking works again")
+    assert running.container("tracking")["RestartCount"] == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "given", "says"),
+    [
+        ({}, {"postgres-ca.pem": "another"}, "secrets/postgres-ca.pem"),
+        ({}, {"s3-ca.pem": None}, "secrets/s3-ca.pem"),
+        ({}, {"mlflow-password": "wrong"}, "PostgreSQL refuses the login"),
+        ({}, {"s3-secret-key": "wrong"}, "secrets/s3-secret-key"),
+        ({"POSTGRES_HOST": elsewhere.OTHER_DATABASE}, {}, "not for POSTGRES_HOST"),
+        ({"S3_ENDPOINT": f"https://{elsewhere.OTHER_STORAGE}"}, {}, "not for S3_ENDPOINT's host"),
+        ({"S3_ENDPOINT": f"https://{elsewhere.STORAGE}:9000"}, {}, "it speaks no TLS"),
+        ({"S3_BUCKET": "nowhere"}, {}, "(S3_BUCKET)"),
+        ({"S3_BUCKET": elsewhere.BUCKET}, {}, "s3:PutObject"),
+    ],
+)
+def test_what_is_wrong_outside_is_said_in_one_line(running, outside, settings, given, says):
+    another = Authority("Another CA").pem
+    try:
+        for name, value in given.items():
+            give(running, name, another if value == "another" else value)
+        line = refusal(running, keep=bool(given), **settings)
+    finally:
+        for name in given:
+            give(running, name, outside.values[name])
+        if given:
+            running.compose("run", "--rm", "-T", "--no-deps", "secrets")
+    assert says in line
+
+
+def test_a_database_without_tls_is_refused(running, outside):
+    outside.sql("ALTER SYSTEM SET ssl = off")
+    outside.sql("SELECT pg_reload_conf()")
+    try:
+        assert "PostgreSQL: it speaks no TLS" in refusal(running)
+    finally:
+        outside.sql("ALTER SYSTEM RESET ssl")
+        outside.sql("SELECT pg_reload_conf()")
+
+
+def refusal(stack, keep: bool = False, **settings: str) -> str:
+    """The line by which `migrate` says that it does not go on."""
+    if keep:
+        stack.compose("run", "--rm", "-T", "--no-deps", "secrets")
+    command = ["run", "--rm", "-T", "--no-deps", "migrate"]
+    done = stack.compose(*command, check=False, **settings)
+    said = done.stdout + done.stderr
+    assert done.returncode != 0, said
+    assert "Traceback" not in said
+    (line,) = [line for line in said.splitlines() if line.startswith("tracking-server: ")]
+    return line
+
+
+def test_make_clean_leaves_what_is_outside(running, outside):
+    done = subprocess.run(
+        [sys.executable, "-m", "stack", "clean"],
+        cwd=running.folder,
+        env=running.environment(YES="1", PYTHONPATH=str(running.folder)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"PostgreSQL at {elsewhere.DATABASE}:5432" in done.stdout
+    assert f"s3://{elsewhere.BUCKET}/{elsewhere.PREFIX}" in done.stdout
+    assert outside.sql("SELECT count(*) > 0 FROM runs") == ["t"]
+    assert outside.storage(f"mc ls --recursive root/{elsewhere.BUCKET}")
