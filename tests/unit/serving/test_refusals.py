@@ -65,9 +65,15 @@ def test_what_the_client_did_wrong_leaves_no_line(status, noted):
     ("message", "told"),
     [
         ("could not convert string to float: 'secret'", "could not convert string to float"),
-        ("column a to type 'float64'. Error: 'ValueError(\"secret\")'", "column a to type 'float64'"),
+        (
+            "column a to type 'float64'. Error: 'ValueError(\"secret\")'",
+            "column a to type 'float64'",
+        ),
         ('Error parsing datetime string "secret" at position 0', "Error parsing datetime string"),
-        ("Can not convert `str` to `double` for value `secret`", "Can not convert `str` to `double`"),
+        (
+            "Can not convert `str` to `double` for value `secret`",
+            "Can not convert `str` to `double`",
+        ),
         ("must be a scalar, got `['secret']`", "must be a scalar"),
         ("Model is missing inputs ['a']. Extra inputs: ['b'].",) * 2,
     ],

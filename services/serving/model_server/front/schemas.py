@@ -62,6 +62,7 @@ def _of_columns(specs: list[dict]) -> dict:
         values = _array(types) if len(specs) == 1 else rows
         return {"dataframe_split": _split(in_frames, least), "inputs": values, "instances": values}
     record = _record(specs)
+    least_rows = {"minItems": 1} if record["required"] else {}  # without one, there is no column
     by_column = {
         "type": "object",
         "required": record["required"],
@@ -72,7 +73,7 @@ def _of_columns(specs: list[dict]) -> dict:
         plain.append(_array(types))
     return {
         "dataframe_split": _split(in_frames, least),
-        "dataframe_records": _array(_record(specs, in_frames=True)),
+        "dataframe_records": _array(_record(specs, in_frames=True)) | least_rows,
         "inputs": {"anyOf": plain},
         "instances": {"anyOf": plain},
     }

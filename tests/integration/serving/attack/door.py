@@ -43,7 +43,7 @@ class Door:
         """A connection, on which everything is over in so many seconds."""
         with socket.create_connection((self.host, self.port), timeout=seconds) as sock:
             if self.tls:
-                sock = self.tls.wrap_socket(sock, server_hostname=self.name)  # noqa: PLW2901
+                sock = self.tls.wrap_socket(sock, server_hostname=self.name)
             with sock:
                 yield sock, Client(sock, seconds, self.headers)
 

@@ -49,7 +49,9 @@ def unsound(door: Door) -> dict[str, bytes]:
         },
         **{f"chunks {chunks[:60]!r}": chunked + chunks + SMUGGLED for chunks in CHUNKS},
         **{f"start {line[:60]!r}": line + b"\r\nHost: localhost\r\n\r\n" for line in START_LINES},
-        **{f"random {size}": random.randbytes(size) + b"\r\n\r\n" for size in (1, 30, 3000, 90_000)},
+        **{
+            f"random {size}": random.randbytes(size) + b"\r\n\r\n" for size in (1, 30, 3000, 90_000)
+        },
         "length and chunks": post
         + b"Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
         + SMUGGLED,

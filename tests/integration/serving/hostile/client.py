@@ -15,7 +15,7 @@ from tests.integration.serving.hostile.attacks import Attack
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER for no time: closing sends RST
 _NO_BODY = (204, 304)
-_HEADERS = {
+HEADERS = {
     *("content-type", "content-length", "date", "connection", "x-request-id", "retry-after"),
     *("x-model-name", "x-model-version", "allow", "www-authenticate", "accept-encoding"),
 }
@@ -67,7 +67,7 @@ class Client:
     answers may have; None for any."""
 
     def __init__(
-        self, sock: socket.socket, seconds: float, known: Collection[str] | None = _HEADERS
+        self, sock: socket.socket, seconds: float, known: Collection[str] | None = HEADERS
     ) -> None:
         self._sock = sock
         self._known = known
@@ -152,7 +152,7 @@ class Client:
 
 
 def _parsed(head: bytes, known: Collection[str] | None) -> tuple[int, dict[str, str]]:
-    """Names in small letters. Strictly: an answer that holds what a client slipped in is found here."""
+    """Strictly: an answer that holds what a client slipped in is found here."""
     first, *lines = head.decode("latin-1").split("\r\n")
     version, _, status = first.partition(" ")
     if version != "HTTP/1.1" or not status[:3].isdigit():
@@ -163,7 +163,13 @@ def _parsed(head: bytes, known: Collection[str] | None) -> tuple[int, dict[str, 
         if known is None:
             name = name.lower()
         is_known = known is None or name in known
-        if not colon or not is_known or (name in headers and known is not None) or "\n" in value or "\r" in value:
+        if (
+            not colon
+            or not is_known
+            or (name in headers and known is not None)
+            or "\n" in value
+            or "\r" in value
+        ):
             raise BrokenAnswerError(f"an odd header: {line[:200]}")
         headers[name] = value
     return int(status[:3]), headers
