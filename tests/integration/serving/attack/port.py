@@ -187,7 +187,7 @@ class AttackedPort:
                 reset(sock)
         large = door.request(body=door.body + b" " * MIB)
         for _ in range(5):
-            with door.opened() as (sock, client):
+            with door.opened() as (sock, _):
                 sock.sendall(large[: len(large) // 2])
                 reset(sock)
 
