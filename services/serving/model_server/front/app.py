@@ -108,7 +108,8 @@ class App:
             raise errors.unavailable("Too many requests at one time.")
         found = self._serving(exchange, name, version)
         headers = exchange.headers
-        if headers.get(b"content-encoding", IDENTITY).lower() != IDENTITY:
+        encoding = headers.get(b"content-encoding")
+        if encoding is not None and encoding.lower() != IDENTITY:
             raise _encoded()
         content_type = headers.get(b"content-type")
         question = Question(
