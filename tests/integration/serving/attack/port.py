@@ -166,7 +166,9 @@ class AttackedPort:
             nowhere = door.request("GET", "/nowhere-at-all", b"", X_Request_Id=f"in-turn-{at}")
             made.append(((good, 200), (bad, 400), (nowhere, 404), (good, 200))[at % 4])
         with door.opened() as (sock, client):
-            sock.sendall(b"".join(request for request, _ in made) + b"\x00\r\n\r\n")
+            # uvicorn answers nothing of what came together with something unsound.
+            end = b"\x00\r\n\r\n" if door.tells_ids else b""
+            sock.sendall(b"".join(request for request, _ in made) + end)
             for at, (_, status) in enumerate(made):
                 answer = client.read()
                 assert answer is not None, f"closed after {at} answers"
@@ -175,8 +177,8 @@ class AttackedPort:
                     assert answer.headers["x-request-id"] == f"in-turn-{at}"
                 if status == 200:
                     assert door.answer in answer.body
-            last = client.read()
-            assert last is None or last.status in REFUSED
+            if end:
+                assert client.read().status in REFUSED
 
     def test_resets(self, door):
         """In the middle of a head, of a body and of an answer."""

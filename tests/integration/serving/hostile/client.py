@@ -108,9 +108,13 @@ class Client:
             whole = start
         elif headers.get("transfer-encoding") == "chunked":
             whole = self._end_of_chunks(start)
-        else:
+        elif "content-length" in headers or self._known is not None:
             whole = start + int(headers["content-length"])
             self._receive_to(whole)
+        else:  # it ends with the connection
+            while self._receive():
+                pass
+            whole = len(self._data)
         raw, self._data = self._data[:whole], self._data[whole:]
         seconds = time.monotonic() - self._started
         return Answer(status, headers, raw[start:], raw, seconds)
