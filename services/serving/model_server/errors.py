@@ -66,6 +66,22 @@ def without_paths(message: str) -> str:
     return _FOLDERS.sub("", message)
 
 
+_VALUES = re.compile(
+    r"(?:(?P<what>to type '.*?'|'split' format)\. Error: ['\"](?!MlflowException)"
+    r"|(?P<why>could not convert string to float|invalid literal for int\(\) with base \d+"
+    r"|Error parsing datetime string|time data|unable to parse):? ['\"\\]"
+    r"|(?P<how>convert value|schema of data|schema of) [`']"
+    r"|,? (?:(?:but )?got|for value) `|, invalid elements: ).*",
+    re.DOTALL,
+)
+"""Words of MLflow and pandas that a client's value follows, up to an end that nobody can tell."""
+
+
+def without_values(message: str) -> str:
+    """Errors pass through logs where what a client sent has no place. Names of columns stay."""
+    return _VALUES.sub(lambda found: found["what"] or found["why"] or found["how"] or "", message)
+
+
 # Refusals that more than one module gives.
 def overloaded(message: str) -> RefusedError:
     return RefusedError(429, "REQUEST_LIMIT_EXCEEDED", message, retry_after=1)

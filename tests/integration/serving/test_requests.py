@@ -1,5 +1,7 @@
 """What a client gets for good, bad and hostile requests."""
 
+import gzip
+import json
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -144,6 +146,18 @@ def test_error_does_not_repeat_the_data(server):
     assert message.startswith("Failed to enforce schema. Error: ")
     answer = server.http.post("/invocations", content=b'{"secret": 1', headers=JSON)
     assert "secret" not in assert_error(answer, 400, "BAD_REQUEST")
+
+
+def test_compressed_body_gets_a_415(server):
+    content = gzip.compress(json.dumps(wine_request()).encode())
+    for path in ("/invocations", "/v2/models/wine/infer"):
+        answer = server.http.post(
+            path, content=content, headers=JSON | {"content-encoding": "gzip"}
+        )
+        assert answer.status_code == 415
+        assert "Content-Encoding" in answer.json()["message"]
+        assert answer.headers["accept-encoding"] == "identity"
+    assert server.ask(wine_request(), **{"content-encoding": "Identity"}).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -59,3 +59,9 @@ def test_foreign_origins_may_only_read(method, origin):
 def test_no_bytes_upset_it(host, origin):
     allowed(b"POST", host=host)
     allowed(b"POST", origin=origin)
+
+
+def test_the_host_of_an_absolute_target_counts():
+    assert allowed(path=b"http://localhost:80/models", host=b"evil.test")
+    for target in (b"http://evil.test/models", b"http://localhost@evil.test/models", b"*", b""):
+        assert not allowed(path=target, host=b"localhost")

@@ -64,6 +64,9 @@ DESCRIPTIONS = {
     "none": described(),
     "columns": described(COLUMNS, COLUMNS, PARAMS),
     "one column": described(Schema([ColSpec("double", "a")]), Schema([ColSpec("long", "y")])),
+    "words": described(
+        Schema([ColSpec("string", "t"), ColSpec("datetime", "g")]), Schema([ColSpec("string", "y")])
+    ),
     "no names": described(Schema([ColSpec("double"), ColSpec("string")])),
     "tensor": described(TENSOR, TENSOR),
     "named tensors": described(NAMED, NAMED),
@@ -126,6 +129,9 @@ def test_every_address_is_in_the_document():
         ("columns", {"instances": {name: [value] for name, value in ROW.items()}}),
         ("columns", {"inputs": [ROW], "params": {"t": 1, "s": ["a"]}}),
         ("one column", {"inputs": [1.5, 2, None]}),
+        ("words", {"dataframe_records": [{"t": None, "g": None}]}),
+        ("words", {"dataframe_split": {"columns": ["t", "g"], "data": [[None, None]]}}),
+        ("words", {"inputs": [{"t": "x", "g": None}]}),
         ("no names", {"inputs": [[1.5, "x"]]}),
         ("tensor", {"inputs": [[1, 2], [3, 4.5]]}),
         ("tensor", {"dataframe_split": {"columns": ["a", "b"], "data": [[1, 2]]}}),
@@ -150,6 +156,8 @@ def test_good_bodies_fit(kind, body):
         ("columns", {"dataframe_records": [ROW], "params": {"t": "x"}}),
         ("columns", {"dataframe_split": {"columns": ["a"], "data": [[1]]}}),
         ("one column", {"inputs": ["x"]}),
+        ("words", {"inputs": [{"t": None, "g": None}]}),  # MLflow makes the word "None" of it
+        ("words", {"dataframe_records": [{"t": 1, "g": None}]}),
         ("tensor", {"inputs": [1, 2]}),
         ("tensor", {"inputs": [[1, 2, 3]]}),
         ("named tensors", {"inputs": {"ids": [[1, 2]]}}),
@@ -166,6 +174,8 @@ def test_bad_bodies_do_not(kind, body):
         ("one column", [1, 2], True),
         ("one column", [{"y": 1}], True),
         ("one column", [{"y": "x"}], False),
+        ("words", ["x", None], True),
+        ("words", [{"y": None}], True),
         ("columns", [ROW], True),
         ("tensor", [[1.5, 2]], True),
         ("tensor", [[1.5]], False),

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from model_server.errors import error_body
+from model_server.errors import error_body, without_values
 from model_server.front.exchange import Exchange
 from model_server.front.refusals import A_SECOND, Refusals, is_noted
 
@@ -59,3 +59,24 @@ def test_overload_is_counted_instead(caplog):
 )
 def test_what_the_client_did_wrong_leaves_no_line(status, noted):
     assert is_noted(status) is noted
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("could not convert string to float: 'secret'", "could not convert string to float"),
+        (
+            "column a to type 'float64'. Error: 'ValueError(\"secret\")'",
+            "column a to type 'float64'",
+        ),
+        ('Error parsing datetime string "secret" at position 0', "Error parsing datetime string"),
+        (
+            "Can not convert `str` to `double` for value `secret`",
+            "Can not convert `str` to `double`",
+        ),
+        ("must be a scalar, got `['secret']`", "must be a scalar"),
+        ("Model is missing inputs ['a']. Extra inputs: ['b'].",) * 2,
+    ],
+)
+def test_values_of_a_request_are_left_out(message, told):
+    assert without_values(message) == told

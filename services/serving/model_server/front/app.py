@@ -38,6 +38,7 @@ V2_PREFIX = b"/v2"
 _encode = msgspec.json.Encoder().encode
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 PROBES = (b"/readyz", b"/v2/health/ready")
+IDENTITY = b"identity"
 _PROTOCOLS = {"invoke": wire.MLFLOW, "infer": wire.V2}
 
 
@@ -107,6 +108,9 @@ class App:
             raise errors.unavailable("Too many requests at one time.")
         found = self._serving(exchange, name, version)
         headers = exchange.headers
+        encoding = headers.get(b"content-encoding")
+        if encoding is not None and encoding.lower() != IDENTITY:
+            raise _encoded()
         content_type = headers.get(b"content-type")
         question = Question(
             exchange.body,
@@ -237,6 +241,16 @@ class App:
 
 def quoted(name: str) -> str:
     return quote(name, safe="")
+
+
+def _encoded() -> RefusedError:
+    """RFC 9110 15.5.16. Unpacked, a few bytes may be any number."""
+    return RefusedError(
+        415,
+        "BAD_REQUEST",
+        "Content-Encoding is not supported: send the body as it is.",
+        headers=((b"accept-encoding", IDENTITY),),
+    )
 
 
 def _lines(headers: list[tuple[bytes, bytes]]) -> bytes:

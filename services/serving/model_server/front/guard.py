@@ -25,6 +25,8 @@ class Guard:
 
     def check(self, method: bytes, url: bytes, host: bytes, origin: bytes | None) -> None:
         """Raises RefusedError 403."""
+        if url[:1] != b"/":  # RFC 9112 3.2.2: its host counts, not the header's
+            host = url.partition(b"://")[2].partition(b"/")[0]
         if not self.knows_host(host) and url.partition(b"?")[0] not in OPEN_PATHS:
             raise RefusedError(
                 403,

@@ -11,8 +11,10 @@ _TYPES = {
     "double": {"type": ["number", "null"], "format": "double"},
     "string": {"type": "string"},
     "binary": {"type": "string", "contentEncoding": "base64"},
-    "datetime": {"type": "string", "format": "date-time"},
+    "datetime": {"type": ["string", "null"], "format": "date-time"},
 }
+_MISSING_IN_FRAMES = {"type": ["string", "null"]}
+"""A text of a frame. In `inputs` and `instances`, MLflow makes the word "None" of a null."""
 _UNWRAPPED = {"messages", "prompt", "input"}
 """Names of MLflow for language models: bodies that have one are the model's input itself."""
 
@@ -53,12 +55,14 @@ def answer(description: Description) -> dict:
 
 def _of_columns(specs: list[dict]) -> dict:
     types = _one_of([_type(spec) for spec in specs])
+    in_frames = _one_of([_in_frames(spec) for spec in specs])
     least = sum(spec.get("required", True) for spec in specs)
     if not _names(specs):
         rows = _array({"type": "array"})
         values = _array(types) if len(specs) == 1 else rows
-        return {"dataframe_split": _split(types, least), "inputs": values, "instances": values}
+        return {"dataframe_split": _split(in_frames, least), "inputs": values, "instances": values}
     record = _record(specs)
+    least_rows = {"minItems": 1} if record["required"] else {}  # without one, there is no column
     by_column = {
         "type": "object",
         "required": record["required"],
@@ -68,8 +72,8 @@ def _of_columns(specs: list[dict]) -> dict:
     if len(specs) == 1:
         plain.append(_array(types))
     return {
-        "dataframe_split": _split(types, least),
-        "dataframe_records": _array(record),
+        "dataframe_split": _split(in_frames, least),
+        "dataframe_records": _array(_record(specs, in_frames=True)) | least_rows,
         "inputs": {"anyOf": plain},
         "instances": {"anyOf": plain},
     }
@@ -96,9 +100,9 @@ def _predictions(specs: list[dict]) -> dict:
         properties = {spec["name"]: _tensor(spec) for spec in specs}
         return {"type": "object", "properties": properties}
     # A model may give an array where its signature was made from a frame.
-    values = _one_of([_type(spec) for spec in specs])
+    values = _one_of([_in_frames(spec) for spec in specs])
     plain = _array(values if len(specs) == 1 else _array(values))
-    return {"anyOf": [_array(_record(specs)), plain]} if _names(specs) else plain
+    return {"anyOf": [_array(_record(specs, in_frames=True)), plain]} if _names(specs) else plain
 
 
 def _params(specs: list[dict]) -> dict:
@@ -113,12 +117,17 @@ def _params(specs: list[dict]) -> dict:
     return {"params": {"type": "object", "properties": properties}}
 
 
-def _record(specs: list[dict]) -> dict:
+def _record(specs: list[dict], *, in_frames: bool = False) -> dict:
+    kind_of = _in_frames if in_frames else _type
     return {
         "type": "object",
         "required": [spec["name"] for spec in specs if spec.get("required", True)],
-        "properties": {spec["name"]: _type(spec) for spec in specs},
+        "properties": {spec["name"]: kind_of(spec) for spec in specs},
     }
+
+
+def _in_frames(spec: dict) -> dict:
+    return dict(_MISSING_IN_FRAMES) if spec["type"] == "string" else _type(spec)
 
 
 def _split(values: dict, least: int) -> dict:

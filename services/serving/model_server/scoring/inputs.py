@@ -48,8 +48,7 @@ class Columns:
         if not self._is_plain:
             return None
         if self._is_one_block(tensors):
-            array = read(tensors[0])
-            array = array.reshape(len(array), -1)
+            array = read(tensors[0]).reshape(-1, len(self._specs))
             if self._is_block and len(array):
                 return Table(self._index, block=_number(tensors[0], array, self._dtype))
         columns = self._columns(tensors)

@@ -10,6 +10,7 @@ models serve` answers is answered here. Different are only the errors:
 |                                       | with data and stack trace  | characters, without them  |
 | content type missing                  | 500, plain text            | 415 BAD_REQUEST           |
 | content type or its parameter unknown | 415, plain text            | 415 BAD_REQUEST           |
+| Content-Encoding, but for identity    | ignored                   | 415 BAD_REQUEST           |
 | body that MLflow's parser trips over  | 500, plain text            | 400 BAD_REQUEST           |
 | table mostly filled up (padding.py)   | all memory                 | 400 INVALID_PARAMETER_... |
 | parser's error with a 5xx code        | that                       | 400, its error code       |
@@ -29,7 +30,7 @@ import numpy as np
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PyFuncModel, scoring_server
 
-from model_server.errors import RefusedError, without_paths
+from model_server.errors import RefusedError, without_paths, without_values
 from model_server.scoring import padding, unsigned
 from model_server.scoring.call import Call
 from model_server.scoring.conversion import DeclinedError, compiled, params_reader
@@ -130,7 +131,7 @@ class MlflowReader:
         start, found, problem = message.rpartition(f"' with schema '{self._schema}'. Error: ")
         if found:
             message = f"{start.partition(' of data ')[0]}. Error: {problem}"
-        return without_paths(message.partition("\nInput: \n")[0])
+        return without_paths(without_values(message.partition("\nInput: \n")[0]))
 
 
 def _converts_itself(model: PyFuncModel) -> bool:

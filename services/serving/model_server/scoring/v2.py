@@ -25,7 +25,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models.utils import _enforce_params_schema
 from mlflow.pyfunc import PyFuncModel
 
-from model_server.errors import RefusedError
+from model_server.errors import RefusedError, without_values
 from model_server.scoring import outputs
 from model_server.scoring.call import Call
 from model_server.scoring.inputs import Columns, Tensors, unsigned
@@ -107,7 +107,7 @@ class V2Reader:
         try:
             return given, _enforce_params_schema(dict(given) or None, self._params)
         except MlflowException as error:
-            raise misfit(error.message) from None
+            raise misfit(without_values(error.message)) from None
 
     def _write(self, body: _Body, prediction: object) -> bytes:
         found = outputs.named(prediction, self._output_names, DEFAULT_OUTPUT)
@@ -175,4 +175,5 @@ def _misfit(error: Exception) -> RefusedError | None:
     begin, found, problem = error.message.partition(" with schema ")
     if not found or not begin.startswith("Failed to enforce schema"):
         return None
-    return misfit(f"Failed to enforce schema. Error: {problem.rpartition('. Error: ')[2]}")
+    problem = without_values(problem.rpartition(". Error: ")[2])
+    return misfit(f"Failed to enforce schema. Error: {problem}")

@@ -5,14 +5,21 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import ssl
 import struct
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from tests.integration.serving.hostile.attacks import Attack
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER for no time: closing sends RST
 _NO_BODY = (204, 304)
+HEADERS = {
+    *("content-type", "content-length", "date", "connection", "x-request-id", "retry-after"),
+    *("x-model-name", "x-model-version", "allow", "www-authenticate", "accept-encoding"),
+}
+"""Of the model server's answers."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ class BrokenAnswerError(AssertionError):
 def launch(attack: Attack, port: int, seconds: float) -> list[Answer]:
     """Send it, and read its answers, within so many seconds. Interim answers are left out."""
     with socket.create_connection(("127.0.0.1", port)) as sock:
-        client = _Client(sock, seconds)
+        client = Client(sock, seconds)
         client.send(attack)
         if attack.then == "vanish":
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
@@ -55,9 +62,15 @@ def launch(attack: Attack, port: int, seconds: float) -> list[Answer]:
         return answers
 
 
-class _Client:
-    def __init__(self, sock: socket.socket, seconds: float) -> None:
+class Client:
+    """Of one connection, which ends within so many seconds. `known`: the names that headers of
+    answers may have; None for any."""
+
+    def __init__(
+        self, sock: socket.socket, seconds: float, known: Collection[str] | None = HEADERS
+    ) -> None:
         self._sock = sock
+        self._known = known
         self._started = time.monotonic()
         self._deadline = self._started + seconds
         self._data = b""
@@ -77,7 +90,7 @@ class _Client:
             except OSError:
                 return
 
-    def read(self, *, is_head: bool) -> Answer | None:
+    def read(self, *, is_head: bool = False) -> Answer | None:
         """The next answer; None when there is no more."""
         while True:
             while b"\r\n\r\n" not in self._data:
@@ -86,18 +99,42 @@ class _Client:
                         raise BrokenAnswerError(f"an answer's head ends early: {self._data[:200]}")
                     return None
             head, _, rest = self._data.partition(b"\r\n\r\n")
-            status, headers = _parsed(head)
+            status, headers = _parsed(head, self._known)
             if status >= 200:
                 break
             self._data = rest
-        size = 0 if is_head or status in _NO_BODY else int(headers["content-length"])
-        whole = len(head) + 4 + size
-        while len(self._data) < whole:
-            if not self._receive():
-                raise BrokenAnswerError("an answer's body ends early")
+        start = len(head) + 4
+        if is_head or status in _NO_BODY:
+            whole = start
+        elif headers.get("transfer-encoding") == "chunked":
+            whole = self._end_of_chunks(start)
+        elif "content-length" in headers or self._known is not None:
+            whole = start + int(headers["content-length"])
+            self._receive_to(whole)
+        else:  # it ends with the connection
+            while self._receive():
+                pass
+            whole = len(self._data)
         raw, self._data = self._data[:whole], self._data[whole:]
         seconds = time.monotonic() - self._started
-        return Answer(status, headers, raw[len(head) + 4 :], raw, seconds)
+        return Answer(status, headers, raw[start:], raw, seconds)
+
+    def _end_of_chunks(self, at: int) -> int:
+        """Where a body ends that begins at `at`; its chunks stay as they came."""
+        while True:
+            while b"\r\n" not in self._data[at:]:
+                self._receive_to(len(self._data) + 1)
+            line, _, _ = self._data[at:].partition(b"\r\n")
+            size = int(line.partition(b";")[0], 16)
+            at += len(line) + 2 + size + 2
+            self._receive_to(at)
+            if size == 0:
+                return at
+
+    def _receive_to(self, size: int) -> None:
+        while len(self._data) < size:
+            if not self._receive():
+                raise BrokenAnswerError("an answer's body ends early")
 
     def _receive(self) -> bool:
         """More of it; False at the end."""
@@ -106,7 +143,7 @@ class _Client:
             part = self._sock.recv(2**18)
         except TimeoutError:
             raise HangError(f"neither answered nor closed; so far {self._data[:200]}") from None
-        except ConnectionResetError:
+        except (ConnectionResetError, ssl.SSLEOFError, BrokenPipeError):
             return False
         self._data += part
         return bool(part)
@@ -118,7 +155,7 @@ class _Client:
         return left
 
 
-def _parsed(head: bytes) -> tuple[int, dict[str, str]]:
+def _parsed(head: bytes, known: Collection[str] | None) -> tuple[int, dict[str, str]]:
     """Strictly: an answer that holds what a client slipped in is found here."""
     first, *lines = head.decode("latin-1").split("\r\n")
     version, _, status = first.partition(" ")
@@ -127,14 +164,16 @@ def _parsed(head: bytes) -> tuple[int, dict[str, str]]:
     headers: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(": ")
-        known = name in _HEADERS
-        if not colon or not known or name in headers or "\n" in value or "\r" in value:
+        if known is None:
+            name = name.lower()
+        is_known = known is None or name in known
+        if (
+            not colon
+            or not is_known
+            or (name in headers and known is not None)
+            or "\n" in value
+            or "\r" in value
+        ):
             raise BrokenAnswerError(f"an odd header: {line[:200]}")
         headers[name] = value
     return int(status[:3]), headers
-
-
-_HEADERS = {
-    *("content-type", "content-length", "date", "connection", "x-request-id", "retry-after"),
-    *("x-model-name", "x-model-version", "allow", "www-authenticate"),
-}

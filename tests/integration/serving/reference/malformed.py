@@ -117,7 +117,7 @@ TYPES = {
     "no content type": {},
     "json as csv": CSV,
     "json as parquet": PARQUET,
-    "gzip claimed": JSON | {"content-encoding": "gzip"},
+    "no encoding, said so": JSON | {"content-encoding": "identity"},
     "accepts xml": JSON | {"accept": "application/xml"},
 }
 FILES = {

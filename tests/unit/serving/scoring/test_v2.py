@@ -274,6 +274,14 @@ def test_tensor_without_rows_is_not_merged():
     assert data.tolist() == [[1, 2], [3, 4]]
 
 
+@pytest.mark.parametrize("datatype", ["FP64", "INT8"])
+def test_one_block_without_rows_is_the_models_to_judge(datatype):
+    reader = Reader([ColSpec("double", "a"), ColSpec("double", "b")])
+    data, _ = reader.alone(body(tensor("x", datatype, [], [0, 2])))
+    assert list(data) == ["a", "b"]
+    assert len(data) == 0
+
+
 def test_without_a_signature():
     reader = Reader()
     data, _ = reader.alone(body(tensor("x", "INT8", [1, 2], [1, 2])))
