@@ -1,4 +1,4 @@
-"""The command line: `tracking-server [serve | migrate | restore FILE | healthy]`."""
+"""The command line: `tracking-server [serve | migrate | restore FILE | gc | healthy]`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("migrate", help="bring the database to this version's schema, then end")
     restore = commands.add_parser("restore", help="replace the database by a backup")
     restore.add_argument("file", type=Path)
+    clean = commands.add_parser("gc", help="delete for good what users have deleted")
+    clean.add_argument("--older-than", default="", metavar="AGE", help="deleted before: 30d, 12h")
+    clean.add_argument("--dry-run", action="store_true", help="show what there is, and end")
+    clean.add_argument("--yes", action="store_true", help="do not ask")
     commands.add_parser("healthy", help="ask the running server whether it is ready")
     parsed = parser.parse_args(arguments)
 
@@ -38,6 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
     except RefusedError as error:
         print(f"tracking-server: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("tracking-server: interrupted", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -51,6 +58,13 @@ def _run(parsed: argparse.Namespace) -> None:
         migrate.migrate(loaded)
     elif parsed.command == "restore":
         migrate.restore(loaded, parsed.file)
+    elif parsed.command == "gc":
+        from tracking_server.gc.age import Age
+
+        older_than = Age(parsed.older_than)  # before MLflow is imported, which takes seconds
+        from tracking_server.gc import command
+
+        command.run(loaded, older_than, dry_run=parsed.dry_run, yes=parsed.yes)
     else:
         migrate.check(loaded)
         from tracking_server.server import serve
