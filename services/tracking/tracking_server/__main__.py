@@ -1,4 +1,4 @@
-"""The command line: `tracking-server [serve | migrate | restore FILE | gc | healthy]`."""
+"""The command line: `tracking-server [COMMAND]`; `tracking-server --help` names them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("migrate", help="bring the database to this version's schema, then end")
     restore = commands.add_parser("restore", help="replace the database by a backup")
     restore.add_argument("file", type=Path)
+    adopt = commands.add_parser("adopt", help="reach moved artifacts through this server")
+    adopt.add_argument("root", help="what their old addresses begin with: s3://BUCKET/PREFIX")
     clean = commands.add_parser("gc", help="delete for good what users have deleted")
     clean.add_argument("--older-than", default="", metavar="AGE", help="deleted before: 30d, 12h")
     clean.add_argument("--dry-run", action="store_true", help="show what there is, and end")
@@ -58,6 +60,10 @@ def _run(parsed: argparse.Namespace) -> None:
         migrate.migrate(loaded)
     elif parsed.command == "restore":
         migrate.restore(loaded, parsed.file)
+    elif parsed.command == "adopt":
+        from tracking_server.adopt import adopt
+
+        adopt(loaded, parsed.root)
     elif parsed.command == "gc":
         from tracking_server.gc.age import Age
 

@@ -65,6 +65,18 @@ def restore(settings: Settings, file: Path) -> None:
     logger.info("restored %s", file)
 
 
+def back_up(store, settings: Settings, state: str) -> Path:
+    """Back the whole store up into settings.backups, named after its state; the file."""
+    try:
+        settings.backups.mkdir(parents=True, exist_ok=True)
+        name = time.strftime(f"mlflow-{state}-%Y%m%d-%H%M%S", time.gmtime())
+        return store.back_up(settings.backups / name)
+    except OSError as error:
+        raise RefusedError(
+            f"TRACKING_BACKUPS={settings.backups}: {error.strerror}; nothing was changed"
+        ) from None
+
+
 def _initialise(store) -> None:
     # A first migration that was killed leaves tables of MLflow's first schema: going on is
     # right there, and wrong in a database that belongs to something else.
@@ -90,14 +102,7 @@ def _upgrade(store, settings: Settings, revision: str, head: str) -> None:
             f"the backend store's schema {revision} must be upgraded to {head}: set "
             "TRACKING_BACKUPS to a folder for the backup that is made before"
         )
-    try:
-        settings.backups.mkdir(parents=True, exist_ok=True)
-        name = time.strftime(f"mlflow-{revision}-%Y%m%d-%H%M%S", time.gmtime())
-        backup = store.back_up(settings.backups / name)
-    except OSError as error:
-        raise RefusedError(
-            f"TRACKING_BACKUPS={settings.backups}: {error.strerror}; nothing was changed"
-        ) from None
+    backup = back_up(store, settings, revision)
     logger.info("backed up to %s; upgrading %s to %s", backup, revision, head)
     started = time.monotonic()
     with store.upgrading() as url:

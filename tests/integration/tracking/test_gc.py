@@ -211,7 +211,7 @@ def test_artifacts_of_others_and_out_of_reach_are_left_alone(records, tmp_path):
     client.restore_experiment(foreign)
 
 
-def test_the_traces_of_a_deleted_experiment_go_with_it(on_postgres, tmp_path):
+def test_the_traces_of_a_deleted_experiment_go_with_it(on_postgres):
     records = on_postgres
     mlflow.set_tracking_uri(records.server.uri)
     traced = mlflow.set_experiment("traced").experiment_id

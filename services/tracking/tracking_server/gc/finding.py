@@ -28,6 +28,7 @@ RUN, MODEL, EXPERIMENT = "run", "logged model", "experiment"
 # Its id is given out once: without the row, clients that name no experiment could not log again.
 DEFAULT_EXPERIMENT = 0
 LISTINGS = 8  # asked for at one time
+NOTHING = Usage()
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Item:
     id: str
     name: str
     places: tuple[str, ...]
-    usage: Usage = Usage()
+    usage: Usage = NOTHING
     traces: int = 0
 
 
