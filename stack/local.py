@@ -81,6 +81,7 @@ def _tracking(settings: Settings) -> Program:
         "TRACKING_BACKEND_STORE": f"sqlite:///{DATABASE}",
         "TRACKING_ARTIFACT_STORE": str(LOCAL / "artifacts"),
         "TRACKING_SECRETS": str(keys.KEPT),
+        "TRACKING_BACKUPS": str(LOCAL / "backups"),
         "TMPDIR": str(LOCAL / "tmp"),
     }
     return _program("tracking", "tracking_server", settings, own)
