@@ -14,6 +14,7 @@ import subprocess
 import mlflow
 import pytest
 
+from tests.readme import blocks
 from tests.stack.shipped import Stack, copy_shipped_files
 from tests.stack.test_restarts import Kept
 from tests.support import ROOT, free_port
@@ -117,3 +118,80 @@ def test_the_next_release_takes_everything_over_and_the_way_back_is_open(older_s
     stack.compose("up", "-d", "--wait")
     assert images(stack) == tags
     assert kept.is_all_there()
+
+
+@pytest.fixture
+def new_home(new_stack, tmp_path):
+    """A running stack, with `pg_dump` on the PATH that reaches its PostgreSQL's databases."""
+    stack = new_stack()
+    before = mlflow.get_tracking_uri()
+    stack.up("--build")
+    mlflow.set_tracking_uri(stack.tracking)
+    pg_dump = tmp_path / "bin" / "pg_dump"
+    pg_dump.parent.mkdir()
+    pg_dump.write_text(
+        """#!/bin/bash
+        for argument; do case $argument in --file=*) exec > "${argument#*=}"; shift;; *)
+          set -- "${@:2}" "$argument";; esac; done
+        exec docker compose exec -T postgres pg_dump "$@" < /dev/null
+        """
+    )
+    pg_dump.chmod(0o755)
+    yield stack
+    mlflow.set_tracking_uri(before)
+
+
+def test_an_mlflow_that_is_there_already_moves_in(new_home, tmp_path):
+    """By the commands of docs/upgrading.md: from a database beside the stack's and a folder."""
+    stack = new_home
+    kept = Kept(stack, mlflow.MlflowClient())
+    moved = stack.folder / "artifacts"
+    moved.mkdir()
+    moved.chmod(0o777)
+    try:
+        _as_an_old_mlflow_has_it(stack)
+        path = os.pathsep.join([str(tmp_path / "bin"), os.environ["PATH"]])
+        environment = stack.environment(PATH=path, OLD_DATABASE="dbname=old user=postgres")
+        for block in blocks("moving-in", ROOT / "docs" / "upgrading.md"):
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", block.script],
+                cwd=stack.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, f"{block.script}\n{done.stdout}{done.stderr}"
+        assert kept.client.get_run(kept.run.run_id).info.artifact_uri == kept.run.artifact_uri
+        assert kept.is_all_there()
+    finally:
+        shutil.rmtree(moved, ignore_errors=True)
+        (stack.folder / "old.dump").unlink(missing_ok=True)
+
+
+def _as_an_old_mlflow_has_it(stack) -> None:
+    """Move all that the stack holds into a database `old`, with addresses of a bucket that clients
+    reached themselves, and a folder; the stack itself is left empty."""
+    stack.compose("stop", "tracking")
+    stack.sql("CREATE DATABASE old TEMPLATE mlflow")
+    for table, column in (
+        ("experiments", "artifact_location"),
+        ("runs", "artifact_uri"),
+        ("logged_models", "artifact_location"),
+        ("model_versions", "source"),
+        ("model_versions", "storage_location"),
+    ):
+        stack.sql(
+            f"\\c old\nUPDATE {table} SET {column} ="  # noqa: S608
+            f" replace({column}, 'mlflow-artifacts:/', 's3://old-bucket/mlflow/')"
+        )
+    stack.sql("TRUNCATE experiments, registered_models CASCADE")
+    login = (
+        "export MC_CONFIG_DIR=/tmp/mc; { cat /run/stack/root-user; echo; "
+        "cat /run/stack/root-password; echo; } | mc alias set stack http://minio:9000"
+    )
+    volume = f"{stack.folder}/artifacts:/out"
+    options = ["--rm", "-T", "--no-deps", "--volume", volume, "--entrypoint", "sh"]
+    mirror = f"{login}; mc mirror stack/mlflow /out; mc rm --recursive --force stack/mlflow/"
+    stack.compose("run", *options, "bucket", "-ec", mirror)
