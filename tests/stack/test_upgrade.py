@@ -183,7 +183,7 @@ def _as_an_old_mlflow_has_it(stack) -> None:
         ("model_versions", "storage_location"),
     ):
         stack.sql(
-            f"\\c old\nUPDATE {table} SET {column} ="  # noqa: S608
+            f"\\c old\nUPDATE {table} SET {column} ="
             f" replace({column}, 'mlflow-artifacts:/', 's3://old-bucket/mlflow/')"
         )
     stack.sql("TRUNCATE experiments, registered_models CASCADE")

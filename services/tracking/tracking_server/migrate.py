@@ -111,8 +111,9 @@ def _upgrade(store, settings: Settings, revision: str, head: str) -> None:
         try:
             commands.main(["upgrade", url], standalone_mode=False)
         except Exception as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise RefusedError(
-                f"the upgrade from {revision} to {head} failed and changed nothing; the backup "
-                f"is {backup}: {error}"
+                f"the upgrade from {revision} to {head} failed and changed nothing, the backup "
+                f"is {backup}: {reason}; once that is mended, `docker compose up -d` tries again"
             ) from error
     logger.info("upgraded in %.1f s", time.monotonic() - started)
