@@ -107,7 +107,7 @@ def test_the_next_release_takes_everything_over_and_the_way_back_is_open(older_s
     assert kept.is_all_there()
     assert stack.sql("SELECT version_num FROM alembic_version") != older
     said = stack.compose("logs", "--no-log-prefix", "migrate").stdout
-    backup = re.search(r"backed up to (\S+)", said)[1]
+    backup = re.search(r"backed up to (\S+);", said)[1]
     assert stack.execute("serving", "sh", "-c", CACHED) == cached
 
     # As docs/upgrading.md goes back.
