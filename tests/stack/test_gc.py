@@ -30,7 +30,7 @@ def test_make_gc_frees_the_bucket_of_what_users_deleted(stack, client):
     client.delete_run(needed.run_id)
 
     unasked = make_gc(stack)
-    assert unasked.returncode == 1
+    assert unasked.returncode != 0
     assert "make gc YES=1" in unasked.stderr
     assert f"run {needed.run_id} ({needed.run_name}): version 1 of model {name}" in unasked.stdout
     done = make_gc(stack, YES="1")

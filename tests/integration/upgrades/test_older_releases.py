@@ -24,6 +24,7 @@ def logged_by(release, how, postgres, s3, folder):
     server of this stack on both, not migrated yet.
 
     how: "proxied", or "direct", where clients reached the bucket themselves.
+    MLflow 3.1 could not do the latter: it took the tracking address for an access key.
     """
     older = Older(release, folder)
     server = on_postgres_and_s3(folder / "new", postgres, s3)
@@ -49,7 +50,7 @@ def logged_by(release, how, postgres, s3, folder):
     return SimpleNamespace(older=older, server=server, before=before, how=how, copy=copy)
 
 
-@pytest.fixture(scope="module", params=[("2.22", "proxied"), ("3.1", "direct")], ids="-".join)
+@pytest.fixture(scope="module", params=[("2.22", "direct"), ("3.1", "proxied")], ids="-".join)
 def taken_over(request, postgres, s3, tmp_path_factory):
     """The same, migrated and served."""
     release, how = request.param
@@ -88,7 +89,7 @@ def test_all_of_it_is_still_there(taken_over):
 
 @pytest.mark.timeout(600)
 def test_an_old_version_is_served_in_an_environment_of_its_own(taken_over, tmp_path):
-    if taken_over.how == "direct" and not os.environ.get("FULL"):
+    if taken_over.how == "proxied" and not os.environ.get("FULL"):
         pytest.skip("with FULL=1: every release; making the environment takes long")
     if not taken_over.server.process.running():
         taken_over.server.start()
@@ -119,7 +120,7 @@ def test_killed_in_the_middle_the_next_migration_does_it_all(
     taken_over, postgres, tmp_path, table, killed
 ):
     quick = [("process", POINTS[0]), ("postgres", POINTS[1])]
-    if not os.environ.get("FULL") and ((killed, table) not in quick or taken_over.how == "direct"):
+    if not os.environ.get("FULL") and ((killed, table) not in quick or taken_over.how == "proxied"):
         pytest.skip("with FULL=1: every point, from every release")
     database = postgres.copy_database(taken_over.copy)
     environment = dict(taken_over.server.environment)
