@@ -37,7 +37,7 @@ def test_make_gc_frees_the_bucket_of_what_users_deleted(stack, client):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "MiB freed" in done.stdout.splitlines()[-1]
     left = stack.storage(f"mc ls --recursive stack/mlflow/{experiment}")
-    assert gone.run_id not in left
+    assert f"{gone.run_id}/artifacts/large.txt" not in left
     assert f"{kept.run_id}/artifacts/large.txt" in left
     assert f"{needed.run_id}/artifacts/large.txt" in left
     runs = stack.sql("SELECT run_uuid FROM runs WHERE experiment_id = :e", e=experiment)
