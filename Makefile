@@ -12,7 +12,7 @@ STACK = $(if $(PYTHON),,$(error no Python 3.11 or newer found: install python3, 
 	or name one: make PYTHON=/path/to/python3 $@))$(PYTHON) -m stack
 
 .DEFAULT_GOAL := help
-.PHONY: help demo projects test up down clean doctor bench bench-serving lint lock audit licences
+.PHONY: help demo projects test up down clean gc doctor bench bench-serving lint lock audit licences
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ down: ## stop what runs, keep the data
 
 clean: ## remove all data, after asking (YES=1: without)
 	@$(STACK) clean
+
+gc: ## delete for good what users have deleted, after asking (OLDER=30d YES=1)
+	@$(STACK) gc
 
 doctor: ## check this machine: ports, memory, disk, Docker
 	@$(STACK) doctor

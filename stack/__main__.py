@@ -15,6 +15,7 @@ COMMANDS = {
     "up": ("stack.up", "start the stack"),
     "down": ("stack.down", "stop it, keep the data"),
     "clean": ("stack.clean", "remove its data, after asking"),
+    "gc": ("stack.gc", "delete for good what users have deleted"),
     "doctor": ("stack.doctor", "check this machine"),
     "test": ("stack.test", "run all tests that this machine can"),
     "bench": ("stack.bench", "compare tracking with MLflow's own server"),

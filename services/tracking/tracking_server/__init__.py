@@ -6,5 +6,7 @@ postgres, sqlite  one backend store each: its schema's revision, lock, backup
 schema, migrate  which schema this MLflow needs; bringing a store to it
 bucket, tls   the storage and its rights; certificates of servers elsewhere
 readiness, artifacts, app   MLflow's application with a truthful /readyz and proxied S3
+adopt      artifacts that were moved here from another MLflow
+gc         deleting for good what users have deleted
 temporary, server   the disk it works on and the processes that serve it
 """

@@ -1,4 +1,4 @@
-"""The command line: `tracking-server [serve | migrate | restore FILE | healthy]`."""
+"""The command line: `tracking-server [COMMAND]`; `tracking-server --help` names them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ def main(arguments: list[str] | None = None) -> int:
     migrate.add_argument("--try-bucket", action="store_true", help="write to the bucket before")
     restore = commands.add_parser("restore", help="replace the database by a backup")
     restore.add_argument("file", type=Path)
+    adopt = commands.add_parser("adopt", help="reach moved artifacts through this server")
+    adopt.add_argument("root", help="what their old addresses begin with: s3://BUCKET/PREFIX")
+    clean = commands.add_parser("gc", help="delete for good what users have deleted")
+    clean.add_argument("--older-than", default="", metavar="AGE", help="deleted before: 30d, 12h")
+    clean.add_argument("--dry-run", action="store_true", help="show what there is, and end")
+    clean.add_argument("--yes", action="store_true", help="do not ask")
     commands.add_parser("healthy", help="ask the running server whether it is ready")
     parsed = parser.parse_args(arguments)
 
@@ -39,6 +45,9 @@ def main(arguments: list[str] | None = None) -> int:
     except RefusedError as error:
         print(f"tracking-server: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("tracking-server: interrupted", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -54,6 +63,17 @@ def _run(parsed: argparse.Namespace) -> None:
         migrate.migrate(loaded)
     elif parsed.command == "restore":
         migrate.restore(loaded, parsed.file)
+    elif parsed.command == "adopt":
+        from tracking_server.adopt import adopt
+
+        adopt(loaded, parsed.root)
+    elif parsed.command == "gc":
+        from tracking_server.gc.age import Age
+
+        older_than = Age(parsed.older_than)  # before MLflow is imported, which takes seconds
+        from tracking_server.gc import command
+
+        command.run(loaded, older_than, dry_run=parsed.dry_run, yes=parsed.yes)
     else:
         migrate.check(loaded)
         from tracking_server.server import serve

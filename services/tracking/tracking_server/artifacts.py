@@ -73,6 +73,18 @@ class ProxiedS3(ArtifactRepository):
         with _legible_errors(artifact_path):
             self._s3.delete_artifacts(artifact_path)
 
+    def usage(self) -> tuple[int, int]:
+        """How many objects there are below the URI, and their bytes all together."""
+        bucket, path = self._s3.parse_s3_compliant_uri(self.artifact_uri)
+        pages = self._s3._get_s3_client().get_paginator("list_objects_v2")
+        files = size = 0
+        with _legible_errors(path):
+            for page in pages.paginate(Bucket=bucket, Prefix=f"{path.rstrip('/')}/"):
+                # A key that ends in a slash is how some servers show a folder.
+                sizes = [o["Size"] for o in page.get("Contents", []) if not o["Key"].endswith("/")]
+                files, size = files + len(sizes), size + sum(sizes)
+        return files, size
+
     def upload_archived_trace_data_bytes(self, data: bytes) -> None:
         self._s3.upload_archived_trace_data_bytes(data)
 

@@ -1,5 +1,7 @@
 """The two ways in which a dependency or a setting can be wrong."""
 
+UPKEEP_RUNS = "a backup or another clean-up is running: try again when it has ended"
+
 
 class RefusedError(Exception):
     """Waiting does not help: one line that names what is wrong and what to do.

@@ -73,6 +73,18 @@ def restore(settings: Settings, file: Path) -> None:
     logger.info("restored %s", file)
 
 
+def back_up(store, settings: Settings, state: str) -> Path:
+    """Back the whole store up into settings.backups, named after its state; the file."""
+    try:
+        settings.backups.mkdir(parents=True, exist_ok=True)
+        name = time.strftime(f"mlflow-{state}-%Y%m%d-%H%M%S", time.gmtime())
+        return store.back_up(settings.backups / name)
+    except OSError as error:
+        raise RefusedError(
+            f"TRACKING_BACKUPS={settings.backups}: {error.strerror}; nothing was changed"
+        ) from None
+
+
 def _initialise(store) -> None:
     # A first migration that was killed leaves tables of MLflow's first schema: going on is
     # right there, and wrong in a database that belongs to something else.
@@ -98,14 +110,7 @@ def _upgrade(store, settings: Settings, revision: str, head: str) -> None:
             f"the backend store's schema {revision} must be upgraded to {head}: set "
             "TRACKING_BACKUPS to a folder for the backup that is made before"
         )
-    try:
-        settings.backups.mkdir(parents=True, exist_ok=True)
-        name = time.strftime(f"mlflow-{revision}-%Y%m%d-%H%M%S", time.gmtime())
-        backup = store.back_up(settings.backups / name)
-    except OSError as error:
-        raise RefusedError(
-            f"TRACKING_BACKUPS={settings.backups}: {error.strerror}; nothing was changed"
-        ) from None
+    backup = back_up(store, settings, revision)
     logger.info("backed up to %s; upgrading %s to %s", backup, revision, head)
     started = time.monotonic()
     with store.upgrading() as url:
@@ -114,8 +119,9 @@ def _upgrade(store, settings: Settings, revision: str, head: str) -> None:
         try:
             commands.main(["upgrade", url], standalone_mode=False)
         except Exception as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise RefusedError(
-                f"the upgrade from {revision} to {head} failed and changed nothing; the backup "
-                f"is {backup}: {error}"
+                f"the upgrade from {revision} to {head} failed and changed nothing, the backup "
+                f"is {backup}: {reason}; once that is mended, `docker compose up -d` tries again"
             ) from error
     logger.info("upgraded in %.1f s", time.monotonic() - started)

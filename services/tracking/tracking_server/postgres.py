@@ -13,12 +13,14 @@ import psycopg2
 from psycopg2 import errors
 
 from tracking_server import tls
-from tracking_server.errors import RefusedError, UnreachableError
+from tracking_server.errors import UPKEEP_RUNS, RefusedError, UnreachableError
 from tracking_server.secret_files import PGPASS_FILE
 from tracking_server.settings import Settings
 
 # Of this project alone, so that nothing else in the database waits for it by accident.
 MIGRATION_LOCK = 0x6D6C666C6F77
+# Held by backups together, by a clean-up alone.
+UPKEEP_LOCK = 0x6D6C666C6F78
 LOCK_POLL_SECONDS = 0.2
 # What libpq says when waiting cannot help. It gives no code for a failed login.
 LOGIN_REFUSED = ("password authentication failed", "no password supplied", "pg_hba.conf")
@@ -66,6 +68,19 @@ class Postgres:
                     break
                 waiting()
                 time.sleep(LOCK_POLL_SECONDS)
+            yield
+
+    @contextmanager
+    def cleaning(self) -> Iterator[None]:
+        """Hold off backups and other clean-ups of this database; freed as `lock` is.
+
+        Raises:
+            RefusedError: one is running.
+        """
+        with self._connected() as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [UPKEEP_LOCK])
+            if not cursor.fetchone()[0]:
+                raise RefusedError(UPKEEP_RUNS)
             yield
 
     @contextmanager

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from tracking_server.errors import RefusedError, UnreachableError
+from tracking_server.errors import UPKEEP_RUNS, RefusedError, UnreachableError
 from tracking_server.settings import SQLITE, Settings
 
 LOCK_POLL_SECONDS = 0.2
@@ -58,6 +58,20 @@ class Sqlite:
                 except BlockingIOError:
                     waiting()
                     time.sleep(LOCK_POLL_SECONDS)
+            yield
+
+    @contextmanager
+    def cleaning(self) -> Iterator[None]:
+        """Hold off other clean-ups of this file; freed as `lock` is.
+
+        Raises:
+            RefusedError: one is running.
+        """
+        with self._file.with_name(f"{self._file.name}.upkeep.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RefusedError(UPKEEP_RUNS) from None
             yield
 
     @contextmanager

@@ -110,6 +110,14 @@ def test_another_setting_reaches_a_running_service(running):
     assert wait_until(lambda: "wine" in names(running), 60, "wine is served again")
 
 
+def test_deleted_runs_are_cleaned_up(running):
+    runs = f"{running.tracking_url}/api/2.0/mlflow/runs"
+    run = ask(f"{runs}/create", "POST", {"experiment_id": "0"})["run"]["info"]["run_id"]
+    ask(f"{runs}/delete", "POST", {"run_id": run})
+    assert "deleted 1 runs, 0 logged models, 0 experiments" in running.make("gc", YES="1")
+    assert "nothing to delete" in running.make("gc")
+
+
 def test_alias_that_was_taken_away_is_given_anew(running):
     before = served(running)["version"]
     alias = f"{running.tracking_url}/api/2.0/mlflow/registered-models/alias"
