@@ -5,5 +5,6 @@ environment  the variables that MLflow reads, derived from the settings
 postgres, sqlite  one backend store each: its schema's revision, lock, backup
 schema, migrate  which schema this MLflow needs; bringing a store to it
 readiness, artifacts, app   MLflow's application with a truthful /readyz and proxied S3
+counts, metrics, routes, metrics_page   what is counted of requests, and its page for Prometheus
 temporary, server   the disk it works on and the processes that serve it
 """
