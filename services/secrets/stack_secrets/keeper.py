@@ -147,11 +147,15 @@ class Keeper:
         for volume in set(unrecorded.values()):
             guarded = {name: values[name] for name in SECRETS if SECRETS[name].guards == volume}
             fingerprint.write(self.volumes / volume, guarded, self.give)
+        # What an overlay of Compose brings is not mounted without it.
         for volume, user in VOLUMES.items():
-            self._own(self.volumes / volume, user)
+            if (self.volumes / volume).is_dir():
+                self._own(self.volumes / volume, user)
         values = dict.fromkeys(GIVEN_ONLY, "") | values
         for reader, wants in READERS.items():
             folder = self.readers / reader
+            if not folder.is_dir():
+                continue
             for file, template in wants.files.items():
                 self._write(folder / file, template.format_map(values), wants.user)
             files.keep_only(folder, set(wants.files))

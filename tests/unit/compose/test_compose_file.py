@@ -19,7 +19,8 @@ TEXT = "".join(file.read_text() for file in FILES)
 REFERENCE = re.compile(r"\$\{(\w+)(?::?-([^}]*))?\}")
 OF_THE_TOOLS = {"COMPOSE_PROJECT_NAME": "mlflow-stack", "STACK_MODE": "auto"}
 # Settings that are the containers' own matter: ports are fixed, and published as the user likes.
-NOT_SET = {"tracking": {"TRACKING_PORT"}, "serving": {"SERVING_PORT"}}
+# compose.monitoring.yml sets the metrics' port.
+NOT_SET = {"tracking": {"TRACKING_PORT", "TRACKING_METRICS_PORT"}, "serving": {"SERVING_PORT"}}
 
 
 class Loader(yaml.SafeLoader):
