@@ -15,6 +15,7 @@ from tracking_server.settings import Settings as TrackingSettings
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
 FILES = [ROOT / "docker-compose.yml", *sorted(ROOT.glob("compose.*.yml"))]
+MONITORING = yaml.safe_load((ROOT / "compose.monitoring.yml").read_text())["services"]
 TEXT = "".join(file.read_text() for file in FILES)
 REFERENCE = re.compile(r"\$\{(\w+)(?::?-([^}]*))?\}")
 OF_THE_TOOLS = {"COMPOSE_PROJECT_NAME": "mlflow-stack", "STACK_MODE": "auto"}
@@ -143,7 +144,7 @@ def test_only_tracking_and_serving_publish_ports():
 def test_containers_have_the_users_that_their_files_are_given_to():
     """And none that a person on the host usually is."""
     for name, reader in READERS.items():
-        user = SERVICES[name].get("user")
+        user = (SERVICES | MONITORING)[name].get("user")
         if user is None:
             dockerfile = (ROOT / "services" / name / "Dockerfile").read_text()
             (user,) = re.findall(r"^USER (.+)$", dockerfile, re.MULTILINE)
