@@ -94,7 +94,10 @@ class _Now:
         free = GaugeMetricFamily(
             "stack_volume_free_bytes", "Room on the disk that a volume lies on", labels=("volume",)
         )
-        folders = {"tracking-tmp": tempfile.gettempdir(), "tracking-backups": self._settings.backups}
+        folders = {
+            "tracking-tmp": tempfile.gettempdir(),
+            "tracking-backups": self._settings.backups,
+        }
         for name, folder in folders.items():
             if folder and os.path.isdir(folder):
                 usage = shutil.disk_usage(folder)

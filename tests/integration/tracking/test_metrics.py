@@ -157,9 +157,7 @@ def test_what_a_killed_worker_counted_stays(watched):
         with open(children) as listed:
             victim = int(listed.read().split()[0])
         os.kill(victim, signal.SIGKILL)
-        wait_until(
-            lambda n=exits: watched.total("tracking_worker_exits_total") == n, 20, "its end"
-        )
+        wait_until(lambda n=exits: watched.total("tracking_worker_exits_total") == n, 20, "its end")
     wait_until(lambda: watched.total("tracking_workers") == WORKERS, 20, "all workers back")
     assert watched.total("tracking_requests_total", **route) == 20
     assert watched.total("tracking_requests_in_flight") == 0
