@@ -46,14 +46,12 @@ class Prometheus:
         return float(found[0]["value"][1]) if found else 0
 
 
-@pytest.fixture(scope="module")
-def images() -> None:
-    """Those that the overlay adds; skips where they cannot be had."""
+def why_not_here() -> str:
+    """Which image that the overlay adds cannot be had, or ""."""
     settings = (ROOT / OVERLAY).read_text()
     named = dict(re.findall(r"\$\{(\w+_IMAGE):-([^}]+)\}", settings))
     wanted = [os.environ.get(name) or named[name] for name in named if name != "GRAFANA_IMAGE"]
-    if reason := why_no_image(wanted):
-        pytest.skip(f"MONITORING NOT TESTED: {reason}")
+    return why_no_image(wanted)
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +60,13 @@ def prometheus() -> Prometheus:
 
 
 @pytest.fixture(scope="module")
-def watched(images, new_stack, stack, clone, prometheus) -> Iterator[Stack]:
+def watched(new_stack, clone, prometheus) -> Iterator[Stack]:
     """A stack with both files. Grafana alone is left out, since its image may not be here.
 
     Prometheus looks every two seconds, as its users need not.
     """
+    if reason := why_not_here():
+        pytest.skip(f"MONITORING NOT TESTED: {reason}")
     configuration = clone / "services" / "prometheus" / "prometheus.yml"
     configuration.write_text(configuration.read_text().replace("15s", "2s"))
     watched = new_stack(OVERLAY)
@@ -117,7 +117,8 @@ def traffic(watched, client, tmp_path_factory) -> dict[str, int]:
     return {"metrics": 120, "bytes": 1_000_000, "predictions": 50}
 
 
-def test_all_targets_are_up(watched, prometheus):
+@pytest.mark.usefixtures("watched")
+def test_all_targets_are_up(prometheus):
     def up() -> bool:
         targets = prometheus.ask("targets")["activeTargets"]
         return {t["labels"]["job"] for t in targets if t["health"] == "up"} == JOBS
@@ -125,7 +126,7 @@ def test_all_targets_are_up(watched, prometheus):
     wait_until(up, 60, "all targets to be up")
 
 
-def test_what_clients_did_is_counted_exactly(watched, prometheus, traffic):
+def test_what_clients_did_is_counted_exactly(prometheus, traffic):
     logged = f'tracking_requests_total{{route="{LOG_METRIC}", method="POST", status="200"}}'
     wait_until(lambda: prometheus.total(logged) >= traffic["metrics"], 30, "requests to be seen")
     assert prometheus.total(logged) == traffic["metrics"]
@@ -147,7 +148,8 @@ def expressions() -> list[str]:
     return [expression.replace("$__rate_interval", "1m") for expression in found]
 
 
-def test_every_panel_of_the_dashboard_shows_something(watched, prometheus, traffic):
+@pytest.mark.usefixtures("traffic")
+def test_every_panel_of_the_dashboard_shows_something(prometheus):
     assert len(expressions()) > 30
     for expression in expressions():
         wait_until(lambda e=expression: prometheus.query(e), 30, expression)
@@ -160,7 +162,8 @@ def selectors(expression: str) -> set[str]:
     return {name + re.sub(r'status=~"5..",? ?', "", labels) for name, labels in known.items()}
 
 
-def test_every_alert_looks_at_what_there_is(watched, prometheus, traffic):
+@pytest.mark.usefixtures("traffic")
+def test_every_alert_looks_at_what_there_is(prometheus):
     rules = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
     assert len(rules) == 20
     for rule in rules:
@@ -230,12 +233,14 @@ def test_the_monitor_role_reads_statistics_and_no_table(watched):
     assert row == "f|t"
 
 
-def test_other_pages_in_the_browser_cannot_read_it(watched, prometheus):
+@pytest.mark.usefixtures("watched")
+def test_other_pages_in_the_browser_cannot_read_it(prometheus):
     answer = httpx.get(f"{prometheus.url}/api/v1/targets", headers={"origin": "http://x.org"})
     assert "access-control-allow-origin" not in answer.headers
 
 
-def test_alerts_tell_what_is_down(watched, prometheus, traffic):
+@pytest.mark.usefixtures("traffic")
+def test_alerts_tell_what_is_down(watched, prometheus):
     """To be last: the stack stays broken."""
 
     def active() -> set[tuple[str, str]]:

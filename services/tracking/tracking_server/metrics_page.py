@@ -99,7 +99,7 @@ class _Now:
             "tracking-backups": self._settings.backups,
         }
         for name, folder in folders.items():
-            if folder and os.path.isdir(folder):
+            if folder and folder.is_dir():
                 usage = shutil.disk_usage(folder)
                 size.add_metric((name,), usage.total)
                 free.add_metric((name,), usage.free)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import threading
 import time
 import urllib.error
@@ -13,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 
 import mlflow
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -152,11 +152,9 @@ def test_what_a_killed_worker_counted_stays(watched):
         assert watched.ask("/version") == 200
     route = {"route": "/version"}
     wait_until(lambda: watched.total("tracking_requests_total", **route) == 20, 10, "counted")
-    children = f"/proc/{watched.server.process.pid}/task/{watched.server.process.pid}/children"
+    parent = psutil.Process(watched.server.process.pid)
     for exits in range(1, 4):
-        with open(children) as listed:
-            victim = int(listed.read().split()[0])
-        os.kill(victim, signal.SIGKILL)
+        parent.children()[0].kill()
         wait_until(lambda n=exits: watched.total("tracking_worker_exits_total") == n, 20, "its end")
     wait_until(lambda: watched.total("tracking_workers") == WORKERS, 20, "all workers back")
     assert watched.total("tracking_requests_total", **route) == 20
