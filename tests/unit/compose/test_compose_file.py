@@ -128,6 +128,8 @@ def test_own_images_carry_the_version():
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     tags = {name: service["image"] for name, service in SERVICES.items() if "build" in service}
     assert tags == {name: f"${{STACK_IMAGES:-mlflow-stack}}/{name}:{version}" for name in tags}
+    for name in ("prometheus", "grafana"):
+        assert MONITORING[name]["image"] == f"${{STACK_IMAGES:-mlflow-stack}}/{name}:{version}"
     assert SERVICES["migrate"]["image"] == SERVICES["tracking"]["image"]
 
 
@@ -139,6 +141,23 @@ def test_only_tracking_and_serving_publish_ports():
     for name in ("tracking", "serving"):
         (port,) = SERVICES[name]["ports"]
         assert port.startswith("${STACK_HOST:-127.0.0.1}:")
+
+
+def test_monitoring_publishes_on_this_machine_alone():
+    published = {name: one["ports"] for name, one in MONITORING.items() if "ports" in one}
+    assert published.keys() == {"prometheus", "grafana"}
+    for ports in published.values():
+        assert [port.startswith("127.0.0.1:$") for port in ports] == [True]
+
+
+def test_monitoring_asks_no_proxy_and_is_limited():
+    for name in ("prometheus", "postgres-exporter", "grafana"):
+        service = MONITORING[name]
+        assert service["environment"]["NO_PROXY"] == service["environment"]["no_proxy"] == "*"
+        assert service["read_only"]
+        assert service["cap_drop"] == ["ALL"]
+        assert service["mem_limit"]
+        assert service["logging"]["options"].keys() == {"max-size", "max-file"}
 
 
 def test_containers_have_the_users_that_their_files_are_given_to():
