@@ -42,6 +42,7 @@ SECRETS = {
     "monitor-password": Secret(64, 12, None),
     "metrics-token": Secret(64, 16, None),
     "grafana-password": Secret(40, 12, None),
+    "grafana-secret-key": Secret(64, 12, None),
 }
 
 # Never made: what they open stays shut until the user gives them, and again when they are gone.
@@ -85,7 +86,9 @@ READERS = {
     "serving": Reader(SERVING, {"token": "{serving-token}"}),
     "prometheus": Reader(PROMETHEUS, {"metrics-token": "{metrics-token}"}),
     "postgres-exporter": Reader(POSTGRES_EXPORTER, {"password": "{monitor-password}"}),
-    "grafana": Reader(GRAFANA, {"admin-password": "{grafana-password}"}),
+    "grafana": Reader(
+        GRAFANA, {"admin-password": "{grafana-password}", "secret-key": "{grafana-secret-key}"}
+    ),
 }
 
 # Docker makes volumes for root; their users may not change that themselves.
