@@ -127,7 +127,7 @@ class Route:
         (scope("/api/x", route=Route()), "/api/{name}"),
         (scope("/runs/get", route=None), "/runs/get"),
         (scope("/static/a/b.js"), "/static/<path:filename>"),
-        (scope("/runs/get", method="DELETE"), UNKNOWN),
+        (scope("/runs/get", method="DELETE"), "/runs/get"),
         (scope("/wherever"), UNKNOWN),
     ],
 )
