@@ -95,7 +95,7 @@ class _Now:
             "stack_volume_free_bytes", "Room on the disk that a volume lies on", labels=("volume",)
         )
         folders = {
-            "tracking-tmp": tempfile.gettempdir(),
+            "tracking-tmp": Path(tempfile.gettempdir()),
             "tracking-backups": self._settings.backups,
         }
         for name, folder in folders.items():
