@@ -97,9 +97,9 @@ def published(settings: Settings) -> Settings:
 
 def base_images() -> list[str]:
     """Images that have to come from a registry, or be there: those run as they are, and those
-    that ours are built on."""
+    that ours are built on. Of the stack itself: an overlay may be on in .env, and not be tested."""
     images, own = set(), set()
-    for service in _configuration()["services"].values():
+    for service in _configuration("--file", "docker-compose.yml")["services"].values():
         build = service.get("build")
         if build is None:
             images.add(service["image"])
@@ -159,10 +159,10 @@ def _folders(*arguments: str) -> list[str]:
     return _ask("ps", *arguments, "--filter", project, "--format", form).splitlines()
 
 
-def _configuration() -> dict:
+def _configuration(*options: str) -> dict:
     """Raises StackError with Compose's own words if the file or .env is not as it should be."""
     done = subprocess.run(
-        ["docker", "compose", "--profile", "*", "config", "--format", "json"],
+        ["docker", "compose", *options, "--profile", "*", "config", "--format", "json"],
         cwd=ROOT,
         capture_output=True,
         text=True,

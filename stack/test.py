@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from stack import compose, doctor, engine, environment, lint
@@ -85,7 +86,12 @@ def why_no_stack() -> str:
     for program in ("git", "curl"):
         if not shutil.which(program):
             return f"expected the command {program}, found none: install {program}"
-    for image in compose.base_images():
+    return why_no_image(compose.base_images())
+
+
+def why_no_image(images: Iterable[str]) -> str:
+    """Which of `images` is neither here nor to be had, or ""."""
+    for image in images:
         if not _have(image):
             return f"the image {image} is not here and cannot be pulled: docker pull {image}"
     return ""

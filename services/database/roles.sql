@@ -1,6 +1,8 @@
--- MLflow's role and database, and the passwords as the secrets say now. Run at every `up`.
+-- MLflow's role and database, a role for monitoring, and the passwords as the secrets say now.
+-- Run at every `up`.
 \set ON_ERROR_STOP on
 \set mlflow_password `cat /run/stack/mlflow-password`
+\set monitor_password `cat /run/stack/monitor-password`
 \set postgres_password `cat /run/stack/postgres-password`
 
 -- A statement that fails is logged whole, and these hold passwords.
@@ -16,4 +18,11 @@ SELECT 'CREATE DATABASE mlflow OWNER mlflow'
   WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'mlflow') \gexec
 REVOKE ALL ON DATABASE postgres, template1, mlflow FROM PUBLIC;
 
-\echo 'ready: role and database mlflow'
+-- For postgres_exporter: PostgreSQL's statistics, and no table of MLflow's.
+SELECT 'CREATE ROLE monitor' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'monitor') \gexec
+ALTER ROLE monitor LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS
+  CONNECTION LIMIT 5 PASSWORD :'monitor_password';
+GRANT pg_monitor TO monitor;
+GRANT CONNECT ON DATABASE mlflow TO monitor;
+
+\echo 'ready: role and database mlflow, role monitor'

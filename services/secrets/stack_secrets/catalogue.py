@@ -27,6 +27,7 @@ class Reader:
 # None is a person's, who could then look into the container's processes from outside: hence not
 # 1000 for the storage, and for PostgreSQL what its image has.
 POSTGRES, TRACKING, SERVING, RUNNER, MINIO = 999, 10001, 10002, 10003, 10004
+PROMETHEUS, POSTGRES_EXPORTER, GRAFANA = 10021, 10022, 472
 
 # S3 keys have the lengths that AWS gives its own, the longest that every client takes.
 SECRETS = {
@@ -38,6 +39,10 @@ SECRETS = {
     "s3-access-key": Secret(20, 3, "minio-data"),
     "s3-secret-key": Secret(40, 12, "minio-data"),
     "flask-secret-key": Secret(64, 12, None),
+    "monitor-password": Secret(64, 12, None),
+    "metrics-token": Secret(64, 16, None),
+    "grafana-password": Secret(40, 12, None),
+    "grafana-secret-key": Secret(64, 12, None),
 }
 
 # Never made: what they open stays shut until the user gives them, and again when they are gone.
@@ -47,7 +52,11 @@ READERS = {
     "postgres": Reader(POSTGRES, {"password": "{postgres-password}"}),
     "database": Reader(
         POSTGRES,
-        {"postgres-password": "{postgres-password}", "mlflow-password": "{mlflow-password}"},
+        {
+            "postgres-password": "{postgres-password}",
+            "mlflow-password": "{mlflow-password}",
+            "monitor-password": "{monitor-password}",
+        },
     ),
     "minio": Reader(
         MINIO, {"root-user": "{minio-root-user}", "root-password": "{minio-root-password}"}
@@ -75,6 +84,11 @@ READERS = {
         },
     ),
     "serving": Reader(SERVING, {"token": "{serving-token}"}),
+    "prometheus": Reader(PROMETHEUS, {"metrics-token": "{metrics-token}"}),
+    "postgres-exporter": Reader(POSTGRES_EXPORTER, {"password": "{monitor-password}"}),
+    "grafana": Reader(
+        GRAFANA, {"admin-password": "{grafana-password}", "secret-key": "{grafana-secret-key}"}
+    ),
 }
 
 
@@ -128,4 +142,6 @@ VOLUMES = {
     "tracking-backups": TRACKING,
     "serving-cache": SERVING,
     "runner-home": RUNNER,
+    "prometheus-data": PROMETHEUS,
+    "grafana-data": GRAFANA,
 }

@@ -201,13 +201,17 @@ class Keeper:
         for volume in set(unrecorded.values()):
             guarded = {name: values[name] for name in SECRETS if SECRETS[name].guards == volume}
             fingerprint.write(self.volumes / volume, guarded, self.give)
+        # What an overlay of Compose brings is not mounted without it.
         for volume, user in VOLUMES.items():
-            self._own(self.volumes / volume, user)
+            if (self.volumes / volume).is_dir():
+                self._own(self.volumes / volume, user)
         values = dict.fromkeys(GIVEN_ONLY, "") | values
         texts = {name: elsewhere.Text(value) for name, value in values.items()}
         absent = {reader for part in self._parts for reader in part.readers}
         for reader, wants in READERS.items():
             folder = self.readers / reader
+            if not folder.is_dir():
+                continue
             templates = {} if reader in absent else dict(wants.files)
             certificates = {}
             if reader == "tracking":

@@ -8,8 +8,17 @@ from bisect import bisect_left
 from collections import Counter as Counts
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from shutil import disk_usage
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Metric, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Metric,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -41,6 +50,12 @@ LOAD_FAILURES = Counter(
 REGISTRY_UP = Gauge(
     "model_server_registry_up", "1 when the last look at the registry worked", registry=registry
 )
+REGISTRY_ANSWERED = Gauge(
+    "model_server_registry_answered_timestamp_seconds",
+    "When the registry last answered, or else the server began to ask; NaN while it is not asked",
+    registry=registry,
+)
+REGISTRY_ANSWERED.set(float("nan"))
 BUFFERED = Gauge("model_server_buffered_bytes", "Bytes of request bodies held", registry=registry)
 CONNECTIONS = Gauge("model_server_connections", "Open client connections", registry=registry)
 
@@ -186,6 +201,36 @@ def _add(family: HistogramMetricFamily, labels: Sequence[str], parts: list[Bucke
 
 
 registry.register(_Versions())
+ProcessCollector("model_server", registry=registry)
+
+
+class State:
+    """How a server is now: what it should serve, whether it is ready, the room for its cache."""
+
+    def __init__(
+        self, wanted: Callable[[], list[tuple[str, str]]], ready: Callable[[], bool], cache: Path
+    ) -> None:
+        self._wanted = wanted
+        self._ready = ready
+        self._cache = cache
+
+    def collect(self) -> Iterable[Metric]:
+        wanted = GaugeMetricFamily(
+            "model_server_wanted_info", "1 for each version to be served", labels=VERSION
+        )
+        for labels in self._wanted():
+            wanted.add_metric(labels, 1)
+        disk = disk_usage(self._cache)
+        return [
+            wanted,
+            GaugeMetricFamily("model_server_ready", "1 while /readyz says so", self._ready()),
+            GaugeMetricFamily(
+                "model_server_cache_size_bytes", "Disk that the cache lies on", disk.total
+            ),
+            GaugeMetricFamily(
+                "model_server_cache_free_bytes", "Room on the cache's disk", disk.free
+            ),
+        ]
 
 
 def forget_failures(model: str) -> None:

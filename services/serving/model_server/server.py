@@ -7,6 +7,7 @@ import resource
 import signal
 import socket
 
+from model_server import metrics
 from model_server.environments.environments import Environments
 from model_server.following.cache import Cache
 from model_server.following.deployments import Deployments
@@ -61,6 +62,8 @@ async def serve(settings: Settings, sock: socket.socket, cache: Cache) -> None:
         *openapi.routes(settings, deployments),
     ]
     app = App(settings, deployments, follower, routes)
+    state = metrics.State(deployments.wanted, lambda: not app.failing(), settings.cache)
+    metrics.registry.register(state)
     limits = Limits(
         body=settings.body_limit,
         buffer=settings.buffer_limit,

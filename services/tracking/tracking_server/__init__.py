@@ -8,5 +8,6 @@ bucket, tls   the storage and its rights; certificates of servers elsewhere
 readiness, artifacts, app   MLflow's application with a truthful /readyz and proxied S3
 adopt      artifacts that were moved here from another MLflow
 gc         deleting for good what users have deleted
+counts, metrics, routes, metrics_page   what is counted of requests, and its page for Prometheus
 temporary, server   the disk it works on and the processes that serve it
 """

@@ -9,15 +9,20 @@ import warnings
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from tracking_server import readiness, schema
+from tracking_server.counts import Counts
 from tracking_server.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 
-def build(settings: Settings) -> FastAPI:
-    """MLflow's application for these settings, whose environment must be applied already."""
+def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
+    """MLflow's application for these settings, whose environment must be applied already.
+
+    With `counts`, its requests are counted, and TRACKING_METRICS_PORT shows them.
+    """
     with warnings.catch_warnings():
         # MLflow's own use of a deprecated module is nothing that an operator can change.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -33,7 +38,20 @@ def build(settings: Settings) -> FastAPI:
     # middleware like every route, so that Host and Origin are checked here as well.
     app.router.routes.insert(0, Route("/readyz", probe.endpoint, methods=["GET"]))
     app.add_exception_handler(OSError, _disk_error)
-    return app
+    return _counted(app, settings, probe, counts) if counts else app
+
+
+def _counted(
+    app: FastAPI, settings: Settings, probe: readiness.Readiness, counts: Counts
+) -> ASGIApp:
+    from mlflow.server import app as flask
+
+    from tracking_server.metrics import Counted
+    from tracking_server.metrics_page import MetricsPage
+    from tracking_server.routes import templates
+
+    page = MetricsPage(settings, probe, counts)
+    return Counted(app, templates(flask), settings.metrics_port, page)
 
 
 async def _disk_error(request: Request, error: OSError) -> JSONResponse:

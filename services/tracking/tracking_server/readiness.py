@@ -56,6 +56,11 @@ class Readiness:
                 self._failing, self._checked_at = failing, time.monotonic()
             return self._failing
 
+    async def well(self) -> dict[str, bool]:
+        """Whether each dependency is as it should be, by name."""
+        failing = await self.failing()
+        return {name: name not in failing for name in self._checks}
+
     async def endpoint(self, _: Request) -> JSONResponse:
         """GET /readyz"""
         headers = {"Cache-Control": "no-store"}

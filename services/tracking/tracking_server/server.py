@@ -14,12 +14,13 @@ from gunicorn.sock import TCPSocket
 from uvicorn_worker import UvicornWorker
 
 from tracking_server import app
+from tracking_server.counts import Counts
 from tracking_server.errors import RefusedError
 from tracking_server.settings import Settings
 from tracking_server.temporary import TemporaryFolder
 
 REUSE_PORT = sys.platform == "linux"  # elsewhere it does not spread connections
-MEMORY_FOLDER = "/dev/shm"  # noqa: S108 - for heartbeats, which must not wait for a disk
+MEMORY_FOLDER = "/dev/shm"  # noqa: S108 - for what must not wait for a disk
 
 
 class Worker(UvicornWorker):
@@ -50,26 +51,40 @@ class Server(BaseApplication):
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._temporary = TemporaryFolder()
+        self._counts = Counts(_memory()) if settings.metrics_port else None
         super().__init__()
 
     def load_config(self) -> None:
         for name, value in gunicorn_settings(self._settings).items():
             self.cfg.set(name, value)
         self.cfg.set("when_ready", lambda _: _freeze())
-        self.cfg.set("on_exit", lambda _: self._temporary.remove())
+        self.cfg.set("child_exit", lambda _, worker: self._bury(worker.pid))
+        self.cfg.set("on_exit", lambda _: self._remove())
 
     def load(self):
         # What is made now lives as long as the server: looking for garbage in it takes an
         # eighth of the start, and in a worker it would copy the pages shared with the parent.
         gc.disable()
-        return app.build(self._settings)
+        return app.build(self._settings, self._counts)
+
+    def _bury(self, pid: int) -> None:
+        if self._counts:
+            from tracking_server.metrics import WORKER_EXITS
+
+            WORKER_EXITS.inc()
+            self._counts.bury(pid)
+
+    def _remove(self) -> None:
+        self._temporary.remove()
+        if self._counts:
+            self._counts.remove()
 
 
 def gunicorn_settings(settings: Settings) -> dict[str, Any]:
     """Everything that is not gunicorn's default, whatever the environment says."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return {
-        "bind": [f"{host}:{settings.port}"],
+        "bind": [f"{host}:{port}" for port in _ports(settings).values()],
         "workers": settings.workers,
         "worker_class": Worker,
         "reuse_port": REUSE_PORT,
@@ -81,7 +96,7 @@ def gunicorn_settings(settings: Settings) -> dict[str, Any]:
         "keepalive": 75,
         "control_socket_disable": True,
         "forwarded_allow_ips": "",
-        "worker_tmp_dir": MEMORY_FOLDER if os.access(MEMORY_FOLDER, os.W_OK) else None,
+        "worker_tmp_dir": _memory(),
         "accesslog": None,
         "errorlog": "-",
         "loglevel": "info",
@@ -90,7 +105,8 @@ def gunicorn_settings(settings: Settings) -> dict[str, Any]:
 
 def serve(settings: Settings) -> None:
     """Serve until told to stop; the environment must be applied already."""
-    _refuse_used_port(settings)
+    for name, port in _ports(settings).items():
+        _refuse_used_port(settings.host, name, port)
     if not settings.on_s3:
         Path(settings.artifact_store).mkdir(parents=True, exist_ok=True)
     Server(settings).run()
@@ -106,19 +122,29 @@ def _beside(listener: TCPSocket) -> socket.socket:
     return own
 
 
-def _refuse_used_port(settings: Settings) -> None:
+def _ports(settings: Settings) -> dict[str, int]:
+    """By the setting's name."""
+    ports = {"TRACKING_PORT": settings.port, "TRACKING_METRICS_PORT": settings.metrics_port}
+    return {name: port for name, port in ports.items() if port}
+
+
+def _memory() -> str | None:
+    """A folder in memory, None where the machine has none."""
+    return MEMORY_FOLDER if os.access(MEMORY_FOLDER, os.W_OK) else None
+
+
+def _refuse_used_port(host: str, name: str, port: int) -> None:
     """With SO_REUSEPORT two servers would share a port, and answer for each other."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         with socket.socket(family, kind) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
         raise RefusedError(
-            f"cannot listen on TRACKING_HOST={settings.host}, TRACKING_PORT={settings.port}: "
-            f"{error.strerror}"
+            f"cannot listen on TRACKING_HOST={host}, {name}={port}: {error.strerror}"
         ) from None
 
 

@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     s3_endpoint: str = Field("", description="http(s)://HOST[:PORT] of an S3 server; empty: AWS")
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(5000, ge=1, le=65535, description="port to listen on")
+    metrics_port: int | None = Field(
+        None, ge=1, le=65535, description="port for Prometheus to ask at; unset: nothing is counted"
+    )
     names: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="further host names and IP addresses to answer to, separated by commas; "
@@ -119,6 +122,12 @@ class Settings(BaseSettings):
     def _endpoint_has_a_use(self) -> Settings:
         if self.s3_endpoint and not self.on_s3:
             raise ValueError(f"{PREFIX}S3_ENDPOINT is set, but {PREFIX}ARTIFACT_STORE is no s3://")
+        return self
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Settings:
+        if self.metrics_port == self.port:
+            raise ValueError(f"{PREFIX}METRICS_PORT must be another port than {PREFIX}PORT")
         return self
 
     @property

@@ -15,6 +15,7 @@ from tracking_server.settings import Settings as TrackingSettings
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
 FILES = [ROOT / "docker-compose.yml", *sorted(ROOT.glob("compose.*.yml"))]
+MONITORING = yaml.safe_load((ROOT / "compose.monitoring.yml").read_text())["services"]
 TEXT = "".join(file.read_text() for file in FILES)
 REFERENCE = re.compile(r"\$\{(\w+)(?::?-([^}]*)|:\?[^}]*)?\}")
 OF_THE_TOOLS = {
@@ -23,7 +24,8 @@ OF_THE_TOOLS = {
     "STACK_MODE": "auto",
 }
 # Settings that are the containers' own matter: ports are fixed, and published as the user likes.
-NOT_SET = {"tracking": {"TRACKING_PORT"}, "serving": {"SERVING_PORT"}}
+# compose.monitoring.yml sets the metrics' port.
+NOT_SET = {"tracking": {"TRACKING_PORT", "TRACKING_METRICS_PORT"}, "serving": {"SERVING_PORT"}}
 
 
 class Loader(yaml.SafeLoader):
@@ -131,6 +133,8 @@ def test_own_images_carry_the_version():
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     tags = {name: service["image"] for name, service in SERVICES.items() if "build" in service}
     assert tags == {name: f"${{STACK_IMAGES:-mlflow-stack}}/{name}:{version}" for name in tags}
+    for name in ("prometheus", "grafana"):
+        assert MONITORING[name]["image"] == f"${{STACK_IMAGES:-mlflow-stack}}/{name}:{version}"
     assert SERVICES["migrate"]["image"] == SERVICES["tracking"]["image"]
 
 
@@ -144,10 +148,27 @@ def test_only_tracking_and_serving_publish_ports():
         assert port.startswith("${STACK_HOST:-127.0.0.1}:")
 
 
+def test_monitoring_publishes_on_this_machine_alone():
+    published = {name: one["ports"] for name, one in MONITORING.items() if "ports" in one}
+    assert published.keys() == {"prometheus", "grafana"}
+    for ports in published.values():
+        assert [port.startswith("127.0.0.1:$") for port in ports] == [True]
+
+
+def test_monitoring_asks_no_proxy_and_is_limited():
+    for name in ("prometheus", "postgres-exporter", "grafana"):
+        service = MONITORING[name]
+        assert service["environment"]["NO_PROXY"] == service["environment"]["no_proxy"] == "*"
+        assert service["read_only"]
+        assert service["cap_drop"] == ["ALL"]
+        assert service["mem_limit"]
+        assert service["logging"]["options"].keys() == {"max-size", "max-file"}
+
+
 def test_containers_have_the_users_that_their_files_are_given_to():
     """And none that a person on the host usually is."""
     for name, reader in READERS.items():
-        user = SERVICES[name].get("user")
+        user = (SERVICES | MONITORING)[name].get("user")
         if user is None:
             dockerfile = (ROOT / "services" / name / "Dockerfile").read_text()
             (user,) = re.findall(r"^USER (.+)$", dockerfile, re.MULTILINE)

@@ -97,3 +97,18 @@ def test_name_that_is_gone_leaves_no_failures():
     assert 'model_server_load_failures_total{model="gone"' not in page
     assert 'model_server_load_failures_total{model="stays",stage="load"} 1.0' in page
     metrics.forget_failures("stays")
+
+
+def test_the_state_of_a_server_shows_what_alerts_ask(tmp_path):
+    wanted = [("wine", "2"), ("swap", "1")]
+    state = metrics.State(lambda: wanted, lambda: False, tmp_path)
+    found = {
+        (sample.name, *sorted(sample.labels.values())): sample.value
+        for family in state.collect()
+        for sample in family.samples
+    }
+    assert found["model_server_wanted_info", "2", "wine"] == 1
+    assert found["model_server_wanted_info", "1", "swap"] == 1
+    assert found["model_server_ready",] == 0
+    free, size = found["model_server_cache_free_bytes",], found["model_server_cache_size_bytes",]
+    assert 0 < free <= size

@@ -78,6 +78,10 @@ class Deployments:
     def status(self) -> list[dict]:
         return [self._all[name].status() for name in sorted(self._all)]
 
+    def wanted(self) -> list[tuple[str, str]]:
+        """Name and version of all that is to be served, whether it is or not."""
+        return [(target.name, target.version) for target in self._coming()]
+
     def missing(self, names: list[str]) -> dict[str, str]:
         """Which of `names` are not served, and why."""
         return {
@@ -192,7 +196,7 @@ class Deployments:
 
     def _coming(self) -> list[Target]:
         """Wanted, whether served yet or not."""
-        wanted = (deployment.wanted for deployment in self._all.values())
+        wanted = (deployment.wanted for deployment in list(self._all.values()))
         return [target for target in wanted if isinstance(target, Target)]
 
     def _release(self, target: Target) -> None:

@@ -59,7 +59,7 @@ class Follower:
         self.knows = not self._asks
         """Whether there has been a word on what to serve: the registry's, or the cache's."""
         self.problem: str | None = None
-        self._since = time.time()
+        self._since = self._answered = time.time()
 
     @property
     def _asks(self) -> bool:
@@ -142,6 +142,7 @@ class Follower:
             if not self.knows:
                 self._last = cached
         else:
+            self._answered = time.time()
             self._note(None)
 
     def _entries(self) -> list[Wanted]:
@@ -175,6 +176,7 @@ class Follower:
 
     def _note(self, problem: str | None) -> None:
         metrics.REGISTRY_UP.set(problem is None)
+        metrics.REGISTRY_ANSWERED.set(self._answered)
         if (problem is None) == (self.problem is None) and self.knows:
             self.problem = problem
             return

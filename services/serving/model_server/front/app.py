@@ -226,14 +226,18 @@ class App:
         """That this is answered at all shows that the event loop turns."""
         return 200, [JSON], _encode({"status": "alive"})
 
+    def failing(self) -> dict[str, str]:
+        """Why the server is not ready, by name; empty when it is."""
+        failing = self._deployments.missing(self._required)
+        if not self._follower.knows:
+            failing["registry"] = "not asked yet"
+        return failing
+
     async def _readyz(self, _: Exchange) -> Response:
         """`knows` tells apart what the registry or the cache said from a server that waits for
         a first word; `model-server healthy` asks for no more."""
-        knows = self._follower.knows
-        failing = self._deployments.missing(self._required)
-        if not knows:
-            failing["registry"] = "not asked yet"
-        if failing:
+        if failing := self.failing():
+            knows = self._follower.knows
             content = {"status": "unavailable", "knows": knows, "failing": failing}
             return 503, [JSON], _encode(content)
         return 200, [JSON], _encode({"status": "ready"})

@@ -1,0 +1,32 @@
+"""Which route a request was for: the template, never the path, so that there are few of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Flask
+from starlette.types import Scope
+from werkzeug.exceptions import HTTPException
+
+UNKNOWN = "unknown"
+
+
+def templates(flask: Flask) -> Callable[[Scope], str]:
+    """Finds the template of a request that has been answered: FastAPI's, or else Flask's, which
+    MLflow mounts on everything that FastAPI has no route for."""
+    rules = flask.url_map.bind("")
+    # Most are their own template, and matching costs as much as all the counting.
+    exact = frozenset(rule.rule for rule in flask.url_map.iter_rules() if not rule.arguments)
+
+    def template(scope: Scope) -> str:
+        if route := getattr(scope.get("route"), "path", None):
+            return route
+        if scope["path"] in exact:
+            return scope["path"]
+        try:
+            rule, _ = rules.match(scope["path"], scope["method"], return_rule=True)
+        except HTTPException:
+            return UNKNOWN
+        return rule.rule
+
+    return template
