@@ -17,7 +17,7 @@ from pathlib import Path
 for _name in [name for name in os.environ if name.startswith(("COMPOSE_", "MLFLOW_"))]:
     del os.environ[_name]
 warnings.simplefilter("ignore")  # MLflow's words to the authors of models
-os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false")
+os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true")
 
 from benchmarks.report import insert, say  # noqa: E402
 from chaos import report, trial  # noqa: E402
