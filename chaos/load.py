@@ -198,6 +198,7 @@ class Load:
 
     def _call(self, call: Callable[[], object]):
         """What a call of MLflow's client returns, and a note of how it went."""
+        self._over.wait(PACE)
         began, before = time.monotonic(), _retries.of_this_thread()
         outcome, detail = OK, ""
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,7 +107,8 @@ class Background(threading.Thread):
 def publish_models(stack: Stack) -> None:
     """A model that behaves, and two that do as they are told; returns when all are served."""
     shelf = Shelf(stack.tracking)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what MLflow tells the authors of models
         steady, wayward = Path(folder, "steady"), Path(folder, "wayward")
         mlflow.sklearn.save_model(
             DummyRegressor(strategy="constant", constant=7.0).fit([[0.0]], [7.0]), steady

@@ -27,8 +27,9 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Summary:
-    """samples: what one of each kind of failure said. gap: seconds between two successes, at most. back: seconds from the fault's end to the
-    first success after the last failure, None where there was none."""
+    """samples: what one failure of each kind said. gap: seconds between two successes, at most.
+    back: seconds from the fault's end to the first success after the last failure, None where
+    there was none."""
 
     successes: int
     retried: int
