@@ -75,7 +75,7 @@ def patience(summary: Summary) -> str:
         return str(summary)
     if summary.longest <= AT_ONCE:
         return NOTHING
-    return f"waits {summary.longest:.1f} s at most"
+    return f"waits {summary.longest:.1f} s at most, {summary.retried} calls tried again"
 
 
 def as_dict(result: Result) -> dict:

@@ -18,7 +18,8 @@ LOST_SHOWN = 5
 
 @dataclass(frozen=True)
 class Result:
-    """What one fault did. seen: by kind of client. back: seconds until all were served again.
+    """What one fault did. seen: by kind of client. back: seconds until all were served again, save
+    MLflow's client, which waits longer by itself.
     problems: what ought not to have been; empty where the stack held."""
 
     fault: Fault
@@ -50,7 +51,7 @@ def run(fault: Fault, scene: Scene, batch: int = 200) -> Result:
     return Result(
         fault,
         seen,
-        back=max((s.back or 0 for s in seen.values() if s.disturbed), default=0.0),
+        back=max((s.back or 0 for k, s in seen.items() if k != MLFLOW and s.disturbed), default=0),
         acknowledged=ledger.counts(),
         lost=len(lost),
         notes=scene.notes,
