@@ -11,16 +11,19 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 
 import httpx
 
 from chaos.ledger import ARTIFACTS
 from chaos.scene import WAYWARD, Background, Scene
 from tests.stack.shipped import docker
+from tests.support import wait_until
 
 Injection = Callable[[Scene], AbstractContextManager[None]]
 
 SERVICES = ("postgres", "minio", "tracking", "serving")
+BACK_OFF = 60  # seconds, at most, until a worker that keeps dying is started again
 TRICKLE = 16  # pieces of a slow upload
 PIECE = 64 * 1024  # bytes
 CALM = (2.0, 8.0)  # seconds between two kills of the storm
@@ -171,6 +174,8 @@ def misbehave(act: str, model: str = WAYWARD, *, expected: tuple[int, ...]) -> I
 
     @contextmanager
     def inject(scene: Scene) -> Iterator[None]:
+        well = partial(scene.ask, model, "answer")
+        wait_until(lambda: well().status_code == 200, BACK_OFF, f"{model} is back from before")
         began = time.monotonic()
         answer = scene.ask(model, act)
         took = time.monotonic() - began
