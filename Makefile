@@ -12,7 +12,7 @@ STACK = $(if $(PYTHON),,$(error no Python 3.11 or newer found: install python3, 
 	or name one: make PYTHON=/path/to/python3 $@))$(PYTHON) -m stack
 
 .DEFAULT_GOAL := help
-.PHONY: help demo projects test up down clean gc doctor bench bench-serving lint lock audit licences
+.PHONY: help demo projects test up down clean gc doctor bench bench-serving chaos lint lock audit licences
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench: ## compare tracking, and ways of logging, with MLflow's own (ARGS=--quick
 
 bench-serving: ## compare the model server with MLflow's and others (ARGS=--quick: in minutes)
 	@$(STACK) bench-serving
+
+chaos: ## bring faults about in a stack of its own, under load (ARGS=--list FULL=1)
+	@$(STACK) chaos
 
 lint: ## check all files (FIX=1: mend what can be mended)
 	@$(STACK) lint

@@ -67,7 +67,7 @@ def save(options: Options, machine: dict[str, str], parts: dict[str, list[Sectio
     if options.page:
         page = Path(options.page)
         for part, those in parts.items():
-            _insert(page, part, markdown(options, machine, those))
+            insert(page, part, markdown(options, machine, those))
         written += [page, *_draw(page.parent, sections)]
     return written
 
@@ -81,7 +81,7 @@ def _draw(folder: Path, sections: list[Section], prefix: str = "") -> list[Path]
     return paths
 
 
-def _insert(page: Path, part: str, text: str) -> None:
+def insert(page: Path, part: str, text: str) -> None:
     """Put the figures of a part between its two marks."""
     begin, end = BEGIN.format(part=part), END.format(part=part)
     before, _, rest = page.read_text().partition(begin)

@@ -20,6 +20,7 @@ COMMANDS = {
     "test": ("stack.test", "run all tests that this machine can"),
     "bench": ("stack.bench", "compare tracking with MLflow's own server"),
     "bench-serving": ("stack.bench_serving", "compare the model server with others"),
+    "chaos": ("stack.chaos", "bring faults about in a stack of its own, under load"),
     "lint": ("stack.lint", "check all files"),
     "audit": ("stack.audit", "ask for known holes in what the locks pin"),
     "licences": ("stack.licences", "list the images' packages and licences"),

@@ -13,12 +13,12 @@ def main() -> int:
     return run()
 
 
-def run(*parts: str) -> int:
+def run(*parts: str, package: str = "benchmarks") -> int:
     """Measure some parts, or the usual ones; the exit status."""
     environment.ensure(environment.DEV)
     arguments = shlex.split(os.environ.get("ARGS", ""))
-    command = [environment.PYTHON, "-m", "benchmarks", *parts, *arguments]
-    # Ctrl-C is for the benchmarks, which stop what they started: wait for that.
+    command = [environment.PYTHON, "-m", package, *parts, *arguments]
+    # Ctrl-C is for the package, which stops what it started: wait for that.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with subprocess.Popen(
         command,

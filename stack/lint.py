@@ -14,7 +14,7 @@ from stack import environment, lock, pip_settings
 from stack.paths import ROOT, VENV
 from stack.terminal import say
 
-COMPOSE_TAG = re.compile(r"(?<=: )!(?:reset|override)\b ?")
+COMPOSE_TAG = re.compile(r"(?<=: )!(?:reset|override)\b ?(null\b)?")
 BINARY = (".png", ".jpg", ".gif", ".whl", ".onnx", ".gz", ".zip", ".db")
 
 
@@ -58,12 +58,16 @@ def _tools(files: list[Path], folder: Path) -> dict[str, list[str | Path]]:
     return tools | {name: [*head, *over] for name, (head, over) in optional.items() if over}
 
 
+def _plain(tag: re.Match[str]) -> str:
+    return "{}" if tag[1] else ""  # a service that an overlay removes
+
+
 def _untagged(files: list[Path], folder: Path) -> list[Path]:
     """Copies of Compose files without its own tags, which the schema's reader does not know."""
     copies = []
     for path in files:
         copies.append(folder / path.name)
-        copies[-1].write_text(COMPOSE_TAG.sub("", path.read_text(encoding="utf-8")))
+        copies[-1].write_text(COMPOSE_TAG.sub(_plain, path.read_text(encoding="utf-8")))
     return copies
 
 

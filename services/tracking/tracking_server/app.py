@@ -27,11 +27,14 @@ def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
         # MLflow's own use of a deprecated module is nothing that an operator can change.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", UserWarning)
+        from mlflow.server import app as flask_app
         from mlflow.server.fastapi_app import app
+        from sqlalchemy.exc import OperationalError
 
         from tracking_server import artifacts
 
     artifacts.register()
+    flask_app.register_error_handler(OperationalError, _database_error)
     checks = readiness.checks(settings, schema.installed().head)
     probe = readiness.Readiness(checks)
     # First, because MLflow mounts its Flask application on everything; under MLflow's
@@ -52,6 +55,14 @@ def _counted(
 
     page = MetricsPage(settings, probe, counts)
     return Counted(app, templates(flask), settings.metrics_port, page)
+
+
+def _database_error(error: Exception) -> tuple[dict[str, str], int]:
+    """MLflow says 503 when a connection is lost, save where that shows in undoing a transaction
+    within another: then Flask would answer a bare 500."""
+    logger.error("backend store: %s", error)
+    message = "The backend store does not answer; see the tracking server's log."
+    return {"error_code": "TEMPORARILY_UNAVAILABLE", "message": message}, 503
 
 
 async def _disk_error(request: Request, error: OSError) -> JSONResponse:

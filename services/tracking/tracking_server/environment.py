@@ -77,6 +77,10 @@ def mlflow_server(settings: Settings) -> dict[str, str]:
         "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(allowed_hosts(settings.names)),
         "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": ",".join(allowed_origins(settings.names)),
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        # A call of log-batch holds one connection while it waits for a second: as soon as each
+        # of a full pool's is the first of some call, all wait for 30 s, then get a 400, which no
+        # client tries again. Threads limit their number; the database's own limit is a 503.
+        "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": "-1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
         "MLFLOW_FLASK_SERVER_SECRET_KEY": secret_files.read(

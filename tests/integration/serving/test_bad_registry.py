@@ -107,11 +107,19 @@ def test_what_is_served_stays(registrar, server, mood):
 
 @pytest.mark.parametrize("mood", ["is no tracking server", HANGS])
 def test_start_serves_from_the_cache(registrar, server, mood):
+    """Until then it says that it is starting: a 404 would tell clients to give up."""
     server.process.kill()
     registrar.mood = mood
+    statuses = set()
+
+    def is_served() -> bool:
+        statuses.add(server.ask(act("answer"), "steady").status_code)
+        return answer_of(server) == [1]
+
     try:
         server.process.start()
-        server.wait_for(lambda: answer_of(server) == [1], 60, "an answer from the cache")
+        server.wait_for(is_served, 60, "an answer from the cache")
+        assert statuses <= {200, 503}
         assert not registry_of(server)["reachable"]
     finally:
         registrar.mood = None

@@ -2,11 +2,14 @@
 
 import signal
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import mlflow
 import psutil
+import psycopg2
 import pytest
 
 from tests.integration.tracking_server import on_postgres_and_s3
@@ -158,6 +161,51 @@ def test_readiness_names_the_bucket_while_it_is_away_and_heals(http, s3):
     finally:
         s3.start()
     wait_until(lambda: http.get("/readyz").status_code == 200, 15, "ready again")
+
+
+BURST = 40
+LOG_BATCH = "/api/2.0/mlflow/runs/log-batch"
+WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+CUT_OTHERS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+
+def test_a_burst_of_batches_does_not_wait_for_itself(own, postgres):
+    """Each holds one connection and needs another: where a pool's are all first ones, all wait
+    for 30 s and get a 400, which no client tries again."""
+    client = mlflow.MlflowClient(own.uri, own.uri)
+    runs = [client.create_run("0").info.run_id for _ in range(BURST)]
+
+    def log(run_id: str) -> int:
+        body = {"run_id": run_id, "metrics": [METRIC]}
+        return httpx.post(f"{own.uri}{LOG_BATCH}", json=body, timeout=120).status_code
+
+    held = psycopg2.connect(host=postgres.socket, user="postgres", dbname=own.database)
+    with ThreadPoolExecutor(BURST) as threads, closing(held), held.cursor() as cursor:
+        cursor.execute("LOCK TABLE runs")
+        answers = threads.map(log, runs)
+        wait_until(lambda: len(postgres.execute(WAITING)) >= 30, 20, "the batches wait")
+        held.rollback()
+        assert list(answers) == [200] * BURST
+
+
+def test_a_transaction_that_loses_its_connections_is_worth_another_try(own, http, postgres):
+    run_id = mlflow.MlflowClient(own.uri, own.uri).create_run("0").info.run_id
+    body = {"run_id": run_id, "metrics": [METRIC]}
+    held = psycopg2.connect(host=postgres.socket, user="postgres", dbname=own.database)
+    with closing(held), held.cursor() as cursor, ThreadPoolExecutor(1) as threads:
+        cursor.execute("LOCK TABLE metrics")
+        answer = threads.submit(http.post, LOG_BATCH, json=body)
+        wait_until(lambda: postgres.execute(WAITING), 10, "the batch waits")
+        cursor.execute(CUT_OTHERS)
+        assert answer.result().status_code == 503
+        assert answer.result().json()["error_code"] == "TEMPORARILY_UNAVAILABLE"
+    assert http.post(LOG_BATCH, json=body).status_code == 200
+
+
+METRIC = {"key": "loss", "value": 0.5, "timestamp": 1, "step": 0}
 
 
 def test_readiness_names_a_schema_that_changed_underneath(own, http, postgres):

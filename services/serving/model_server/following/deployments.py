@@ -44,6 +44,8 @@ class Deployments:
         self._fetcher = fetcher
         self._environments = environments
         self._all: dict[str, Deployment] = {}
+        self.are_told = False
+        """Whether there has been a word on what to serve."""
         self._loads = asyncio.Semaphore(settings.loads)
         self._obtaining: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._held: Counter[str] = Counter()
@@ -54,6 +56,7 @@ class Deployments:
 
     def apply(self, desired: Desired) -> None:
         """Take note of what is to be served; the rest happens by itself."""
+        self.are_told = True
         for name, wanted in desired.items():
             if name not in self._all:
                 self._all[name] = Deployment(name, self)

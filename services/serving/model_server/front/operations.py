@@ -152,7 +152,7 @@ _EMPTY = {"type": "object"}
 ALWAYS = {
     "/models": {"get": operation(MODELS, "models", "What is served, and why", schema("Models"))},
     "/models/{name}": {
-        "get": operation(MODELS, "model", "One model", schema("Model"), 404),
+        "get": operation(MODELS, "model", "One model", schema("Model"), 404, 503),
         **_NAME,
     },
     "/ping": {"get": _ping("ping", "The default model is loaded")},

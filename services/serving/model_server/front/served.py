@@ -8,8 +8,10 @@ from model_server.workers.version import Version
 
 
 def find(deployments: Deployments, name: str) -> Deployment:
-    """Raises RefusedError 404."""
+    """Raises RefusedError 404, or 503 while nobody has said yet what is to be served."""
     deployment = deployments.find(name)
+    if deployment is None and not deployments.are_told:
+        raise errors.unavailable("The server is starting: it does not know yet what to serve.")
     if deployment is None:
         raise RefusedError(
             404, "RESOURCE_DOES_NOT_EXIST", f"No model is served as {name!r}; see /models."

@@ -1,0 +1,260 @@
+"""Clients of every kind, each in a thread, that note how each of their calls went.
+
+`log`, `store` and `predict` speak HTTP over kept connections, never try again, and give up after
+some seconds: they show what the stack answers. `mlflow` is MLflow's own client with its defaults,
+which tries again by itself: it shows what a training script notices.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import tempfile
+import threading
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+
+import httpx
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param
+from mlflow.exceptions import MlflowException
+
+from chaos.ledger import ARTIFACTS, Ledger
+from chaos.scene import STEADY, STEADY_ANSWER, STEADY_REQUEST, Scene
+from chaos.summary import OK, WRONG, Attempt
+from tests.support import wait_until
+
+LOG, STORE, PREDICT, MLFLOW = "log", "store", "predict", "mlflow"
+CLIENTS = {LOG: 3, STORE: 2, PREDICT: 2, MLFLOW: 2}
+PACE = 0.1  # seconds from an answer to the next request
+PATIENCE = 10  # seconds until a client gives up
+CALM = 2.0  # seconds without a failure after which all is well
+KEYS = 10  # metrics of one step
+BATCHES = 5  # of one run of MLflow's client
+ARTIFACT = 64 * 1024  # bytes
+LOG_BATCH = "/api/2.0/mlflow/runs/log-batch"
+REGISTERED = "chaos-registered"
+EXPERIMENT = "chaos"
+STOP_SECONDS = 300  # MLflow's client tries for as long
+
+Outcome = tuple[str, str]  # with the words that came with it
+
+
+def steps(first: int, count: int) -> list[Metric]:
+    """Metrics of some steps, each with another value."""
+    now = int(time.time() * 1000)
+    return [
+        Metric(f"m{key}", (step * KEYS + key) / 7, now, step)
+        for step in range(first, first + count)
+        for key in range(KEYS)
+    ]
+
+
+class Load:
+    """`with Load(scene, ledger) as load:` keeps all clients busy.
+
+    batch: metrics in one call of MLflow's client.
+    """
+
+    def __init__(self, scene: Scene, ledger: Ledger, batch: int = 200) -> None:
+        self._scene, self._ledger = scene, ledger
+        self._batch = batch
+        self._attempts: dict[str, list[Attempt]] = defaultdict(list)
+        self._over = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def attempts(self, kind: str) -> list[Attempt]:
+        return list(self._attempts[kind])
+
+    def wait_until_calm(self, timeout: float) -> None:
+        """Until every kind of client that speaks HTTP has had nothing but successes for a while,
+        which begins now. Raises AssertionError."""
+        called = time.monotonic()
+
+        def is_calm() -> bool:
+            since = time.monotonic() - CALM
+            return since > called and all(
+                map(partial(self._is_served, since), (LOG, STORE, PREDICT))
+            )
+
+        wait_until(is_calm, timeout, "all clients are served without a failure")
+
+    def _is_served(self, since: float, kind: str) -> bool:
+        recent = [a.outcome for a in self.attempts(kind) if a.ended > since]
+        return OK in recent and len(set(recent)) == 1
+
+    def __enter__(self) -> Load:
+        stack = self._scene.stack
+        experiment = _experiment(stack.tracking)
+        turns: dict[str, Callable[[], Iterator[Outcome]]] = {
+            LOG: lambda: self._log(experiment),
+            STORE: self._store,
+            PREDICT: self._predict,
+        }
+        for kind, turn in turns.items():
+            self._threads += [
+                threading.Thread(target=self._keep_asking, args=(kind, turn()), daemon=True)
+                for _ in range(CLIENTS[kind])
+            ]
+        self._threads += [
+            threading.Thread(target=self._train, args=(experiment, f"trainer{number}"), daemon=True)
+            for number in range(CLIENTS[MLFLOW])
+        ]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
+        self._over.set()
+        if kind is None:
+            deadline = time.monotonic() + STOP_SECONDS
+            for thread in self._threads:
+                thread.join(max(0, deadline - time.monotonic()))
+
+    def _keep_asking(self, kind: str, turns: Iterator[Outcome]) -> None:
+        while not self._over.wait(PACE):
+            began = time.monotonic()
+            outcome, detail = next(turns)
+            ended = time.monotonic()
+            self._attempts[kind].append(Attempt(began, ended, outcome, detail=detail))
+
+    def _log(self, experiment: str) -> Iterator[Outcome]:
+        """Two steps a call, in a run of its own."""
+        client = MlflowClient(self._scene.stack.tracking)
+        run_id = client.create_run(experiment).info.run_id
+        with httpx.Client(base_url=self._scene.stack.tracking, timeout=PATIENCE) as http:
+            for step in itertools.count(0, 2):
+                metrics = steps(step, 2)
+                body = {"run_id": run_id, "metrics": [dict(metric) for metric in metrics]}
+                outcome, detail = _outcome(partial(http.post, LOG_BATCH, json=body))
+                if outcome == OK:
+                    self._ledger.logged(run_id, metrics)
+                yield outcome, detail
+
+    def _store(self) -> Iterator[Outcome]:
+        folder = f"chaos/{uuid.uuid4().hex}"
+        with httpx.Client(base_url=self._scene.stack.tracking, timeout=PATIENCE) as http:
+            for number in itertools.count():
+                path, content = f"{folder}/{number}.bin", os.urandom(ARTIFACT)
+                self._ledger.sending(path, content)
+                outcome, detail = _outcome(
+                    partial(http.put, f"{ARTIFACTS}/{path}", content=content)
+                )
+                if outcome == OK:
+                    self._ledger.stored(path)
+                yield outcome, detail
+
+    def _predict(self) -> Iterator[Outcome]:
+        address = self._scene.address(STEADY)
+        with httpx.Client(timeout=PATIENCE) as http:
+            while True:
+                yield _outcome(partial(http.post, address, json=STEADY_REQUEST), STEADY_ANSWER)
+
+    def _train(self, experiment: str, alias: str) -> None:
+        """Run after run: parameters, metrics, an artifact, a registered version, its alias."""
+        client = MlflowClient(self._scene.stack.tracking, self._scene.stack.tracking)
+        while not self._over.is_set():
+            try:
+                self._one_run(client, experiment, alias)
+            except (MlflowException, httpx.HTTPError):
+                self._over.wait(1)  # it is noted already; a script would have ended
+
+    def _one_run(self, client: MlflowClient, experiment: str, alias: str) -> None:
+        ledger, call = self._ledger, self._call
+        info = call(lambda: client.create_run(experiment)).info
+        run_id = info.run_id
+        params = [Param(f"p{number}", str(number)) for number in range(KEYS)]
+        call(lambda: client.log_batch(run_id, params=params))
+        ledger.logged(run_id, params=params)
+        for number in range(BATCHES):
+            count = self._batch // KEYS
+            metrics = steps(number * count, count)
+            call(lambda metrics=metrics: client.log_batch(run_id, metrics=metrics))
+            ledger.logged(run_id, metrics)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "weights.bin")
+            file.write_bytes(os.urandom(ARTIFACT))
+            path = f"{info.artifact_uri.removeprefix('mlflow-artifacts:/')}/{file.name}"
+            ledger.sending(path, file.read_bytes())
+            call(lambda: client.log_artifact(run_id, str(file)))
+            ledger.stored(path)
+        source = info.artifact_uri
+        found = call(lambda: client.create_model_version(REGISTERED, source, run_id))
+        version = str(found.version)
+        ledger.registered(REGISTERED, version, run_id)
+        ledger.moving(REGISTERED, alias, version)
+        call(lambda: client.set_registered_model_alias(REGISTERED, alias, version))
+        ledger.moved(REGISTERED, alias, version)
+        call(lambda: client.set_terminated(run_id))
+        ledger.ended(run_id, "FINISHED")
+
+    def _call(self, call: Callable[[], object]):
+        """What a call of MLflow's client returns, and a note of how it went."""
+        self._over.wait(PACE)
+        began, before = time.monotonic(), _retries.of_this_thread()
+        outcome, detail = OK, ""
+        try:
+            return call()
+        except Exception as error:
+            outcome, detail = type(error).__name__, str(error)
+            raise
+        finally:
+            retries = _retries.of_this_thread() - before
+            attempt = Attempt(began, time.monotonic(), outcome, retries, detail)
+            self._attempts[MLFLOW].append(attempt)
+
+
+def _outcome(ask: Callable[[], httpx.Response], expected: object = None) -> Outcome:
+    """OK, the status that is no 200, or how the connection failed."""
+    try:
+        answer = ask()
+    except httpx.TimeoutException as error:
+        return f"no answer in {PATIENCE} s", repr(error)
+    except httpx.ConnectError as error:
+        return "refused", repr(error)
+    except httpx.TransportError as error:
+        return "cut off", repr(error)
+    if answer.status_code != 200:
+        return str(answer.status_code), answer.text
+    if expected is None or answer.json() == expected:
+        return OK, ""
+    return WRONG, answer.text
+
+
+class _Retries(logging.Handler):
+    """Counts, by thread, how often urllib3 tries again, which it tells its log alone."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self._counts = threading.local()
+        logger = logging.getLogger("urllib3.connectionpool")
+        logger.setLevel(logging.DEBUG)
+        logger.propagate = False
+        logger.addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if str(record.msg).startswith(("Retry", "Retrying")):
+            self._counts.count = self.of_this_thread() + 1
+
+    def of_this_thread(self) -> int:
+        return getattr(self._counts, "count", 0)
+
+
+_retries = _Retries()
+
+
+def _experiment(address: str) -> str:
+    """The id of the experiment of all runs, which the registered model is made with."""
+    client = MlflowClient(address, address)
+    if found := client.get_experiment_by_name(EXPERIMENT):
+        return found.experiment_id
+    client.create_registered_model(REGISTERED)
+    return client.create_experiment(EXPERIMENT)

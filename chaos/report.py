@@ -1,0 +1,101 @@
+"""The table of what each fault did."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from benchmarks.report import Section
+from chaos.load import LOG, MLFLOW, PREDICT, STORE
+from chaos.summary import AT_ONCE, NOTHING, Summary
+from chaos.trial import Result
+
+COLUMNS = [
+    "fault",
+    "what happens",
+    "logging",
+    "storing",
+    "predicting",
+    "MLflow's client",
+    "back after",
+    "read back",
+    "lost",
+]
+
+
+def markdown(results: Sequence[Result]) -> str:
+    """The table, and what it comes to."""
+    lost = sum(result.lost for result in results)
+    failed = [result.fault.name for result in results if result.problems]
+    totals = Counter[str]()
+    for result in results:
+        totals.update(result.acknowledged)
+    counted = ", ".join(f"{count:,} {kind}" for kind, count in totals.items())
+    table = Section(
+        title="What clients see",
+        columns=COLUMNS,
+        rows=[row(result) for result in results],
+        summary=f"{counted} acknowledged in {len(results)} faults, and read back: {lost} lost. "
+        f"Not as it should be: {', '.join(failed) or 'none'}",
+    )
+    machine = f"{os.cpu_count()} processors, {platform.system()} {platform.release()}"
+    return f"{table.markdown()}\nRun on {time.strftime('%Y-%m-%d')}: {machine}."
+
+
+def line(result: Result) -> str:
+    """One result in one line of progress."""
+    seen = {kind: summary for kind, summary in result.seen.items() if summary.disturbed}
+    found = [f"{kind}: {summary}" for kind, summary in seen.items()] or ["nobody noticed"]
+    found.append(f"back after {result.back:.1f} s" if result.back else "")
+    found.append(f"{result.lost} lost of {sum(result.acknowledged.values()):,}")
+    found += [f"NOT AS IT SHOULD BE: {problem}" for problem in result.problems]
+    return " | ".join(filter(None, [*found, *result.notes]))
+
+
+def row(result: Result) -> list[str]:
+    fault, seen = result.fault, result.seen
+    acknowledged = result.acknowledged
+    return [
+        fault.name,
+        "; ".join([fault.what, *result.notes]),
+        *(str(seen[kind]) for kind in (LOG, STORE, PREDICT)),
+        patience(seen[MLFLOW]),
+        f"{result.back:.1f} s" if result.back else NOTHING,
+        f"{acknowledged['metrics']:,} metrics, {acknowledged['artifacts']:,} artifacts",
+        str(result.lost),
+    ]
+
+
+def patience(summary: Summary) -> str:
+    """What MLflow's client made its caller see: waiting, if not errors."""
+    if summary.failures:
+        return str(summary)
+    if summary.longest <= AT_ONCE:
+        return NOTHING
+    return f"waits {summary.longest:.1f} s at most, {summary.retried} calls tried again"
+
+
+def as_dict(result: Result) -> dict:
+    return {
+        "fault": result.fault.name,
+        "back": result.back,
+        "lost": result.lost,
+        "acknowledged": dict(result.acknowledged),
+        "notes": result.notes,
+        "problems": result.problems,
+        "seen": {
+            kind: {
+                "successes": summary.successes,
+                "retried": summary.retried,
+                "failures": dict(summary.failures),
+                "samples": summary.samples,
+                "gap": summary.gap,
+                "longest": summary.longest,
+                "back": summary.back,
+            }
+            for kind, summary in result.seen.items()
+        },
+    }

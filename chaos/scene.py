@@ -1,0 +1,137 @@
+"""What a fault happens to: a running stack, the models it serves, and who notes what was seen."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import mlflow
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, Schema
+from sklearn.dummy import DummyRegressor
+
+from tests.integration.serving.models import Shelf
+from tests.stack.shipped import Stack, docker
+from tests.support import wait_until
+
+STEADY = "chaos-steady"
+WAYWARD = "chaos-wayward"
+LIMITED = "chaos-limited"  # the same code, with a memory limit of its own
+LIMIT = 400  # MiB
+STEADY_REQUEST = {"inputs": [[1.0]]}
+STEADY_ANSWER = {"predictions": [7.0]}
+SERVED_SECONDS = 60
+
+
+class Quick(Stack):
+    """A stack in which a model that hangs, and a container that is full, are told soon."""
+
+    def environment(self, **settings: str) -> dict[str, str]:
+        return super().environment(SERVING_TIMEOUT="10", SERVING_MEMORY="1g", **settings)
+
+
+def acts(*those: str) -> dict:
+    """A request that tells a wayward model what to do, a row an act."""
+    return {"dataframe_split": {"columns": ["act"], "data": [[act] for act in those]}}
+
+
+@dataclass(frozen=True)
+class Storm:
+    """Kills at random: for how long, and until how much is acknowledged."""
+
+    seconds: float = 30
+    metrics: int = 10_000
+    artifacts: int = 20
+    seed: int = 0
+
+
+@dataclass
+class Scene:
+    """notes: what else was seen, for the table. problems: what ought not to have been."""
+
+    stack: Stack
+    storm: Storm = Storm()
+    say: Callable[[str], None] = print
+    counts: Callable[[], dict[str, int]] = dict
+    """What has been acknowledged so far, by kind."""
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def name(self, service: str) -> str:
+        """The container's own."""
+        return f"{self.stack.project}-{service}-1"
+
+    def docker(self, *arguments: str) -> str:
+        return docker(*arguments).stdout
+
+    def check(self, holds: bool, problem: str) -> None:
+        if not holds:
+            self.problems.append(problem)
+
+    def ask(self, model: str, act: str, timeout: float = 90) -> httpx.Response:
+        """What a wayward model answers to one act."""
+        return httpx.post(self.address(model), json=acts(act), timeout=timeout)
+
+    def address(self, model: str) -> str:
+        return f"{self.stack.serving}/models/{model}/invocations"
+
+
+class Background(threading.Thread):
+    """A call that goes on while something else happens; `result` waits for it."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        super().__init__(daemon=True)
+        self._call = call
+        self._result: object = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._result = self._call()
+        except Exception as error:
+            self._result = error
+
+    def result(self, timeout: float = 120) -> object:
+        """What the call returned, or the exception that it raised; None if it goes on still."""
+        self.join(timeout)
+        return self._result
+
+
+def publish_models(stack: Stack) -> None:
+    """A model that behaves, and two that do as they are told; returns when all are served."""
+    shelf = Shelf(stack.tracking)
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what MLflow tells the authors of models
+        steady, wayward = Path(folder, "steady"), Path(folder, "wayward")
+        mlflow.sklearn.save_model(
+            DummyRegressor(strategy="constant", constant=7.0).fit([[0.0]], [7.0]), steady
+        )
+        mlflow.pyfunc.save_model(
+            wayward,
+            python_model=str(Path(__file__).with_name("wayward.py")),
+            signature=ModelSignature(inputs=Schema([ColSpec("string", "act")])),
+            input_example=pd.DataFrame({"act": ["answer"]}),
+            pip_requirements=["pandas"],
+        )
+        for name, source in ((STEADY, steady), (WAYWARD, wayward), (LIMITED, wayward)):
+            version = shelf.publish(name, source)
+            if name == LIMITED:
+                client = MlflowClient(stack.tracking, stack.tracking)
+                client.set_model_version_tag(name, version, "serving.memory", str(LIMIT))
+            shelf.promote(name, version)
+
+    scene = Scene(stack)
+    requests = {STEADY: STEADY_REQUEST, WAYWARD: acts("answer"), LIMITED: acts("answer")}
+
+    def served() -> bool:
+        answers = (httpx.post(scene.address(n), json=r) for n, r in requests.items())
+        return all(answer.status_code == 200 for answer in answers)
+
+    wait_until(served, SERVED_SECONDS, f"the models are served, see {stack.serving}/models")

@@ -1,0 +1,38 @@
+"""Flags, and what is refused before anything starts."""
+
+import pytest
+
+from chaos.__main__ import TENTH, WHOLE, parse
+from chaos.faults import BY_NAME, FAULTS
+
+
+def test_every_fault_has_a_name_of_its_own():
+    assert len(BY_NAME) == len(FAULTS)
+
+
+@pytest.mark.parametrize(("full", "storm"), [("", TENTH), ("1", WHOLE)])
+def test_full_is_the_whole_storm(monkeypatch, full, storm):
+    monkeypatch.setenv("FULL", full)
+    given = parse([])
+    assert given.faults == list(FAULTS)
+    assert (given.minutes * 60, given.metrics) == (storm.seconds, storm.metrics)
+    assert parse(["--metrics", "5"]).metrics == 5
+
+
+def test_some_faults_by_name_in_the_order_given():
+    assert [f.name for f in parse(["--only", "storm,model-exit"]).faults] == ["storm", "model-exit"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--only", "storm,strom"], "--only: no fault 'strom': --list shows them"),
+        (["--page", "nowhere.md"], "--page: no file 'nowhere.md'"),
+        (["--minutes", "-1"], "expected no less than 0"),
+        (["--seed", "x"], "argument --seed: invalid int value: 'x'"),
+    ],
+)
+def test_refusals(arguments, message, capsys):
+    with pytest.raises(SystemExit):
+        parse(arguments)
+    assert message in capsys.readouterr().err
