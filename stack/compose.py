@@ -49,6 +49,20 @@ def volumes() -> list[str]:
     return listed.split()
 
 
+def project() -> str:
+    """The name that Compose knows this stack by."""
+    return _project()
+
+
+def services() -> list[str]:
+    """Names of all services that `up` would start."""
+    return [name for name, one in _configuration()["services"].items() if not one.get("profiles")]
+
+
+def running_services() -> list[str]:
+    return _ask("compose", "ps", "--services", "--status", "running").split()
+
+
 def published(settings: Settings) -> Settings:
     """`settings` with the ports that the running containers really have."""
     return replace(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stack_secrets import files, fingerprint
-from stack_secrets.catalogue import GIVEN_ONLY, READERS, SECRETS, VOLUMES
+from stack_secrets.catalogue import BY_GROUP, GIVEN_ONLY, READERS, SECRETS, VOLUMES
 
 ROTATE = "docker compose run --rm secrets rotate"
 RESTART = "docker compose up -d --force-recreate"
@@ -18,6 +18,7 @@ PREVIOUS = "kek-passphrase.previous"
 LONGEST = 128
 KNOWN = SECRETS | GIVEN_ONLY
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]*")  # what URLs, .ini files and libpq take as it is
+_FOREIGN = re.compile(r"[A-Za-z0-9._~+/=-]*")  # and those that other makers of keys use
 
 
 class RefusedError(Exception):
@@ -95,6 +96,26 @@ class Keeper:
         self._settle(values, unrecorded)
         return [*said, f"next: {RESTART}"]
 
+    def adopt(self, passphrase: str, previous: str | None) -> None:
+        """Take the kek-passphrase that restored data was written with, and the one before it.
+
+        Raises RefusedError, with nothing changed, as does `may_adopt`.
+        """
+        self.may_adopt(passphrase)
+        values = self._known() | self._given() | {"kek-passphrase": passphrase}
+        if previous:
+            files.write(self.master / PREVIOUS, previous, give=self.give)
+        self._settle(values, self._unrecorded(values))
+
+    def may_adopt(self, passphrase: str) -> None:
+        if fault := _fault("kek-passphrase", passphrase):
+            raise RefusedError(f"the backup's kek-passphrase {fault}")
+        if self._given().get("kek-passphrase", passphrase) != passphrase:
+            raise RefusedError(
+                "secrets/kek-passphrase is another one than the backup's, which comes with it: "
+                "move that file away"
+            )
+
     def _given(self) -> dict[str, str]:
         """The user's values. Raises RefusedError naming the first file that cannot be taken."""
         values = {}
@@ -148,22 +169,23 @@ class Keeper:
             guarded = {name: values[name] for name in SECRETS if SECRETS[name].guards == volume}
             fingerprint.write(self.volumes / volume, guarded, self.give)
         for volume, user in VOLUMES.items():
-            self._own(self.volumes / volume, user)
+            self._own(self.volumes / volume, user, 0o770 if volume in BY_GROUP else 0o700)
         values = dict.fromkeys(GIVEN_ONLY, "") | values
         for reader, wants in READERS.items():
             folder = self.readers / reader
             for file, template in wants.files.items():
-                self._write(folder / file, template.format_map(values), wants.user)
+                mode = 0o440 if wants.by_group else 0o400
+                self._write(folder / file, template.format_map(values), wants.user, mode)
             files.keep_only(folder, set(wants.files))
-            self._own(folder, wants.user)
+            self._own(folder, wants.user, 0o750 if wants.by_group else 0o700)
 
-    def _write(self, path: Path, text: str, user: int = 0) -> None:
+    def _write(self, path: Path, text: str, user: int = 0, mode: int = 0o400) -> None:
         if _read(path, strip=False) != text:
-            files.write(path, text, user, self.give)
+            files.write(path, text, user, self.give, mode)
 
-    def _own(self, folder: Path, user: int) -> None:
+    def _own(self, folder: Path, user: int, mode: int) -> None:
         """With all that is in it where it was another's: an older version had other users."""
-        folder.chmod(0o700)
+        folder.chmod(mode)
         if folder.stat().st_uid != user:
             for path in folder.rglob("*"):
                 self.give(path, user)
@@ -203,8 +225,9 @@ def _fault(name: str, value: str | None) -> str | None:
         return "is missing"
     if not value:
         return "is empty"
-    if not _PLAIN.fullmatch(value):
-        return "may hold letters, digits and ._~- only, in one line"
+    foreign = KNOWN[name].foreign
+    if not (_FOREIGN if foreign else _PLAIN).fullmatch(value):
+        return f"may hold letters, digits and {'._~+/=-' if foreign else '._~-'} only, in one line"
     if not KNOWN[name].minimum <= len(value) <= LONGEST:
         return f"needs {KNOWN[name].minimum} to {LONGEST} characters, has {len(value)}"
     return None
