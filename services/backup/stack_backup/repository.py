@@ -106,7 +106,8 @@ class Repository:
 
     def files(self, snapshot: Snapshot, folder: str) -> set[str]:
         """Paths in a folder of a snapshot, relative to it."""
-        said = self._run("ls", "--json", "--no-lock", "--no-cache", snapshot.identity, f"/{folder}")
+        options = ["--json", "--recursive", "--no-lock", "--no-cache"]
+        said = self._run("ls", *options, snapshot.identity, f"/{folder}")
         entries = (json.loads(line) for line in said.splitlines())
         inside = f"/{folder}/"
         return {

@@ -13,6 +13,14 @@ from model_server import check as every_version
 from model_server import server, settings
 from model_server.following.cache import Cache, CacheError
 
+# One line a version is what the user is to see: of this process's children, too.
+QUIET = {
+    "MODEL_SERVER_LOG_LEVEL": "ERROR",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "PYTHONWARNINGS": "ignore",
+}
+
 
 class _Unready(msgspec.Struct):
     knows: bool
@@ -53,7 +61,7 @@ def check(arguments: list[str]) -> int:
     except settings.SettingsError as error:
         return _fail(str(error))
     logs.configure("ERROR")
-    os.environ["MODEL_SERVER_LOG_LEVEL"] = "ERROR"
+    os.environ |= QUIET
     return every_version.check(options)
 
 
