@@ -1,6 +1,6 @@
 """`make backup` and `make backup-verify`: one consistent set of all data, while the stack runs.
 
-TO=FOLDER or TO=s3://BUCKET/FOLDER says where to, FROM= what to verify; backups/ if they say nothing.
+TO=FOLDER or TO=s3://BUCKET/FOLDER says where to, FROM= what to verify: else it is backups/.
 """
 
 from __future__ import annotations

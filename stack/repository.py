@@ -77,7 +77,9 @@ def need_folder(where: Place, variable: str) -> None:
         try:
             _give(where.folder)
         except OSError as error:
-            raise StackError(f"{variable}={where.shown}: {error.strerror}: {error.filename}") from None
+            raise StackError(
+                f"{variable}={where.shown}: {error.strerror}: {error.filename}"
+            ) from None
 
 
 def run(command: str, what: str, where: Place | None = None, *, snapshot: str = "") -> str:

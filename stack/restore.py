@@ -48,9 +48,13 @@ def _look(where: repository.Place) -> None:
     """All that can be refused before anything is changed."""
     repository.build()
     _start_stores()
-    repository.run("fetch", f"reading {where.shown}", where, snapshot=os.environ.get("SNAPSHOT", ""))
+    here = repository.ask("holds", "looking at what is here")["databases"]
+    if here:
+        _ask(here)
+    snapshot = os.environ.get("SNAPSHOT", "")
+    repository.run("fetch", f"reading {where.shown}", where, snapshot=snapshot)
     repository.hand_over("may-adopt", "comparing secrets")
-    found = repository.ask("holds", "looking at what is here")
+    found = repository.ask("compare", "comparing it with what is here")
     if found["missing"]:
         raise StackError(
             f"the backup has the database {found['missing'][0]}, and this stack has none: turn on "
@@ -66,7 +70,8 @@ def _look(where: repository.Place) -> None:
             f"the backup's database (schema {found['revision']}) was written by a newer version of "
             "this stack: restore it with that one"
         )
-    _ask(found["databases"], found["objects"])
+    if found["objects"] and not here:
+        _ask(f"{found['objects']} artifact file(s) that the backup does not have")
 
 
 def _start_stores() -> None:
@@ -74,8 +79,21 @@ def _start_stores() -> None:
     there = compose.services()
     for one in PREPARED_BY:
         if one in there:
-            command = ["docker", "compose", "--progress", "plain", "run", "--rm", "-T", "--build", one]
-            run_quietly(command, f"preparing {one}", folder=ROOT)
+            command = [
+                "docker",
+                "compose",
+                "--progress",
+                "plain",
+                "run",
+                "--rm",
+                "-T",
+                "--build",
+                one,
+            ]
+            try:
+                run_quietly(command, f"preparing {one}", folder=ROOT)
+            except StackError as error:
+                raise StackError(compose.explain_failure() or str(error)) from None
     run_quietly(
         ["docker", "compose", "--progress", "plain", "build", "tracking", "serving"],
         "preparing the images of tracking and serving",
@@ -83,16 +101,13 @@ def _start_stores() -> None:
     )
 
 
-def _ask(databases: str, objects: int) -> None:
-    """Raises StackError unless there is nothing to lose, or the user says twice that it may go.
+def _ask(losing: str) -> None:
+    """Raises StackError unless the user says twice that what is here may go.
 
     Twice: by two answers, or by YES=1 and the stack's name in OVER. No slip says both.
     """
-    losing = [databases, f"{objects} artifact file(s) that the backup does not have" * bool(objects)]
-    if not any(losing):
-        return
     name = compose.project()
-    say(f"\nThis replaces all that the stack {name} holds: {', and '.join(filter(None, losing))}.")
+    say(f"\nThis replaces all that the stack {name} holds: {losing}.")
     if os.environ.get("YES") == "1" and os.environ.get("OVER") == name:
         return
     if not sys.stdin.isatty() or os.environ.get("YES") == "1":

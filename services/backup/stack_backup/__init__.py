@@ -1,1 +1,1 @@
-"""Backup and restore of the stack: its databases, its bucket, and what they cannot be read without."""
+"""Backup and restore of the stack: databases, bucket, and what they need to be read."""

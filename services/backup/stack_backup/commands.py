@@ -20,7 +20,11 @@ def backup(settings: Settings, shown: str, _: str) -> None:
     """One snapshot of everything. Dumps come first: artifacts are written before the version that
     points to them, so a bucket copied later has all that a dump names. The lock keeps away what
     deletes artifacts."""
-    work, repository, databases = Work(settings.work), Repository(settings, shown), Databases(settings)
+    work, repository, databases = (
+        Work(settings.work),
+        Repository(settings, shown),
+        Databases(settings),
+    )
     work.prepare()
     with databases.locked():
         repository.open(create=True)
@@ -75,7 +79,11 @@ def fetch(settings: Settings, shown: str, wanted: str) -> None:
     work.prepare()
     snapshot = _sound(repository, wanted)
     print(f"fetching snapshot {snapshot.identity} of {snapshot.time} UTC{_note(snapshot)}")
-    for part, folder in ((DATABASES, work.databases), (HANDOVER, work.handover), (BUCKET, work.bucket)):
+    for part, folder in (
+        (DATABASES, work.databases),
+        (HANDOVER, work.handover),
+        (BUCKET, work.bucket),
+    ):
         repository.restore(snapshot, part, folder)
     known = versions.read(work.databases / MLFLOW_DUMP, settings.artifacts)
     has = versions.in_folder(work.bucket)
@@ -86,24 +94,21 @@ def fetch(settings: Settings, shown: str, wanted: str) -> None:
 
 
 def holds(settings: Settings, _: str, __: str) -> None:
-    """As JSON, what a restore of the fetched set would replace, and what it needs."""
-    work, databases = Work(settings.work), Databases(settings)
-    dumps = {path.stem for path in work.dumps()}
-    missing = dumps - set(databases.there())
-    mirrored = {str(path.relative_to(work.bucket)) for path in work.bucket.rglob("*") if path.is_file()}
+    """As JSON, what is here already."""
+    print(json.dumps({"databases": Databases(settings).holds()}))
+
+
+def compare(settings: Settings, _: str, __: str) -> None:
+    """As JSON, what the fetched set needs, and how many artifact files it would take away."""
+    work = Work(settings.work)
+    missing = {path.stem for path in work.dumps()} - set(Databases(settings).there())
+    files = (path for path in work.bucket.rglob("*") if path.is_file())
+    mirrored = {str(path.relative_to(work.bucket)) for path in files}
     (revision,) = (
         row["version_num"] for row in database.rows(work.databases / MLFLOW_DUMP, "alembic_version")
     )
-    print(
-        json.dumps(
-            {
-                "databases": databases.holds(),
-                "objects": len(Bucket(settings).files() - mirrored),
-                "missing": sorted(missing),
-                "revision": revision,
-            }
-        )
-    )
+    objects = len(Bucket(settings).files() - mirrored)
+    print(json.dumps({"objects": objects, "missing": sorted(missing), "revision": revision}))
 
 
 def apply(settings: Settings, _: str, __: str) -> None:
@@ -133,6 +138,7 @@ ALL: dict[str, Callable[[Settings, str, str], None]] = {
     "verify": verify,
     "fetch": fetch,
     "holds": holds,
+    "compare": compare,
     "apply": apply,
     "recovery-key": recovery_key,
 }

@@ -40,8 +40,8 @@ class Databases:
     def there(self) -> list[str]:
         """Which of ours there are. Logins first: one dumped later than MLflow's data could grant
         something on what is not in it, and an identity is given again after a restore."""
-        found = self._ask(f"SELECT 1 FROM pg_database WHERE datname = '{LOGINS}'")
-        return [LOGINS, MLFLOW] if found else [MLFLOW]
+        names = self._ask("SELECT datname FROM pg_database").splitlines()
+        return [LOGINS, MLFLOW] if LOGINS in names else [MLFLOW]
 
     @contextlib.contextmanager
     def locked(self, *, alone: bool = False) -> Iterator[None]:
@@ -120,7 +120,9 @@ class Databases:
         try:
             self._ask("SELECT 1")
         except ToolError as error:
-            raise RefusedError(f"the database does not answer (make up starts it): {error}") from None
+            raise RefusedError(
+                f"the database does not answer (make up starts it): {error}"
+            ) from None
 
     def _ask(self, query: str) -> str:
         return tools.run(*_psql(self._url), "--command", query, variables=self._variables).strip()

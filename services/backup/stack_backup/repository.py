@@ -91,7 +91,9 @@ class Repository:
         """Oldest first."""
         listed = json.loads(self._run("snapshots", "--json", "--no-lock", "--no-cache"))
         found = [
-            Snapshot(one["short_id"], one["time"][:19].replace("T", " "), tuple(one.get("tags", ())))
+            Snapshot(
+                one["short_id"], one["time"][:19].replace("T", " "), tuple(one.get("tags", ()))
+            )
             for one in listed
         ]
         return sorted(found, key=lambda snapshot: snapshot.time)
@@ -155,4 +157,3 @@ def _address(settings: Settings) -> str:
         return settings.repository
     place = settings.repository.removeprefix("s3://")
     return f"s3:{settings.repository_endpoint or 'https://s3.amazonaws.com'}/{place}"
-

@@ -39,8 +39,8 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         artifacts=artifacts,
         artifacts_endpoint=environ.get("TRACKING_S3_ENDPOINT", ""),
         repository=_repository(environ.get("BACKUP_REPOSITORY") or "/repository"),
-        repository_endpoint=_endpoint(environ.get("BACKUP_S3_ENDPOINT", "")),
-        repository_region=environ.get("BACKUP_S3_REGION", ""),
+        repository_endpoint=_endpoint(environ.get("BACKUP_ENDPOINT", "")),
+        repository_region=environ.get("BACKUP_REGION", ""),
         keep=_keep(environ.get("BACKUP_KEEP", "")),
         secrets=Path(environ.get("BACKUP_SECRETS", "/run/stack")),
         work=Path(environ.get("BACKUP_WORK", "/work")),
@@ -60,7 +60,7 @@ def _repository(value: str) -> str:
 def _endpoint(value: str) -> str:
     url = urlsplit(value)
     if value and (url.scheme not in ("http", "https") or not url.netloc or "@" in url.netloc):
-        raise RefusedError(f"BACKUP_S3_ENDPOINT={value}: expected http(s)://HOST[:PORT]")
+        raise RefusedError(f"BACKUP_ENDPOINT={value}: expected http(s)://HOST[:PORT]")
     return value.rstrip("/")
 
 

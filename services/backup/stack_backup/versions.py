@@ -26,11 +26,15 @@ class Version:
 
 def read(dump: Path, store: str) -> list[Version]:
     """Every registered version in a dump of MLflow's database. store: s3://BUCKET[/PREFIX]."""
-    models = {row["model_id"]: row["artifact_location"] for row in database.rows(dump, "logged_models")}
+    models = {
+        row["model_id"]: row["artifact_location"] for row in database.rows(dump, "logged_models")
+    }
     found = [
         row for row in database.rows(dump, "model_versions") if row["current_stage"] != DELETED
     ]
-    places = {(row["name"], row["version"]): row["storage_location"] or row["source"] for row in found}
+    places = {
+        (row["name"], row["version"]): row["storage_location"] or row["source"] for row in found
+    }
     runs: dict[str | None, str | None] = {}
 
     def place(uri: str, depth: int = 0) -> str:

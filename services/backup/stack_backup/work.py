@@ -1,8 +1,8 @@
 """The volume that a set passes through on its way: one folder for each part of a set.
 
-    bucket/      mirror of the artifacts; kept, so that the next backup fetches what is new
-    databases/   dumps
-    handover/    what the one-shot `secrets` has put there, or is to take from there
+bucket/      mirror of the artifacts; kept, so that the next backup fetches what is new
+databases/   dumps
+handover/    what the one-shot `secrets` has put there, or is to take from there
 """
 
 import os

@@ -8,8 +8,8 @@ import asyncio
 import shutil
 import time
 
-from model_server.errors import FetchError, LoadError
 from model_server.environments.environments import Environments
+from model_server.errors import FetchError, LoadError
 from model_server.following.answers import RegistryError
 from model_server.following.cache import Cache, CacheError
 from model_server.following.deployments import Deployments

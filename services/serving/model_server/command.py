@@ -1,4 +1,4 @@
-"""The command `model-server`: serve, ask whether a running one is healthy, or check all versions."""
+"""The command `model-server`: serve, ask a running one whether it is healthy, check versions."""
 
 import os
 import sys
@@ -8,8 +8,8 @@ import urllib.request
 import msgspec
 import uvloop
 
-from model_server import log as logs
 from model_server import check as every_version
+from model_server import log as logs
 from model_server import server, settings
 from model_server.following.cache import Cache, CacheError
 

@@ -85,13 +85,13 @@ def test_first_start_makes_every_secret(stack, capsys):
     for name, value in values.items():
         assert len(value) == SECRETS[name].length
         assert int(value, 16)
-    assert capsys.readouterr().out == "ready: 8 made\n"
+    assert capsys.readouterr().out == "ready: 9 made\n"
 
 
 def test_second_start_changes_nothing(running, capsys):
     files = {path: path.stat().st_mtime_ns for path in running.root.rglob("*") if path.is_file()}
     assert running.run() == 0
-    assert capsys.readouterr().out == "ready: 8 kept\n"
+    assert capsys.readouterr().out == "ready: 9 kept\n"
     again = {path: path.stat().st_mtime_ns for path in running.root.rglob("*") if path.is_file()}
     del files[running.master / ".lock"], again[running.master / ".lock"]
     assert again == files
@@ -116,12 +116,14 @@ def test_readers_get_their_files_and_no_others(running):
 
 
 def test_files_are_readable_to_their_owner_only(running):
+    """Or to the group of which `backup` is, whoever calls it."""
     for reader, wants in READERS.items():
         folder = running.readers / reader
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        group = 0o050 if reader == "backup" else 0
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700 | group
         assert running.owners[folder] == wants.user
         for path in folder.iterdir():
-            assert stat.S_IMODE(path.stat().st_mode) == 0o400
+            assert stat.S_IMODE(path.stat().st_mode) == 0o400 | group & 0o040
     for path in running.master.iterdir():
         assert path.name == ".lock" or stat.S_IMODE(path.stat().st_mode) == 0o400
 
@@ -157,7 +159,7 @@ def test_a_given_file_replaces_what_would_be_made(stack, capsys):
     (stack.given / "README.md").write_text("about this folder")
     assert stack.run() == 0
     assert stack.values()["mlflow-password"] == OWN
-    assert capsys.readouterr().out == "ready: 1 from ./secrets, 7 made\n"
+    assert capsys.readouterr().out == "ready: 1 from ./secrets, 8 made\n"
 
 
 def test_a_given_file_is_taken_at_any_time_while_there_is_no_data(stack):

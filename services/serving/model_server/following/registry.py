@@ -133,8 +133,13 @@ class Registry:
             asked = {"max_results": PAGE} | ({"page_token": token} if token else {})
             page = read(await self._get(SEARCH_VERSIONS, asked), VersionsPage)
             found += [
-                Wanted(uri := f"models:/{one.name}/{one.version}", uri, "it is registered",
-                       one.name, version=one.version)  # fmt: skip
+                Wanted(
+                    uri := f"models:/{one.name}/{one.version}",
+                    uri,
+                    "it is registered",
+                    one.name,
+                    version=one.version,
+                )
                 for one in page.model_versions
             ]
             token = page.next_page_token
