@@ -137,10 +137,12 @@ def log(model: object, name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def clones(stack, tmp_path_factory):
-    """Two machines of two users; `stack` has built the images."""
+def clones(clone, tmp_path_factory):
+    """Two machines of two users. Each needs a clone of its own, as `make` finds a stack by it."""
+    assert clone
     made = [
-        Clone(tmp_path_factory.mktemp(name), f"{stack.project}-{name}") for name in ("old", "new")
+        Clone(tmp_path_factory.mktemp(name), f"mlflow-stack-test-{os.getpid()}-{name}")
+        for name in ("old", "new")
     ]
     before = mlflow.get_tracking_uri()
     yield made
@@ -154,7 +156,7 @@ def old(clones, tmp_path_factory):
     """Models of several kinds, one deployed by the API, and an API key in the AI gateway."""
     stack = clones[0]
     stack.give("serving-token", TOKEN)
-    stack.up()
+    stack.up("--build")
     mlflow.set_tracking_uri(stack.tracking)
     mlflow.set_experiment("before")
     with mlflow.start_run():
