@@ -160,10 +160,9 @@ def old(clones, tmp_path_factory):
     mlflow.set_tracking_uri(stack.tracking)
     mlflow.set_experiment("before")
     with mlflow.start_run():
-        (folder := tmp_path_factory.mktemp("bulk")).joinpath("random").write_bytes(
-            os.urandom(2**23)
-        )
-        mlflow.log_artifacts(str(folder))
+        bulk = tmp_path_factory.mktemp("bulk") / "random"
+        bulk.write_bytes(os.urandom(2**23))
+        mlflow.log_artifact(str(bulk))
     register("constant", 1.0)
     register("constant", 2.0)
     log(LinearRegression().fit(ROWS, [1.0, 3.0]), "line, with ümlaut")
