@@ -256,7 +256,7 @@ def test_a_killed_backup_shows_no_secret_and_is_no_hindrance(old, backed_up, tmp
     for number in range(5):  # a kill may come between two steps that lock
         with Process(command, old.environment(), tmp_path / f"log{number}") as backup:
             killed = backup.wait_for(container, 60, "the container")
-            seen = docker("inspect", killed).stdout
+            seen = inspected = docker("inspect", killed).stdout
             backup.wait_for(locks, 60, "the repository's lock")
             seen += docker("top", killed, check=False).stdout
             docker("kill", killed, check=False)
@@ -264,6 +264,11 @@ def test_a_killed_backup_shows_no_secret_and_is_no_hindrance(old, backed_up, tmp
             seen += backup.text()
         if locks():
             break
+    (confined,) = json.loads(inspected)
+    assert re.fullmatch(r"[1-9]\d*:10005", confined["Config"]["User"])
+    assert confined["HostConfig"]["ReadonlyRootfs"]
+    assert confined["HostConfig"]["CapDrop"] == ["ALL"]
+    assert not confined["HostConfig"]["CapAdd"]
     assert locks(), "no kill came while the repository was locked"
     assert "restic" in seen
     assert [name for name, value in values.items() if value in seen] == []

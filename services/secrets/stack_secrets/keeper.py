@@ -15,6 +15,8 @@ from stack_secrets.catalogue import BY_GROUP, GIVEN_ONLY, READERS, SECRETS, VOLU
 ROTATE = "docker compose run --rm secrets rotate"
 RESTART = "docker compose up -d --force-recreate"
 PREVIOUS = "kek-passphrase.previous"
+RECOVERY_KEY = "backup-password"
+PREVIOUS_KEY = f"{RECOVERY_KEY}.previous"
 LONGEST = 128
 KNOWN = SECRETS | GIVEN_ONLY
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]*")  # what URLs, .ini files and libpq take as it is
@@ -72,6 +74,11 @@ class Keeper:
         for name in names:
             if name not in SECRETS:
                 raise RefusedError(f"no secret is called {name}; there are {', '.join(SECRETS)}")
+            if name == RECOVERY_KEY:
+                raise RefusedError(
+                    f"{name} opens the backups that there are: for another one, put it into "
+                    f"secrets/{name}, and back up to a new place"
+                )
             if name in given:
                 raise RefusedError(f"{name} is what secrets/{name} says: change that file instead")
         kept = {name: value for name, value in known.items() if name not in names}
@@ -162,9 +169,12 @@ class Keeper:
 
     def _settle(self, values: dict[str, str], unrecorded: dict[str, str]) -> None:
         """Write the master, the records beside the data, then each reader's files."""
+        key = _read(self.master / RECOVERY_KEY)
+        if key and key != values[RECOVERY_KEY]:
+            self._write(self.master / PREVIOUS_KEY, key)
         for name in SECRETS:
             self._write(self.master / name, values[name])
-        files.keep_only(self.master, {*SECRETS, PREVIOUS, ".lock"})
+        files.keep_only(self.master, {*SECRETS, PREVIOUS, PREVIOUS_KEY, ".lock"})
         for volume in set(unrecorded.values()):
             guarded = {name: values[name] for name in SECRETS if SECRETS[name].guards == volume}
             fingerprint.write(self.volumes / volume, guarded, self.give)

@@ -86,6 +86,16 @@ def test_adopt_refuses_where_the_user_has_given_another(stack, capsys):
     assert stack.delivered() == before
 
 
+def test_the_recovery_key_is_never_lost_to_another(stack, capsys):
+    key = stack.values()["backup-password"]
+    assert stack.run("rotate", "backup-password") == 1
+    assert "opens the backups that there are" in capsys.readouterr().out
+    (stack.given / "backup-password").write_text("z" * 20)
+    assert stack.run() == 0
+    assert stack.delivered()["backup/password"] == "z" * 20
+    assert (stack.master / "backup-password.previous").read_text() == key
+
+
 def test_keys_of_another_s3_server_may_look_as_its_maker_likes(stack):
     (stack.given / "backup-s3-secret-key").write_text("abc/def+ghi==")
     assert stack.run() == 0
