@@ -320,7 +320,8 @@ def test_a_version_without_artifacts_is_told(old):
     mlflow.set_tracking_uri(old.tracking)
     register("hollow", 1.0)
     client = mlflow.MlflowClient()
-    model = client.get_logged_model(client.get_model_version("hollow", "1").model_id)
+    source = client.get_model_version("hollow", "1").source
+    model = client.get_logged_model(source.removeprefix("models:/"))
     place = model.artifact_location.removeprefix("mlflow-artifacts:/")
     old.storage(f"mc rm --recursive --force stack/mlflow/{place}")
     refused = old.make("backup")
