@@ -13,6 +13,7 @@ from stack.terminal import StackError, run_loudly, run_quietly, say
 PROJECT_LABEL = "com.docker.compose.project"
 FOLDER_LABEL = "com.docker.compose.project.working_dir"
 LOG_LINES = "8"  # of a service that failed
+BARE = ["--no-color", "--no-log-prefix"]
 
 
 def up() -> None:
@@ -94,7 +95,12 @@ def built() -> bool:
 
 
 def explain_failure() -> str:
-    """Show the last lines of each service that failed; return the last line of the first."""
+    """Show the last lines of each service that failed; return the last line of the first.
+
+    PostgreSQL that refuses its data starts over and over, and may just be doing so.
+    """
+    if (said := _ask("compose", "logs", *BARE, "--tail", "1", "postgres")).startswith("refused: "):
+        return f"postgres: {said}"
     listed = _ask("compose", "ps", "--all", "--format", "json")
     reason = ""
     for line in listed.splitlines():
@@ -103,8 +109,7 @@ def explain_failure() -> str:
         if not exited and service["Health"] != "unhealthy":
             continue
         say(f"\n  {service['Service']} ({service['Status']}) said last:")
-        logs = ["compose", "logs", "--no-color", "--no-log-prefix", "--tail", LOG_LINES]
-        said = _ask(*logs, service["Service"]).splitlines()
+        said = _ask("compose", "logs", *BARE, "--tail", LOG_LINES, service["Service"]).splitlines()
         for line in said:
             say(f"    {line}")
         reason = reason or f"{service['Service']}: {said[-1] if said else service['Status']}"
