@@ -99,8 +99,10 @@ def explain_failure() -> str:
 
     PostgreSQL that refuses its data starts over and over, and may just be doing so.
     """
-    if (said := _ask("compose", "logs", *BARE, "--tail", "1", "postgres")).startswith("refused: "):
-        return f"postgres: {said}"
+    said = _ask("compose", "logs", *BARE, "--tail", "1", "postgres")
+    _, refused, why = said.partition("refused: ")  # Compose may begin it with a control sequence
+    if refused:
+        return f"postgres refused: {why}"
     listed = _ask("compose", "ps", "--all", "--format", "json")
     reason = ""
     for line in listed.splitlines():
