@@ -12,7 +12,7 @@ STACK = $(if $(PYTHON),,$(error no Python 3.11 or newer found: install python3, 
 	or name one: make PYTHON=/path/to/python3 $@))$(PYTHON) -m stack
 
 .DEFAULT_GOAL := help
-.PHONY: help demo projects test up down clean gc doctor bench bench-serving chaos lint lock audit licences
+.PHONY: help demo projects test up down clean gc backup backup-verify restore doctor bench bench-serving chaos lint lock audit licences
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,15 @@ clean: ## remove all data, after asking (YES=1: without)
 
 gc: ## delete for good what users have deleted, after asking (OLDER=30d YES=1)
 	@$(STACK) gc
+
+backup: ## back up all data while the stack runs (TO=folder or s3://bucket/folder)
+	@$(STACK) backup
+
+backup-verify: ## read a backup whole and check it (FROM= as for backup)
+	@$(STACK) backup-verify
+
+restore: ## put a backup back, over a stack with data after asking twice (FROM= as for backup)
+	@$(STACK) restore
 
 doctor: ## check this machine: ports, memory, disk, Docker
 	@$(STACK) doctor

@@ -15,6 +15,7 @@ from stack.terminal import StackError, run_loudly, run_quietly, say
 PROJECT_LABEL = "com.docker.compose.project"
 FOLDER_LABEL = "com.docker.compose.project.working_dir"
 LOG_LINES = "8"  # of a service that failed
+BARE = ["--no-color", "--no-log-prefix"]
 
 
 def up() -> None:
@@ -86,6 +87,20 @@ def elsewhere() -> list[Server]:
     return found
 
 
+def project() -> str:
+    """The name that Compose knows this stack by."""
+    return _project()
+
+
+def services() -> list[str]:
+    """Names of all services that `up` would start."""
+    return [name for name, one in _configuration()["services"].items() if not one.get("profiles")]
+
+
+def running_services() -> list[str]:
+    return _ask("compose", "ps", "--services", "--status", "running").split()
+
+
 def published(settings: Settings) -> Settings:
     """`settings` with the ports that the running containers really have."""
     return replace(
@@ -117,7 +132,14 @@ def built() -> bool:
 
 
 def explain_failure() -> str:
-    """Show the last lines of each service that failed; return the last line of the first."""
+    """Show the last lines of each service that failed; return the last line of the first.
+
+    PostgreSQL that refuses its data starts over and over, and may just be doing so.
+    """
+    said = _ask("compose", "logs", *BARE, "--tail", "1", "postgres")
+    _, refused, why = said.partition("refused: ")  # Compose may begin it with a control sequence
+    if refused:
+        return f"postgres refused: {why}"
     listed = _ask("compose", "ps", "--all", "--format", "json")
     reason = ""
     for line in listed.splitlines():
@@ -126,8 +148,7 @@ def explain_failure() -> str:
         if not exited and service["Health"] != "unhealthy":
             continue
         say(f"\n  {service['Service']} ({service['Status']}) said last:")
-        logs = ["compose", "logs", "--no-color", "--no-log-prefix", "--tail", LOG_LINES]
-        said = _ask(*logs, service["Service"]).splitlines()
+        said = _ask("compose", "logs", *BARE, "--tail", LOG_LINES, service["Service"]).splitlines()
         for line in said:
             say(f"    {line}")
         reason = reason or f"{service['Service']}: {said[-1] if said else service['Status']}"

@@ -1,4 +1,7 @@
-"""`python -m stack_secrets [keep | rotate [NAME...]]`: what the one-shot `secrets` runs."""
+"""`python -m stack_secrets [keep | rotate [NAME...]]`: what the one-shot `secrets` runs.
+
+`make backup` and `make restore` run collect, record, may-adopt and adopt.
+"""
 
 import fcntl
 import ipaddress
@@ -7,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from stack_secrets import handover
 from stack_secrets.catalogue import EXTERNAL
 from stack_secrets.keeper import Keeper, RefusedError
 
@@ -24,6 +28,8 @@ def main(arguments: list[str], environ: Mapping[str, str], keeper: Keeper) -> in
                     print(keeper.keep())
                 case ["rotate", *names]:
                     print("\n".join(keeper.rotate(names)))
+                case [name] if name in handover.COMMANDS:
+                    print(handover.COMMANDS[name](keeper))
                 case _:
                     raise RefusedError(USAGE)
     except RefusedError as refused:

@@ -8,25 +8,31 @@ class Secret:
     """One secret value.
 
     length: hex digits of a generated value. minimum: characters of a value given by the user.
-    guards: the volume whose data is of no use with another value, or None.
+    guards: the volume whose data is of no use with another value, or None. foreign: it comes from
+    another server, which uses characters of its own; it goes into no URL.
     """
 
     length: int
     minimum: int
     guards: str | None
+    foreign: bool = False
 
 
 @dataclass(frozen=True)
 class Reader:
-    """One container that reads secrets: its user, and its files as templates over the values."""
+    """One container that reads secrets: its user, and its files as templates over the values.
+
+    by_group: its group reads them too, since it may run as another user of that group.
+    """
 
     user: int
     files: dict[str, str]
+    by_group: bool = False
 
 
 # None is a person's, who could then look into the container's processes from outside: hence not
 # 1000 for the storage, and for PostgreSQL what its image has.
-POSTGRES, TRACKING, SERVING, RUNNER, MINIO = 999, 10001, 10002, 10003, 10004
+POSTGRES, TRACKING, SERVING, RUNNER, MINIO, BACKUP = 999, 10001, 10002, 10003, 10004, 10005
 PROMETHEUS, POSTGRES_EXPORTER, GRAFANA = 10021, 10022, 472
 
 # S3 keys have the lengths that AWS gives its own, the longest that every client takes.
@@ -43,10 +49,15 @@ SECRETS = {
     "metrics-token": Secret(64, 16, None),
     "grafana-password": Secret(40, 12, None),
     "grafana-secret-key": Secret(64, 12, None),
+    "backup-password": Secret(64, 12, None),
 }
 
 # Never made: what they open stays shut until the user gives them, and again when they are gone.
-GIVEN_ONLY = {"serving-token": Secret(64, 16, None)}
+GIVEN_ONLY = {
+    "serving-token": Secret(64, 16, None),
+    "backup-s3-access-key": Secret(20, 3, None, foreign=True),
+    "backup-s3-secret-key": Secret(40, 12, None, foreign=True),
+}
 
 READERS = {
     "postgres": Reader(POSTGRES, {"password": "{postgres-password}"}),
@@ -88,6 +99,24 @@ READERS = {
     "postgres-exporter": Reader(POSTGRES_EXPORTER, {"password": "{monitor-password}"}),
     "grafana": Reader(
         GRAFANA, {"admin-password": "{grafana-password}", "secret-key": "{grafana-secret-key}"}
+    ),
+    "backup": Reader(
+        BACKUP,
+        {
+            "pgpass": "*:*:*:*:{mlflow-password:pgpass}\n",
+            "s3.ini": (
+                "[default]\n"
+                "aws_access_key_id = {s3-access-key}\n"
+                "aws_secret_access_key = {s3-secret-key}\n"
+            ),
+            "password": "{backup-password}",
+            "backup-s3.ini": (
+                "[default]\n"
+                "aws_access_key_id = {backup-s3-access-key}\n"
+                "aws_secret_access_key = {backup-s3-secret-key}\n"
+            ),
+        },
+        by_group=True,
     ),
 }
 
@@ -144,4 +173,9 @@ VOLUMES = {
     "runner-home": RUNNER,
     "prometheus-data": PROMETHEUS,
     "grafana-data": GRAFANA,
+    "backup-work": BACKUP,
 }
+
+# The container `backup` runs in the group that these are for, as the user who called `make`: so
+# the files of a repository in a folder are that user's own.
+BY_GROUP = {"backup-work"}

@@ -13,8 +13,8 @@ def give(path: Path, user: int) -> None:
     os.chown(path, user, user, follow_symlinks=False)
 
 
-def write(path: Path, text: str, user: int = 0, give: Give = give) -> None:
-    """Put `text` at `path` with mode 0400: written beside it, flushed to the disk, then renamed."""
+def write(path: Path, text: str, user: int = 0, give: Give = give, mode: int = 0o400) -> None:
+    """Put `text` at `path`: written beside it, flushed to the disk, then renamed."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
     try:
@@ -22,7 +22,7 @@ def write(path: Path, text: str, user: int = 0, give: Give = give) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o400)
+        temporary.chmod(mode)
         give(temporary, user)
         temporary.replace(path)
     except BaseException:

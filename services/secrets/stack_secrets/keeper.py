@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stack_secrets import elsewhere, files, fingerprint
 from stack_secrets.catalogue import (
+    BY_GROUP,
     EXTERNAL,
     GIVEN_ONLY,
     READERS,
@@ -25,8 +26,11 @@ ROTATE = "docker compose run --rm secrets rotate"
 RESTART = "docker compose up -d --force-recreate"
 PREVIOUS = "kek-passphrase.previous"
 CERTIFICATES = [part.certificate for part in EXTERNAL.values()]
+RECOVERY_KEY = "backup-password"
+PREVIOUS_KEY = f"{RECOVERY_KEY}.previous"
 KNOWN = SECRETS | GIVEN_ONLY
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]*")  # what URLs, .ini files and libpq take as it is
+_FOREIGN = re.compile(r"[A-Za-z0-9._~+/=-]*")  # and those that other makers of keys use
 
 
 class RefusedError(Exception):
@@ -83,6 +87,11 @@ class Keeper:
             if name not in self._makes:
                 there = ", ".join(self._makes)
                 raise RefusedError(f"no secret is called {name}; there are {there}")
+            if name == RECOVERY_KEY:
+                raise RefusedError(
+                    f"{name} opens the backups that there are: for another one, put it into "
+                    f"secrets/{name}, and back up to a new place"
+                )
             if name in given:
                 raise RefusedError(f"{name} is what secrets/{name} says: change that file instead")
         kept = {name: value for name, value in known.items() if name not in names}
@@ -107,6 +116,26 @@ class Keeper:
             )
         self._settle(values, unrecorded)
         return [*said, f"next: {RESTART}"]
+
+    def adopt(self, passphrase: str, previous: str | None) -> None:
+        """Take the kek-passphrase that restored data was written with, and the one before it.
+
+        Raises RefusedError, with nothing changed, as does `may_adopt`.
+        """
+        self.may_adopt(passphrase)
+        values = self._known() | self._given() | {"kek-passphrase": passphrase}
+        if previous:
+            files.write(self.master / PREVIOUS, previous, give=self.give)
+        self._settle(values, self._unrecorded(values))
+
+    def may_adopt(self, passphrase: str) -> None:
+        if fault := _fault("kek-passphrase", passphrase):
+            raise RefusedError(f"the backup's kek-passphrase {fault}")
+        if self._given().get("kek-passphrase", passphrase) != passphrase:
+            raise RefusedError(
+                "secrets/kek-passphrase is another one than the backup's, which comes with it: "
+                "move that file away"
+            )
 
     @property
     def _makes(self) -> dict[str, Secret]:
@@ -195,16 +224,20 @@ class Keeper:
 
     def _settle(self, values: dict[str, str], unrecorded: dict[str, str]) -> None:
         """Write the master, the records beside the data, then each reader's files."""
+        key = _read(self.master / RECOVERY_KEY)
+        if key and key != values[RECOVERY_KEY]:
+            self._write(self.master / PREVIOUS_KEY, key)
         for name in self._makes:  # those of before stay, for the way back
             self._write(self.master / name, values[name])
-        files.keep_only(self.master, {*SECRETS, PREVIOUS, ".lock"})
+        files.keep_only(self.master, {*SECRETS, PREVIOUS, PREVIOUS_KEY, ".lock"})
         for volume in set(unrecorded.values()):
             guarded = {name: values[name] for name in SECRETS if SECRETS[name].guards == volume}
             fingerprint.write(self.volumes / volume, guarded, self.give)
         # What an overlay of Compose brings is not mounted without it.
         for volume, user in VOLUMES.items():
             if (self.volumes / volume).is_dir():
-                self._own(self.volumes / volume, user)
+                mode = 0o770 if volume in BY_GROUP else 0o700
+                self._own(self.volumes / volume, user, mode)
         values = dict.fromkeys(GIVEN_ONLY, "") | values
         texts = {name: elsewhere.Text(value) for name, value in values.items()}
         absent = {reader for part in self._parts for reader in part.readers}
@@ -214,24 +247,24 @@ class Keeper:
                 continue
             templates = {} if reader in absent else dict(wants.files)
             certificates = {}
-            if reader == "tracking":
+            if reader in ("tracking", "backup"):
                 for part in self._parts:
                     templates |= part.files
                     if part.certificate in values:
                         certificates[part.certificate] = values[part.certificate]
             filled = {file: text.format_map(texts) for file, text in templates.items()}
             for file, text in (filled | certificates).items():
-                self._write(folder / file, text, wants.user)
+                self._write(folder / file, text, wants.user, 0o440 if wants.by_group else 0o400)
             files.keep_only(folder, {*filled, *certificates})
-            self._own(folder, wants.user)
+            self._own(folder, wants.user, 0o750 if wants.by_group else 0o700)
 
-    def _write(self, path: Path, text: str, user: int = 0) -> None:
+    def _write(self, path: Path, text: str, user: int = 0, mode: int = 0o400) -> None:
         if _read(path, strip=False) != text:
-            files.write(path, text, user, self.give)
+            files.write(path, text, user, self.give, mode)
 
-    def _own(self, folder: Path, user: int) -> None:
+    def _own(self, folder: Path, user: int, mode: int) -> None:
         """With all that is in it where it was another's: an older version had other users."""
-        folder.chmod(0o700)
+        folder.chmod(mode)
         if folder.stat().st_uid != user:
             for path in folder.rglob("*"):
                 self.give(path, user)
@@ -271,8 +304,9 @@ def _fault(name: str, value: str | None) -> str | None:
         return "is missing"
     if not value:
         return "is empty"
-    if not _PLAIN.fullmatch(value):
-        return "may hold letters, digits and ._~- only, in one line"
+    foreign = KNOWN[name].foreign
+    if not (_FOREIGN if foreign else _PLAIN).fullmatch(value):
+        return f"may hold letters, digits and {'._~+/=-' if foreign else '._~-'} only, in one line"
     if not KNOWN[name].minimum <= len(value) <= LONGEST:
         return f"needs {KNOWN[name].minimum} to {LONGEST} characters, has {len(value)}"
     return None

@@ -1,5 +1,6 @@
-"""The command `model-server`: serve, or ask whether a running one is healthy."""
+"""The command `model-server`: serve, ask a running one whether it is healthy, check versions."""
 
+import os
 import sys
 import urllib.error
 import urllib.request
@@ -7,9 +8,18 @@ import urllib.request
 import msgspec
 import uvloop
 
+from model_server import check as every_version
 from model_server import log as logs
 from model_server import server, settings
 from model_server.following.cache import Cache, CacheError
+
+# One line a version is what the user is to see: of this process's children, too.
+QUIET = {
+    "MODEL_SERVER_LOG_LEVEL": "ERROR",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "PYTHONWARNINGS": "ignore",
+}
 
 
 class _Unready(msgspec.Struct):
@@ -22,6 +32,8 @@ def run(arguments: list[str]) -> int:
     logs.configure("INFO")
     if arguments[:1] == ["healthy"]:
         return healthy(arguments[1:])
+    if arguments[:1] == ["check"]:
+        return check(arguments[1:])
     try:
         options = settings.load(arguments)
         logs.configure(options.log_level)
@@ -40,6 +52,17 @@ def run(arguments: list[str]) -> int:
     uvloop.run(server.serve(options, sock, cache))
     cache.close()
     return 0
+
+
+def check(arguments: list[str]) -> int:
+    """Whether every registered version loads: exit status 0 if all do."""
+    try:
+        options = settings.load(arguments)
+    except settings.SettingsError as error:
+        return _fail(str(error))
+    logs.configure("ERROR")
+    os.environ |= QUIET
+    return every_version.check(options)
 
 
 def healthy(arguments: list[str]) -> int:

@@ -236,7 +236,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="model-server",
         description="Serves MLflow models. Each flag is also a variable; the flag wins.",
-        epilog="model-server healthy: asks a running server whether it works, exits 0 or 1.",
+        epilog="model-server healthy: asks a running server whether it works, exits 0 or 1. "
+        "model-server check: loads every registered version, exits 1 if any fails.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=34, width=100),
     )
     for name, field in Settings.model_fields.items():

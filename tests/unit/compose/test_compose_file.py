@@ -185,7 +185,7 @@ def test_no_service_asks_a_proxy_for_the_others():
     """Docker gives every container the proxies of its own configuration, in both cases."""
     others = {"tracking", "serving", "minio", "postgres", "localhost", "127.0.0.1"}
     with_network = [service for service in SERVICES.values() if "networks" in service]
-    assert len(with_network) == 7
+    assert len(with_network) == 8
     for service in with_network:
         for name in ("NO_PROXY", "no_proxy"):
             assert others <= set(service["environment"][name].split(",")), service["image"]

@@ -131,12 +131,14 @@ def test_what_an_overlay_would_mount_may_be_missing(stack):
 
 
 def test_files_are_readable_to_their_owner_only(running):
+    """Or to the group of which `backup` is, whoever calls it."""
     for reader, wants in READERS.items():
         folder = running.readers / reader
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        group = 0o050 if reader == "backup" else 0
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700 | group
         assert running.owners[folder] == wants.user
         for path in folder.iterdir():
-            assert stat.S_IMODE(path.stat().st_mode) == 0o400
+            assert stat.S_IMODE(path.stat().st_mode) == 0o400 | group & 0o040
     for path in running.master.iterdir():
         assert path.name == ".lock" or stat.S_IMODE(path.stat().st_mode) == 0o400
 

@@ -50,6 +50,16 @@ class VersionAnswer(msgspec.Struct):
     model_version: Version
 
 
+class Registered(msgspec.Struct):
+    name: str
+    version: str
+
+
+class VersionsPage(msgspec.Struct):
+    model_versions: list[Registered] = []
+    next_page_token: str | None = None
+
+
 Answer = TypeVar("Answer", bound=msgspec.Struct)
 
 

@@ -10,11 +10,20 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from model_server.following.answers import STRANGE, Model, Page, RegistryError, VersionAnswer, read
+from model_server.following.answers import (
+    STRANGE,
+    Model,
+    Page,
+    RegistryError,
+    VersionAnswer,
+    VersionsPage,
+    read,
+)
 from model_server.following.wanted import Wanted, is_folder
 from model_server.options import SHADOW
 
 SEARCH = "/api/2.0/mlflow/registered-models/search"
+SEARCH_VERSIONS = "/api/2.0/mlflow/model-versions/search"
 GET_VERSION = "/api/2.0/mlflow/model-versions/get"
 PAGE = 1000
 """Models a page; MLflow allows no more."""
@@ -115,6 +124,27 @@ class Registry:
     async def resolve(self, entry: Wanted) -> Target | Missing:
         """What one entry asks for. Raises RegistryError."""
         return (await self._within(TIMEOUT, self._desired([entry], carriers=False)))[entry.name]
+
+    async def every_version(self) -> list[Wanted]:
+        """Every version of every registered model, one entry each. Raises RegistryError."""
+        found: list[Wanted] = []
+        token = None
+        while True:
+            asked = {"max_results": PAGE} | ({"page_token": token} if token else {})
+            page = read(await self._get(SEARCH_VERSIONS, asked), VersionsPage)
+            found += [
+                Wanted(
+                    uri := f"models:/{one.name}/{one.version}",
+                    uri,
+                    "it is registered",
+                    one.name,
+                    version=one.version,
+                )
+                for one in page.model_versions
+            ]
+            token = page.next_page_token
+            if not token:
+                return sorted(found, key=lambda one: (one.model or "", int(one.version or 0)))
 
     def forget(self, target: Target) -> None:
         """Its tags may have changed, which its model's times do not tell."""

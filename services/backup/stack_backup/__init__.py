@@ -1,0 +1,1 @@
+"""Backup and restore of the stack: databases, bucket, and what they need to be read."""

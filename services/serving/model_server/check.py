@@ -1,0 +1,81 @@
+"""`model-server check`: whether every registered version loads and predicts its input example.
+
+One after the other, as they would be served: in the environment that each of them needs, from files
+fetched anew. Beside a running server it uses a folder of its own in that one's cache.
+"""
+
+import asyncio
+import shutil
+import time
+
+from model_server.environments.environments import Environments
+from model_server.errors import FetchError, LoadError
+from model_server.following.answers import RegistryError
+from model_server.following.cache import Cache, CacheError
+from model_server.following.deployments import Deployments
+from model_server.following.fetch import Fetcher
+from model_server.following.registry import Registry, Target
+from model_server.settings import Settings
+from model_server.workers import process
+
+TIMEOUT = 600
+"""Seconds to ask the registry for all there is."""
+
+
+def check(settings: Settings) -> int:
+    """One line a version, on standard output; 1 if any failed, or the registry did not answer."""
+    if settings.tracking_uri is None:
+        print("failed: MLFLOW_TRACKING_URI: there is no registry to check")
+        return 1
+    folder = settings.cache / "check"
+    own = settings.model_copy(update={"cache": folder, "cache_limit": 0, "replicas": 1, "idle": 0})
+    try:
+        cache = Cache(folder, own.tracking_uri, 0)
+    except CacheError as error:
+        print(f"failed: SERVING_CACHE: {error}")
+        return 1
+    try:
+        return asyncio.run(_check(own, cache))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        cache.close()
+
+
+async def _check(settings: Settings, cache: Cache) -> int:
+    credentials = process.prepare(settings.threads)
+    process.prepare_ahead()
+    fetcher = Fetcher(settings.tracking_uri, credentials, settings.fetch_timeout)
+    environments = Environments(settings, credentials)
+    deployments = Deployments(settings, cache, fetcher, environments, str)
+    registry = Registry(settings.tracking_uri or "", credentials, settings.alias)
+    try:
+        wanted = await registry.every_version()
+        found = await registry.desired(wanted, carriers=False, timeout=TIMEOUT)
+    except RegistryError as error:
+        print(f"failed: {settings.tracking_uri}: {error}")
+        return 1
+    finally:
+        await registry.close()
+    failed = 0
+    for entry in wanted:
+        target = found[entry.name]
+        if not isinstance(target, Target):
+            continue  # deleted since
+        started = time.monotonic()
+        problem = await _problem(deployments, target)
+        failed += problem is not None
+        verdict = f"FAILED: {problem}" if problem else "loads"
+        print(f"{entry.model} version {entry.version} {verdict} "
+              f"({time.monotonic() - started:.1f} s)", flush=True)  # fmt: skip
+    await deployments.close()
+    print(f"{len(wanted) - failed} of {len(wanted)} registered version(s) load")
+    return 1 if failed else 0
+
+
+async def _problem(deployments: Deployments, target: Target) -> str | None:
+    try:
+        version = await deployments.bring_up(target, lambda step: print(f"  {step}", flush=True))
+    except (FetchError, LoadError) as error:
+        return " ".join(str(error).split())
+    await deployments.retire(version)
+    return None

