@@ -1,4 +1,4 @@
-"""`python -m stack_secrets [keep | rotate [NAME...]]`: what the one-shot `secrets` runs."""
+"""`python -m stack_secrets [keep | rotate [NAME...] | show NAME]`: what the one-shot `secrets` runs."""
 
 import fcntl
 import ipaddress
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stack_secrets.keeper import Keeper, RefusedError
 
-USAGE = "usage: docker compose run --rm secrets [rotate [NAME...]]"
+USAGE = "usage: docker compose run --rm secrets [rotate [NAME...] | show NAME]"
 
 
 def main(arguments: list[str], environ: Mapping[str, str], keeper: Keeper) -> int:
@@ -23,6 +23,8 @@ def main(arguments: list[str], environ: Mapping[str, str], keeper: Keeper) -> in
                     print(keeper.keep())
                 case ["rotate", *names]:
                     print("\n".join(keeper.rotate(names)))
+                case ["show", name]:
+                    print(keeper.show(name))
                 case _:
                     raise RefusedError(USAGE)
     except RefusedError as refused:

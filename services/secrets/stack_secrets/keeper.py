@@ -10,12 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stack_secrets import files, fingerprint
-from stack_secrets.catalogue import GIVEN_ONLY, READERS, SECRETS, VOLUMES
+from stack_secrets.catalogue import (
+    CERTIFICATE,
+    GIVEN_ONLY,
+    OVERLAYS,
+    READERS,
+    SECRETS,
+    SHOWN,
+    VOLUMES,
+)
 
 ROTATE = "docker compose run --rm secrets rotate"
 RESTART = "docker compose up -d --force-recreate"
 PREVIOUS = "kek-passphrase.previous"
 LONGEST = 128
+PEM_LIMIT = 64 * 1024
 KNOWN = SECRETS | GIVEN_ONLY
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]*")  # what URLs, .ini files and libpq take as it is
 
@@ -95,6 +104,15 @@ class Keeper:
         self._settle(values, unrecorded)
         return [*said, f"next: {RESTART}"]
 
+    def show(self, name: str) -> str:
+        """The value of a secret that people need. Raises RefusedError."""
+        if name not in SHOWN:
+            raise RefusedError(f"{name} is not for showing; these are: {', '.join(SHOWN)}")
+        values = self._known() | self._given()
+        if name not in values:
+            raise RefusedError(f"{name} is not made yet: docker compose up -d")
+        return values[name]
+
     def _given(self) -> dict[str, str]:
         """The user's values. Raises RefusedError naming the first file that cannot be taken."""
         values = {}
@@ -102,19 +120,26 @@ class Keeper:
             name = path.name
             if name.startswith(".") or name == "README.md":
                 continue
-            if name not in KNOWN:
+            if name not in KNOWN and name not in CERTIFICATE:
+                names = ", ".join([*KNOWN, *CERTIFICATE])
                 raise RefusedError(
-                    f"secrets/{name} is no secret of this stack (there are {', '.join(KNOWN)}): "
+                    f"secrets/{name} is no secret of this stack (there are {names}): "
                     "rename or remove it"
                 )
             if not path.is_file():
                 raise RefusedError(f"secrets/{name} is not a file: put the value itself there")
+            if name in CERTIFICATE:
+                values[name] = _pem(name, path)
+                continue
             if fault := _fault(name, value := _read(path)):
                 raise RefusedError(
                     f"secrets/{name} {fault}: for a good one, openssl rand -hex "
                     f"{KNOWN[name].length // 2} > secrets/{name}"
                 )
             values[name] = value
+        if missing := [name for name in CERTIFICATE if name not in values]:
+            if len(missing) == 1:
+                raise RefusedError(f"secrets/{missing[0]} is missing: the other needs it")
         return values
 
     def _known(self) -> dict[str, str]:
@@ -148,10 +173,13 @@ class Keeper:
             guarded = {name: values[name] for name in SECRETS if SECRETS[name].guards == volume}
             fingerprint.write(self.volumes / volume, guarded, self.give)
         for volume, user in VOLUMES.items():
-            self._own(self.volumes / volume, user)
-        values = dict.fromkeys(GIVEN_ONLY, "") | values
+            if _mounted(self.volumes / volume):
+                self._own(self.volumes / volume, user)
+        values = dict.fromkeys((*GIVEN_ONLY, *CERTIFICATE), "") | values
         for reader, wants in READERS.items():
             folder = self.readers / reader
+            if not _mounted(folder):
+                continue
             for file, template in wants.files.items():
                 self._write(folder / file, template.format_map(values), wants.user)
             files.keep_only(folder, set(wants.files))
@@ -181,6 +209,20 @@ def _reason(strange: dict[str, str], values: dict[str, str]) -> str:
         f"other values: put those into secrets/, or take new ones with '{ROTATE}' "
         f"and then '{RESTART}'"
     )
+
+
+def _mounted(folder: Path) -> bool:
+    """Whether it is to be filled: what overlays mount may not be there."""
+    return folder.name not in OVERLAYS or folder.is_dir()
+
+
+def _pem(name: str, path: Path) -> str:
+    """Raises RefusedError."""
+    text = _read(path)
+    what = "PRIVATE KEY" if name == CERTIFICATE[1] else "CERTIFICATE"
+    if len(text) > PEM_LIMIT or not re.search(rf"^-----BEGIN [A-Z ]*{what}-----$", text, re.M):
+        raise RefusedError(f"secrets/{name} is no PEM file of a {what.lower()}: put one there")
+    return text + "\n"
 
 
 def _new(name: str) -> str:

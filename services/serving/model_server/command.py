@@ -1,4 +1,4 @@
-"""The command `model-server`: serve, or ask whether a running one is healthy."""
+"""The command `model-server`: serve, ask whether a running one is healthy, or keep its tokens."""
 
 import sys
 import urllib.error
@@ -8,7 +8,7 @@ import msgspec
 import uvloop
 
 from model_server import log as logs
-from model_server import server, settings
+from model_server import server, settings, token_command
 from model_server.following.cache import Cache, CacheError
 
 
@@ -22,6 +22,8 @@ def run(arguments: list[str]) -> int:
     logs.configure("INFO")
     if arguments[:1] == ["healthy"]:
         return healthy(arguments[1:])
+    if arguments[:1] == ["tokens"]:
+        return token_command.run(arguments[1:])
     try:
         options = settings.load(arguments)
         logs.configure(options.log_level)

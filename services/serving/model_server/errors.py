@@ -1,5 +1,6 @@
 """What a client is told when its request is refused: a status and a body in MLflow's shape."""
 
+import math
 import re
 
 import msgspec
@@ -64,6 +65,15 @@ _FOLDERS = re.compile(r"(?<![\w:/])/(?:[\w.@+-]+/)+")
 def without_paths(message: str) -> str:
     """Folders of this machine are nobody's business: `/a/b/model.pkl` becomes `model.pkl`."""
     return _FOLDERS.sub("", message)
+
+
+def overloaded_by(name: str, rate: float, seconds: float) -> RefusedError:
+    return RefusedError(
+        429,
+        "REQUEST_LIMIT_EXCEEDED",
+        f"The token {name} may ask {rate:g} times a second.",
+        retry_after=math.ceil(seconds),
+    )
 
 
 # Refusals that more than one module gives.
