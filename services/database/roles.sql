@@ -16,4 +16,12 @@ SELECT 'CREATE DATABASE mlflow OWNER mlflow'
   WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'mlflow') \gexec
 REVOKE ALL ON DATABASE postgres, template1, mlflow FROM PUBLIC;
 
+-- In the team overlay.
+\getenv logins STACK_LOGINS
+\if :{?logins}
+SELECT 'CREATE DATABASE logins OWNER mlflow'
+  WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'logins') \gexec
+REVOKE ALL ON DATABASE logins FROM PUBLIC;
+\endif
+
 \echo 'ready: role and database mlflow'

@@ -1,4 +1,4 @@
-"""The command line: `tracking-server [serve | migrate | restore FILE | healthy]`."""
+"""The command line: `tracking-server [COMMAND]`; `--help` lists them."""
 
 from __future__ import annotations
 
@@ -10,25 +10,28 @@ from pathlib import Path
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; its exit status. What an operator must mend is one line on stderr."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments == ["healthy"]:  # every few seconds: so nothing else is imported
+        from tracking_server.healthy import healthy
+
+        return healthy()
+
+    from tracking_server import user_command
+    from tracking_server.errors import RefusedError
+
     parser = argparse.ArgumentParser("tracking-server", description="MLflow's tracking server")
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("serve", help="serve until stopped (the default)")
     commands.add_parser("migrate", help="bring the database to this version's schema, then end")
     restore = commands.add_parser("restore", help="replace the database by a backup")
     restore.add_argument("file", type=Path)
+    user_command.add_parsers(commands)
     commands.add_parser("healthy", help="ask the running server whether it is ready")
     parsed = parser.parse_args(arguments)
 
-    if parsed.command == "healthy":
-        from tracking_server.healthy import healthy
-
-        return healthy()
-
-    from tracking_server.errors import RefusedError
-
     # As gunicorn writes it, so that a log reads as one.
     logging.basicConfig(
-        level=logging.INFO,
+        level=logging.WARNING if "do" in parsed else logging.INFO,
         format="%(asctime)s [%(process)d] [%(levelname)s] %(message)s",
         datefmt="[%Y-%m-%d %H:%M:%S %z]",
     )
@@ -42,17 +45,23 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(parsed: argparse.Namespace) -> None:
-    from tracking_server import environment, migrate, secret_files, settings
+    from tracking_server import environment, logins, migrate, secret_files, settings, user_command
 
     loaded = settings.load()
     secret_files.check(loaded)
     environment.apply(loaded)
     if parsed.command == "migrate":
         migrate.migrate(loaded)
+        if loaded.logins:
+            logins.migrate(loaded)
+    elif parsed.command in ("user", "permission"):
+        user_command.run(loaded, parsed)
     elif parsed.command == "restore":
         migrate.restore(loaded, parsed.file)
     else:
         migrate.check(loaded)
+        if loaded.logins:
+            logins.check(loaded)
         from tracking_server.server import serve
 
         serve(loaded)

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.routing import Route
 
-from tracking_server import readiness, schema
+from tracking_server import logins, readiness, schema
 from tracking_server.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -22,7 +22,10 @@ def build(settings: Settings) -> FastAPI:
         # MLflow's own use of a deprecated module is nothing that an operator can change.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", UserWarning)
-        from mlflow.server.fastapi_app import app
+        if settings.logins:
+            app = logins.build(settings)
+        else:
+            from mlflow.server.fastapi_app import app
 
         from tracking_server import artifacts
 

@@ -17,7 +17,11 @@ SERVICES = COMPOSE["services"]
 FILES = [ROOT / "docker-compose.yml", *sorted(ROOT.glob("compose.*.yml"))]
 TEXT = "".join(file.read_text() for file in FILES)
 REFERENCE = re.compile(r"\$\{(\w+)(?::?-([^}]*))?\}")
-OF_THE_TOOLS = {"COMPOSE_PROJECT_NAME": "mlflow-stack", "STACK_MODE": "auto"}
+OF_THE_TOOLS = {
+    "COMPOSE_FILE": "docker-compose.yml",
+    "COMPOSE_PROJECT_NAME": "mlflow-stack",
+    "STACK_MODE": "auto",
+}
 # Settings that are the containers' own matter: ports are fixed, and published as the user likes.
 NOT_SET = {"tracking": {"TRACKING_PORT"}, "serving": {"SERVING_PORT"}}
 
@@ -47,6 +51,9 @@ def taken_as_they_are() -> set[str]:
     mappings = [service.get("environment", {}) for service in services]
     mappings += [(service.get("build") or {}).get("args", {}) for service in services]
     return {name for mapping in mappings for name, value in mapping.items() if value is None}
+
+
+TEAM = yaml.load((ROOT / "compose.team.yml").read_text(), Loader)["services"]  # noqa: S506
 
 
 def documented() -> dict[str, str]:
@@ -139,12 +146,25 @@ def test_only_tracking_and_serving_publish_ports():
         assert port.startswith("${STACK_HOST:-127.0.0.1}:")
 
 
+def test_the_team_overlay_publishes_the_gateway_alone():
+    assert {name for name, service in TEAM.items() if service.get("ports")} == {"gateway"}
+    assert {name for name in SERVICES if SERVICES[name].get("ports")} == {
+        name for name, service in TEAM.items() if service.get("ports") == []
+    }
+    main = SERVICES["serving"] | {"networks": None}
+    same = main.keys() - {"image", "build", "depends_on", "environment", "ports", "volumes"}
+    for name in same - {"networks", "mem_limit", "cpu_quota", "pids_limit", "tmpfs", "healthcheck"}:
+        assert TEAM["gateway"][name] == main[name], name
+
+
 def test_containers_have_the_users_that_their_files_are_given_to():
     """And none that a person on the host usually is."""
     for name, reader in READERS.items():
-        user = SERVICES[name].get("user")
+        service = SERVICES.get(name) or TEAM[name]
+        user = service.get("user")
         if user is None:
-            dockerfile = (ROOT / "services" / name / "Dockerfile").read_text()
+            folder = service["image"].rpartition("/")[2].partition(":")[0]
+            dockerfile = (ROOT / "services" / folder / "Dockerfile").read_text()
             (user,) = re.findall(r"^USER (.+)$", dockerfile, re.MULTILINE)
         assert user == f"{reader.user}:{reader.user}", name
         assert reader.user < 1000 or reader.user > 10000, name
