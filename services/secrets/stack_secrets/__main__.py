@@ -1,4 +1,4 @@
-"""`python -m stack_secrets [keep | rotate [NAME...] | show NAME]`: what the one-shot `secrets` runs."""
+"""What the one-shot `secrets` runs: `stack_secrets [keep | rotate [NAME...] | show NAME]`."""
 
 import fcntl
 import ipaddress

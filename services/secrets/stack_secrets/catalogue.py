@@ -59,9 +59,7 @@ _TRACKING = {
         "postgres:5432:logins:mlflow:{mlflow-password}\n"
     ),
     "s3.ini": (
-        "[default]\n"
-        "aws_access_key_id = {s3-access-key}\n"
-        "aws_secret_access_key = {s3-secret-key}\n"
+        "[default]\naws_access_key_id = {s3-access-key}\naws_secret_access_key = {s3-secret-key}\n"
     ),
     "kek-passphrase": "{kek-passphrase}",
     "flask-secret-key": "{flask-secret-key}",

@@ -137,9 +137,9 @@ class Keeper:
                     f"{KNOWN[name].length // 2} > secrets/{name}"
                 )
             values[name] = value
-        if missing := [name for name in CERTIFICATE if name not in values]:
-            if len(missing) == 1:
-                raise RefusedError(f"secrets/{missing[0]} is missing: the other needs it")
+        missing = [name for name in CERTIFICATE if name not in values]
+        if len(missing) == 1:
+            raise RefusedError(f"secrets/{missing[0]} is missing: the other needs it")
         return values
 
     def _known(self) -> dict[str, str]:

@@ -137,7 +137,6 @@ class Settings(BaseSettings):
         return urlsplit(self.artifact_store).netloc
 
 
-
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings in the environment.
 

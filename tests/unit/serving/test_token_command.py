@@ -60,7 +60,7 @@ def test_what_cannot_be_done_is_said_in_one_line(capsys, arguments, reason):
         ["rotate", "app", "--grace", "-1d"],
     ],
 )
-def test_wrong_arguments_are_refused(capsys, arguments):
+def test_wrong_arguments_are_refused(arguments):
     with pytest.raises(SystemExit) as end:
         run(["tokens", *arguments])
     assert end.value.code == 2

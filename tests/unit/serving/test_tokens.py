@@ -1,6 +1,7 @@
 """The files of tokens: what they open, what they do not, and that they are read again."""
 
 import asyncio
+import contextlib
 import time
 
 import pytest
@@ -182,9 +183,7 @@ def test_files_of_one_token_open_what_they_are_for(tmp_path):
     (tmp_path / "manage").write_text(GOOD)
     (tmp_path / "metrics").write_text(OTHER)
     tokens = Tokens(
-        settings(
-            tmp_path / "manage", metrics_token_file=tmp_path / "metrics", tokens_required=True
-        )
+        settings(tmp_path / "manage", metrics_token_file=tmp_path / "metrics", tokens_required=True)
     )
     manager, watcher = (tokens.admit(request(bearer(text))) for text in (GOOD, OTHER))
     assert (manager.permits("any"), manager.manage, manager.metrics) == (True, True, False)
@@ -229,10 +228,9 @@ def test_a_rate_is_kept_over_rotation(required, store):
     assert [refused(required, bearer(text)) for _ in range(3)] == [0, 0, 429]
     again = store.rotate("app", grace=60)
     assert refused(required, bearer(again)) == 429
-    try:
+    with pytest.raises(RefusedError) as refusal:
         required.admit(request(bearer(again)))
-    except RefusedError as refusal:
-        assert (b"retry-after", b"1") in refusal.headers
+    assert (b"retry-after", b"1") in refusal.value.headers
 
 
 def test_a_bucket_fills_up_again(monkeypatch):
@@ -275,10 +273,8 @@ def test_a_damaged_store_opens_nothing_and_is_left_as_it_is(required, store, tmp
 
 @given(strategies.binary())
 def test_any_content_is_either_tokens_or_refused(content):
-    try:
+    with contextlib.suppress(TokenError):
         assert isinstance(parse(content), list)
-    except TokenError:
-        pass
 
 
 @given(strategies.binary())
