@@ -40,12 +40,12 @@ def clone(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def new_stack(clone):
-    """Makes stacks from the clone, each with its own name and ports, and removes them."""
+    """Makes stacks from the clone, each with its own name, ports and overlays, and removes them."""
     made = []
 
-    def make() -> Stack:
+    def make(*overlays: str) -> Stack:
         project = f"mlflow-stack-test-{os.getpid()}-{len(made)}"
-        made.append(Stack(clone, project, free_port(), free_port()))
+        made.append(Stack(clone, project, free_port(), free_port(), overlays))
         return made[-1]
 
     yield make

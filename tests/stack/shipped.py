@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.support import ROOT
@@ -50,8 +50,16 @@ def docker(
 class Stack:
     """One Compose project made from the files in `folder`."""
 
-    def __init__(self, folder: Path, project: str, tracking_port: int, serving_port: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        project: str,
+        tracking_port: int,
+        serving_port: int,
+        overlays: Sequence[str] = (),
+    ) -> None:
         self.folder = folder
+        self.files = ["docker-compose.yml", *overlays]
         self.project = project
         self.tracking_port, self.serving_port = tracking_port, serving_port
         self.tracking = f"http://127.0.0.1:{tracking_port}"
@@ -61,6 +69,7 @@ class Stack:
         """This machine's own, the project's name and ports, and `settings`."""
         return {
             **os.environ,
+            "COMPOSE_FILE": os.pathsep.join(self.files),
             "COMPOSE_PROJECT_NAME": self.project,
             "STACK_IMAGES": IMAGES,
             "TRACKING_PORT": str(self.tracking_port),

@@ -11,6 +11,7 @@ RUN_BY = {
     "ci": ".ci/run",
     "demo": "tests/integration/stack/test_demo.py",
     "stack": "tests/stack/test_readme.py",
+    "team": "tests/stack/test_team.py",
     "projects": "tests/stack/test_projects.py",
     "model-server": "tests/integration/serving/test_readme.py",
 }
