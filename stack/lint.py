@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from stack import environment, lock, pip_settings
 from stack.paths import ROOT, VENV
 from stack.terminal import say
 
+COMPOSE_TAG = re.compile(r"(?<=: )!(?:reset|override)\b ?")
 BINARY = (".png", ".jpg", ".gif", ".whl", ".onnx", ".gz", ".zip", ".db")
 
 
@@ -24,14 +26,16 @@ def main() -> int:
 def run() -> bool:
     """Run every linter, show what each complains of; whether none did."""
     files = _files()
-    outcomes = [_run_tool(name, command) for name, command in _tools(files).items()]
+    with tempfile.TemporaryDirectory() as folder:
+        tools = _tools(files, Path(folder))
+        outcomes = [_run_tool(name, command) for name, command in tools.items()]
     outcomes.append(_show("locks", time.monotonic(), lock.stale()))
     outcomes.append(_show("addresses", time.monotonic(), list(_addresses(files))))
     return all(outcomes)
 
 
-def _tools(files: list[Path]) -> dict[str, list[str | Path]]:
-    """{name: command} of the linters that have something to look at."""
+def _tools(files: list[Path], folder: Path) -> dict[str, list[str | Path]]:
+    """{name: command} of the linters that have something to look at; `folder` is for copies."""
     fix = os.environ.get("FIX", "") not in ("", "0")
     dockerfiles = [path for path in files if path.name == "Dockerfile"]
     scripts = [path for path in files if _is_shell(path)]
@@ -47,11 +51,20 @@ def _tools(files: list[Path]) -> dict[str, list[str | Path]]:
         "yamllint": (["yamllint", "--strict"], yaml),
         "hadolint": (["hadolint", "--no-color"], dockerfiles),
         "shellcheck": (["shellcheck"], scripts),
-        "compose": ([*schema, "vendor.compose-spec"], compose),
+        "compose": ([*schema, "vendor.compose-spec"], _untagged(compose, folder)),
         "workflows": ([*schema, "vendor.github-workflows"], workflows),
         "zizmor": (["zizmor", "--offline", "--no-progress", "--quiet"], workflows),
     }
     return tools | {name: [*head, *over] for name, (head, over) in optional.items() if over}
+
+
+def _untagged(files: list[Path], folder: Path) -> list[Path]:
+    """Copies of Compose files without its own tags, which the schema's reader does not know."""
+    copies = []
+    for path in files:
+        copies.append(folder / path.name)
+        copies[-1].write_text(COMPOSE_TAG.sub("", path.read_text(encoding="utf-8")))
+    return copies
 
 
 def _run_tool(name: str, command: list[str | Path]) -> bool:

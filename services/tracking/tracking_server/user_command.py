@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
 
 PERMISSIONS = ("READ", "USE", "EDIT", "MANAGE", "DENY")
+DEFAULT_EXPERIMENT = "0"
 NAME = re.compile(r"[A-Za-z0-9.@_+-]{1,64}")  # a colon ends it in a login
 KINDS = {"experiment": "experiment", "model": "registered_model", "prompt": "prompt"}
 
@@ -72,6 +73,8 @@ def _add(store: SqlAlchemyStore, asked: argparse.Namespace, _: Settings) -> None
         raise RefusedError(f"there is a user {asked.name} already")
     password = _new(asked)
     store.create_user(asked.name, password, is_admin=asked.admin)
+    # Where runs go that name no experiment, `mlflow run` of a project for one: nobody made it.
+    store.grant_user_permission(asked.name, "experiment", DEFAULT_EXPERIMENT, "EDIT")
     _tell(asked, password)
 
 
