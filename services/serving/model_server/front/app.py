@@ -58,6 +58,7 @@ class App:
         self._required = [entry.name for entry in settings.wanted]
         self._guard = Guard(settings.known_names)
         self._tokens = tokens
+        self._closed = settings.tokens_required
         self._refusals = Refusals()
         self._running = 0
         self._ids = (f"{token_hex(4)}{number:08x}" for number in count())
@@ -91,7 +92,8 @@ class App:
             self._guard.check(
                 exchange.method, exchange.url, headers.get(b"host", b""), headers.get(b"origin")
             )
-            exchange.grant = self._tokens.admit(exchange)
+            if self._closed:
+                exchange.grant = self._tokens.admit(exchange)
             handler, values = self._routes.find(exchange)
             if isinstance(handler, str):
                 self._predict(exchange, _PROTOCOLS[handler], **values)
