@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ADMIN, SERVING = "admin", "serving"
 PASSWORD_FILES = {ADMIN: "admin-password", SERVING: "serving-password"}
 CACHE_SECONDS = 60
-"""How long a worker believes a password that it has checked: checking takes 50 ms of CPU."""
+"""How long a worker believes a password that it has checked: checking takes 0.1 s of CPU."""
 READ_BY_SERVING = ("registered_model", "experiment", "prompt")
 
 
