@@ -1,4 +1,4 @@
-"""The stack under Docker Compose: the shipped docker-compose.yml and nothing else."""
+"""The stack under Docker Compose: the shipped files, as COMPOSE_FILE says, and nothing else."""
 
 from __future__ import annotations
 
@@ -103,10 +103,11 @@ def running_services() -> list[str]:
 
 def published(settings: Settings) -> Settings:
     """`settings` with the ports that the running containers really have."""
+    tracking, serving = ("gateway", "gateway") if settings.secure else ("tracking", "serving")
     return replace(
         settings,
-        tracking_port=_published("tracking", "5000") or settings.tracking_port,
-        serving_port=_published("serving", "8080") or settings.serving_port,
+        tracking_port=_published(tracking, "5000") or settings.tracking_port,
+        serving_port=_published(serving, "8080") or settings.serving_port,
     )
 
 

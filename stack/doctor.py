@@ -76,6 +76,9 @@ def examine() -> Iterator[Finding]:
         return
     yield Finding("ok", "settings", f"STACK_MODE is {given.mode}")
     yield Finding("ok" if choice.mode == "compose" else "note", "mode", choice.reason)
+    if given.secure and choice.mode == "compose":
+        text = f"{given.tracking_url} and {given.serving_url}, with logins and tokens"
+        yield Finding("ok", "team", text)
     yield from _machine(choice)
     yield from _stack(given, choice)
 

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack import environment, up, web
+from stack import environment, team, up, web
 from stack.paths import LOCAL, ROOT
 from stack.settings import Settings
 from stack.terminal import StackError, run_loudly, say, step
@@ -50,6 +50,7 @@ def main() -> int:
         known = dict.fromkeys(run.project for run in RUNS)
         raise StackError(f"K: expected one of {', '.join(known)}")
     settings = up.start()
+    team.enter(settings)
     outcomes: dict[Run, str] = {}
     try:
         for run in wanted:
@@ -78,6 +79,7 @@ def run(settings: Settings, project: str, *arguments: str) -> str:
     # MLflow names the folder to a shell without quotes: where that cannot work, its own default.
     if shlex.quote(str(LOCAL)) == str(LOCAL):
         variables["MLFLOW_ENV_ROOT"] = str(LOCAL / "environments")
+    variables |= web.LOGIN
     variables |= web.past_proxies(variables, settings.host)
     return run_loudly(
         line, f"running {project}", environment=variables, folder=ROOT, hidden=PACKAGE_LINE

@@ -12,12 +12,14 @@ from stack.paths import ROOT
 from stack.terminal import StackError
 
 MODES = ("auto", "compose", "local")
+TEAM = "compose.team.yml"
 
 
 @dataclass(frozen=True)
 class Settings:
     """host: address that the services bind to. services: TRACKING_* and SERVING_* as given: an
-    empty one means the service's own default, save SERVING_DEFAULT, where it means none."""
+    empty one means the service's own default, save SERVING_DEFAULT, where it means none.
+    secure: the team overlay is on, with TLS, logins and tokens; domain: its public name, or ""."""
 
     mode: str
     host: str
@@ -25,18 +27,26 @@ class Settings:
     tracking_port: int
     serving_port: int
     services: Mapping[str, str]
+    domain: str = ""
+    secure: bool = False
 
     @property
     def tracking_url(self) -> str:
-        return f"http://{self._reached}:{self.tracking_port}"
+        return f"{self._scheme}://{self._reached}:{self.tracking_port}"
 
     @property
     def serving_url(self) -> str:
-        return f"http://{self._reached}:{self.serving_port}"
+        return f"{self._scheme}://{self._reached}:{self.serving_port}"
+
+    @property
+    def _scheme(self) -> str:
+        return "https" if self.secure else "http"
 
     @property
     def _reached(self) -> str:
         """The name to call this machine's services by."""
+        if self.secure and self.domain:
+            return self.domain
         address = ipaddress.ip_address(self.host)
         if address == ipaddress.ip_address("127.0.0.1") or address.is_unspecified:
             return "localhost"
@@ -54,8 +64,11 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         raise StackError(
             f"SERVING_PORT: expected another port than TRACKING_PORT, found {serving_port} for both"
         )
+    mode = _mode(given)
     return Settings(
-        mode=_mode(given),
+        mode=mode,
+        secure=mode != "local" and _team(given),
+        domain=given.get("STACK_DOMAIN", ""),
         host=_host(given),
         names=given.get("STACK_NAMES", ""),
         tracking_port=tracking_port,
@@ -66,6 +79,13 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
             if name.startswith(("TRACKING_", "SERVING_"))
         },
     )
+
+
+def _team(given: Mapping[str, str]) -> bool:
+    """Whether Compose reads the team overlay."""
+    separator = given.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
+    files = given.get("COMPOSE_FILE", "").split(separator)
+    return TEAM in {file.rpartition("/")[2] for file in files}
 
 
 def _written(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
@@ -100,7 +120,7 @@ def _host(given: Mapping[str, str]) -> str:
             "STACK_HOST: expected an IP address of this machine, IPv6 in brackets, "
             f"found {written}: set STACK_HOST={meant}"
         )
-    if not address.is_loopback and given.get("STACK_OPEN") != "yes":
+    if not address.is_loopback and given.get("STACK_OPEN") != "yes" and not _team(given):
         raise StackError(
             f"STACK_HOST={host} lets other machines in without a login: "
             "set STACK_OPEN=yes if that is meant, or STACK_HOST=127.0.0.1"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from stack import compose, doctor, environment, local, modes, settings
+from dataclasses import replace
+
+from stack import compose, doctor, environment, local, modes, settings, team
 from stack.alone import alone
 from stack.settings import Settings
 from stack.terminal import say
@@ -11,6 +13,8 @@ from stack.terminal import say
 def main() -> None:
     started = start()
     say(f"\nTracking  {started.tracking_url}\nServing   {started.serving_url}")
+    for line in team.explain(started):
+        say(line)
     say("\nmake down stops it and keeps the data")
 
 
@@ -27,6 +31,9 @@ def start() -> Settings:
 def _start(given: Settings) -> Settings:
     choice = modes.choose(given)
     say(f"- {choice.reason}")
+    if choice.mode == "local" and given.secure:
+        say("- without TLS and logins, which compose.team.yml has for Docker alone")
+        given = replace(given, secure=False)
     doctor.check(given, choice)
     if choice.mode == "local":
         environment.ensure(environment.STACK)

@@ -18,6 +18,14 @@ SELECT 'CREATE DATABASE mlflow OWNER mlflow'
   WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'mlflow') \gexec
 REVOKE ALL ON DATABASE postgres, template1, mlflow FROM PUBLIC;
 
+-- In the team overlay.
+\getenv logins STACK_LOGINS
+\if :{?logins}
+SELECT 'CREATE DATABASE logins OWNER mlflow'
+  WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'logins') \gexec
+REVOKE ALL ON DATABASE logins FROM PUBLIC;
+\endif
+
 -- For postgres_exporter: PostgreSQL's statistics, and no table of MLflow's.
 SELECT 'CREATE ROLE monitor' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'monitor') \gexec
 ALTER ROLE monitor LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS

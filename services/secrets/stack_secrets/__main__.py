@@ -1,4 +1,4 @@
-"""`python -m stack_secrets [keep | rotate [NAME...]]`: what the one-shot `secrets` runs.
+"""What the one-shot `secrets` runs: `stack_secrets [keep | rotate [NAME...] | show NAME]`.
 
 `make backup` and `make restore` run collect, record, may-adopt and adopt.
 """
@@ -14,7 +14,7 @@ from stack_secrets import handover
 from stack_secrets.catalogue import EXTERNAL
 from stack_secrets.keeper import Keeper, RefusedError
 
-USAGE = "usage: docker compose run --rm secrets [rotate [NAME...]]"
+USAGE = "usage: docker compose run --rm secrets [rotate [NAME...] | show NAME]"
 
 
 def main(arguments: list[str], environ: Mapping[str, str], keeper: Keeper) -> int:
@@ -30,6 +30,8 @@ def main(arguments: list[str], environ: Mapping[str, str], keeper: Keeper) -> in
                     print("\n".join(keeper.rotate(names)))
                 case [name] if name in handover.COMMANDS:
                     print(handover.COMMANDS[name](keeper))
+                case ["show", name]:
+                    print(keeper.show(name))
                 case _:
                     raise RefusedError(USAGE)
     except RefusedError as refused:

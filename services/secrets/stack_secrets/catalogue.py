@@ -34,6 +34,7 @@ class Reader:
 # 1000 for the storage, and for PostgreSQL what its image has.
 POSTGRES, TRACKING, SERVING, RUNNER, MINIO, BACKUP = 999, 10001, 10002, 10003, 10004, 10005
 PROMETHEUS, POSTGRES_EXPORTER, GRAFANA = 10021, 10022, 472
+GATEWAY = 10010
 
 # S3 keys have the lengths that AWS gives its own, the longest that every client takes.
 SECRETS = {
@@ -45,6 +46,8 @@ SECRETS = {
     "s3-access-key": Secret(20, 3, "minio-data"),
     "s3-secret-key": Secret(40, 12, "minio-data"),
     "flask-secret-key": Secret(64, 12, None),
+    "admin-password": Secret(32, 12, None),  # a person types it
+    "serving-password": Secret(64, 12, None),
     "monitor-password": Secret(64, 12, None),
     "metrics-token": Secret(64, 16, None),
     "grafana-password": Secret(40, 12, None),
@@ -52,11 +55,29 @@ SECRETS = {
     "backup-password": Secret(64, 12, None),
 }
 
+# What people and their programs need to know: `secrets show NAME` prints these and no others.
+SHOWN = ("admin-password", "metrics-token")
+
 # Never made: what they open stays shut until the user gives them, and again when they are gone.
 GIVEN_ONLY = {
     "serving-token": Secret(64, 16, None),
     "backup-s3-access-key": Secret(20, 3, None, foreign=True),
     "backup-s3-secret-key": Secret(40, 12, None, foreign=True),
+}
+
+# The same, but text of several lines: both or neither.
+CERTIFICATE = ("tls-certificate", "tls-key")
+
+_TRACKING = {
+    "pgpass": (
+        "postgres:5432:mlflow:mlflow:{mlflow-password}\n"
+        "postgres:5432:logins:mlflow:{mlflow-password}\n"
+    ),
+    "s3.ini": (
+        "[default]\naws_access_key_id = {s3-access-key}\naws_secret_access_key = {s3-secret-key}\n"
+    ),
+    "kek-passphrase": "{kek-passphrase}",
+    "flask-secret-key": "{flask-secret-key}",
 }
 
 READERS = {
@@ -81,20 +102,25 @@ READERS = {
             "s3-secret-key": "{s3-secret-key}",
         },
     ),
-    "tracking": Reader(
+    "tracking": Reader(TRACKING, _TRACKING),
+    # In the team overlay: also makes the logins.
+    "migrate": Reader(
         TRACKING,
         {
-            "pgpass": "postgres:5432:mlflow:mlflow:{mlflow-password}\n",
-            "s3.ini": (
-                "[default]\n"
-                "aws_access_key_id = {s3-access-key}\n"
-                "aws_secret_access_key = {s3-secret-key}\n"
-            ),
-            "kek-passphrase": "{kek-passphrase}",
-            "flask-secret-key": "{flask-secret-key}",
+            **_TRACKING,
+            "admin-password": "{admin-password}",
+            "serving-password": "{serving-password}",
         },
     ),
-    "serving": Reader(SERVING, {"token": "{serving-token}"}),
+    "serving": Reader(
+        SERVING,
+        {
+            "token": "{serving-token}",
+            "metrics-token": "{metrics-token}",
+            "tracking-login": "serving:{serving-password}\n",
+        },
+    ),
+    "gateway": Reader(GATEWAY, {name: f"{{{name}}}" for name in CERTIFICATE}),
     "prometheus": Reader(PROMETHEUS, {"metrics-token": "{metrics-token}"}),
     "postgres-exporter": Reader(POSTGRES_EXPORTER, {"password": "{monitor-password}"}),
     "grafana": Reader(
@@ -170,6 +196,8 @@ VOLUMES = {
     "tracking-tmp": TRACKING,
     "tracking-backups": TRACKING,
     "serving-cache": SERVING,
+    "serving-tokens": SERVING,
+    "gateway-data": GATEWAY,
     "runner-home": RUNNER,
     "prometheus-data": PROMETHEUS,
     "grafana-data": GRAFANA,
@@ -179,3 +207,9 @@ VOLUMES = {
 # The container `backup` runs in the group that these are for, as the user who called `make`: so
 # the files of a repository in a folder are that user's own.
 BY_GROUP = {"backup-work"}
+
+# Readers and volumes that overlays alone mount: left out where they are not there.
+OVERLAYS = {
+    *("migrate", "gateway", "serving-tokens", "gateway-data"),
+    *("prometheus", "postgres-exporter", "grafana", "prometheus-data", "grafana-data"),
+}

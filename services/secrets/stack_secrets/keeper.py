@@ -12,10 +12,13 @@ from pathlib import Path
 from stack_secrets import elsewhere, files, fingerprint
 from stack_secrets.catalogue import (
     BY_GROUP,
+    CERTIFICATE,
     EXTERNAL,
     GIVEN_ONLY,
+    OVERLAYS,
     READERS,
     SECRETS,
+    SHOWN,
     VOLUMES,
     External,
     Secret,
@@ -25,9 +28,10 @@ from stack_secrets.elsewhere import LONGEST
 ROTATE = "docker compose run --rm secrets rotate"
 RESTART = "docker compose up -d --force-recreate"
 PREVIOUS = "kek-passphrase.previous"
-CERTIFICATES = [part.certificate for part in EXTERNAL.values()]
+AUTHORITIES = [part.certificate for part in EXTERNAL.values()]
 RECOVERY_KEY = "backup-password"
 PREVIOUS_KEY = f"{RECOVERY_KEY}.previous"
+PEM_LIMIT = 64 * 1024
 KNOWN = SECRETS | GIVEN_ONLY
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]*")  # what URLs, .ini files and libpq take as it is
 _FOREIGN = re.compile(r"[A-Za-z0-9._~+/=-]*")  # and those that other makers of keys use
@@ -167,6 +171,15 @@ class Keeper:
         changed = "postgres" in self.external and known.get(name, values[name]) != values[name]
         return {name: "your PostgreSQL"} if changed else {}
 
+    def show(self, name: str) -> str:
+        """The value of a secret that people need. Raises RefusedError."""
+        if name not in SHOWN:
+            raise RefusedError(f"{name} is not for showing; these are: {', '.join(SHOWN)}")
+        values = self._known() | self._given()
+        if name not in values:
+            raise RefusedError(f"{name} is not made yet: docker compose up -d")
+        return values[name]
+
     def _given(self) -> dict[str, str]:
         """The user's values. Raises RefusedError naming the first file that cannot be taken."""
         values = {}
@@ -174,17 +187,20 @@ class Keeper:
             name = path.name
             if name.startswith(".") or name == "README.md":
                 continue
-            if name not in [*KNOWN, *CERTIFICATES]:
-                there = ", ".join([*KNOWN, *CERTIFICATES])
+            if name not in [*KNOWN, *CERTIFICATE, *AUTHORITIES]:
+                there = ", ".join([*KNOWN, *CERTIFICATE, *AUTHORITIES])
                 raise RefusedError(
                     f"secrets/{name} is no secret of this stack (there are {there}): "
                     "rename or remove it"
                 )
             if not path.is_file():
                 raise RefusedError(f"secrets/{name} is not a file: put the value itself there")
+            if name in CERTIFICATE:
+                values[name] = _pem(name, path)
+                continue
             value = _read(path)
             wanted = {name: what for part in self._parts for name, what in part.wanted.items()}
-            if name in CERTIFICATES:
+            if name in AUTHORITIES:
                 if fault := elsewhere.fault_of_certificate(value):
                     raise RefusedError(f"secrets/{name} {fault}")
             elif name in wanted:
@@ -196,6 +212,9 @@ class Keeper:
                     f"{KNOWN[name].length // 2} > secrets/{name}"
                 )
             values[name] = value
+        missing = [name for name in CERTIFICATE if name not in values]
+        if len(missing) == 1:
+            raise RefusedError(f"secrets/{missing[0]} is missing: the other needs it")
         return values
 
     def _known(self) -> dict[str, str]:
@@ -233,21 +252,20 @@ class Keeper:
         for volume in set(unrecorded.values()):
             guarded = {name: values[name] for name in SECRETS if SECRETS[name].guards == volume}
             fingerprint.write(self.volumes / volume, guarded, self.give)
-        # What an overlay of Compose brings is not mounted without it.
         for volume, user in VOLUMES.items():
-            if (self.volumes / volume).is_dir():
+            if _mounted(self.volumes / volume):
                 mode = 0o770 if volume in BY_GROUP else 0o700
                 self._own(self.volumes / volume, user, mode)
-        values = dict.fromkeys(GIVEN_ONLY, "") | values
+        values = dict.fromkeys((*GIVEN_ONLY, *CERTIFICATE), "") | values
         texts = {name: elsewhere.Text(value) for name, value in values.items()}
         absent = {reader for part in self._parts for reader in part.readers}
         for reader, wants in READERS.items():
             folder = self.readers / reader
-            if not folder.is_dir():
+            if not _mounted(folder):
                 continue
             templates = {} if reader in absent else dict(wants.files)
             certificates = {}
-            if reader in ("tracking", "backup"):
+            if reader in ("tracking", "migrate", "backup"):
                 for part in self._parts:
                     templates |= part.files
                     if part.certificate in values:
@@ -282,6 +300,20 @@ def _reason(strange: dict[str, str], values: dict[str, str]) -> str:
         f"other values: put those into secrets/, or take new ones with '{ROTATE}' "
         f"and then '{RESTART}'"
     )
+
+
+def _mounted(folder: Path) -> bool:
+    """Whether it is to be filled: what overlays mount may not be there."""
+    return folder.name not in OVERLAYS or folder.is_dir()
+
+
+def _pem(name: str, path: Path) -> str:
+    """Raises RefusedError."""
+    text = _read(path)
+    what = "PRIVATE KEY" if name == CERTIFICATE[1] else "CERTIFICATE"
+    if len(text) > PEM_LIMIT or not re.search(rf"^-----BEGIN [A-Z ]*{what}-----$", text, re.M):
+        raise RefusedError(f"secrets/{name} is no PEM file of a {what.lower()}: put one there")
+    return text + "\n"
 
 
 def _new(name: str) -> str:

@@ -1,4 +1,5 @@
-"""The command `model-server`: serve, ask a running one whether it is healthy, check versions."""
+"""The command `model-server`: serve, ask whether a running one is healthy, check versions, or keep
+its tokens."""
 
 import os
 import sys
@@ -10,7 +11,7 @@ import uvloop
 
 from model_server import check as every_version
 from model_server import log as logs
-from model_server import server, settings
+from model_server import server, settings, token_command
 from model_server.following.cache import Cache, CacheError
 
 # One line a version is what the user is to see: of this process's children, too.
@@ -34,6 +35,8 @@ def run(arguments: list[str]) -> int:
         return healthy(arguments[1:])
     if arguments[:1] == ["check"]:
         return check(arguments[1:])
+    if arguments[:1] == ["tokens"]:
+        return token_command.run(arguments[1:])
     try:
         options = settings.load(arguments)
         logs.configure(options.log_level)

@@ -1,5 +1,6 @@
 """What a client is told when its request is refused: a status and a body in MLflow's shape."""
 
+import math
 import re
 
 import msgspec
@@ -80,6 +81,15 @@ _VALUES = re.compile(
 def without_values(message: str) -> str:
     """Errors pass through logs where what a client sent has no place. Names of columns stay."""
     return _VALUES.sub(lambda found: found["what"] or found["why"] or found["how"] or "", message)
+
+
+def overloaded_by(name: str, rate: float, seconds: float) -> RefusedError:
+    return RefusedError(
+        429,
+        "REQUEST_LIMIT_EXCEEDED",
+        f"The token {name} may ask {rate:g} times a second.",
+        retry_after=math.ceil(seconds),
+    )
 
 
 # Refusals that more than one module gives.

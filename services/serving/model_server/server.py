@@ -17,7 +17,8 @@ from model_server.following.registry import Registry
 from model_server.front import management, openapi, v2
 from model_server.front.app import App, quoted
 from model_server.front.listener import Limits, Listener
-from model_server.settings import Settings
+from model_server.front.tokens import Tokens
+from model_server.settings import Settings, tracking_login
 from model_server.workers import process
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ async def serve(settings: Settings, sock: socket.socket, cache: Cache) -> None:
     os.environ["MODEL_SERVER_LOG_LEVEL"] = settings.log_level
     credentials = process.prepare(settings.threads)
     process.prepare_ahead()
+    credentials |= tracking_login(settings)
     fetcher = Fetcher(settings.tracking_uri, credentials, settings.fetch_timeout)
     registry = (
         Registry(settings.tracking_uri, credentials, settings.alias)
@@ -56,12 +58,13 @@ async def serve(settings: Settings, sock: socket.socket, cache: Cache) -> None:
     environments = Environments(settings, credentials)
     deployments = Deployments(settings, cache, fetcher, environments, quoted)
     follower = Follower(registry, settings.wanted, cache, deployments, settings.poll)
+    tokens = Tokens(settings)
     routes = [
-        *management.routes(settings, follower, deployments),
+        *management.routes(settings, follower, deployments, tokens),
         *v2.routes(settings, follower, deployments),
         *openapi.routes(settings, deployments),
     ]
-    app = App(settings, deployments, follower, routes)
+    app = App(settings, deployments, follower, tokens, routes)
     state = metrics.State(deployments.wanted, lambda: not app.failing(), settings.cache)
     metrics.registry.register(state)
     limits = Limits(

@@ -99,6 +99,22 @@ class Settings(BaseSettings):
         None,
         description="file with the token for load, unload and deploy; without one they are off",
     )
+    token_store: Path | None = Field(
+        None,
+        description="file of the tokens made by `model-server tokens`; default: tokens.json in "
+        "SERVING_CACHE",
+    )
+    metrics_token_file: Path | None = Field(
+        None, description="file with a token that opens /metrics and nothing else"
+    )
+    tokens_required: bool = Field(
+        False, description="answer nobody without a token, but for health"
+    )
+    tracking_login_file: Path | None = Field(
+        None,
+        description="file with USER:PASSWORD for the tracking server; without one, as "
+        "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD say",
+    )
 
     body_limit: Bytes = Field(16 * MIB, description="bytes of a request's body; more: 413")
     header_timeout: Seconds = Field(10, description="seconds for a request's head to arrive")
@@ -150,6 +166,11 @@ class Settings(BaseSettings):
         return (*self.names, f"[{self.host}]" if ":" in self.host else self.host)
 
     @property
+    def kept_tokens(self) -> Path:
+        """The file of the tokens made by `model-server tokens`."""
+        return self.token_store or self.cache / "tokens.json"
+
+    @property
     def wanted(self) -> tuple[Wanted, ...]:
         return parse_wanted(self.models, self.alias)
 
@@ -197,6 +218,7 @@ def _check(settings: Settings, wanted: tuple[Wanted, ...]) -> None:
                 )
     else:
         _check_certificates()
+        tracking_login(settings)
     if settings.default and wanted and settings.default not in {entry.name for entry in wanted}:
         log.warning(
             "the default model is not among those to serve",
@@ -218,6 +240,21 @@ def _check_certificates() -> None:
         ) from None
 
 
+def tracking_login(settings: Settings) -> dict[str, str]:
+    """MLflow's variables for the login of `tracking_login_file`. Raises SettingsError."""
+    file = settings.tracking_login_file
+    if file is None:
+        return {}
+    where = f"SERVING_TRACKING_LOGIN_FILE={str(file)!r}"
+    try:
+        user, colon, password = file.read_text().strip().partition(":")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{where}: {getattr(error, 'strerror', 'not text')}") from None
+    if not (user and colon and password):
+        raise SettingsError(f"{where}: must hold one line USER:PASSWORD")
+    return {"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD": password}
+
+
 def variable(name: str) -> str:
     alias = Settings.model_fields[name].validation_alias
     return str(alias) if alias else f"SERVING_{name.upper()}"
@@ -237,7 +274,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="model-server",
         description="Serves MLflow models. Each flag is also a variable; the flag wins.",
         epilog="model-server healthy: asks a running server whether it works, exits 0 or 1. "
-        "model-server check: loads every registered version, exits 1 if any fails.",
+        "model-server check: loads every registered version, exits 1 if any fails. "
+        "model-server tokens: adds, lists, rotates and removes API tokens.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=34, width=100),
     )
     for name, field in Settings.model_fields.items():

@@ -10,6 +10,15 @@ from pathlib import Path
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; its exit status. What an operator must mend is one line on stderr."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments == ["healthy"]:  # every few seconds: so nothing else is imported
+        from tracking_server.healthy import healthy
+
+        return healthy()
+
+    from tracking_server import user_command
+    from tracking_server.errors import RefusedError
+
     parser = argparse.ArgumentParser("tracking-server", description="MLflow's tracking server")
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("serve", help="serve until stopped (the default)")
@@ -23,19 +32,13 @@ def main(arguments: list[str] | None = None) -> int:
     clean.add_argument("--older-than", default="", metavar="AGE", help="deleted before: 30d, 12h")
     clean.add_argument("--dry-run", action="store_true", help="show what there is, and end")
     clean.add_argument("--yes", action="store_true", help="do not ask")
+    user_command.add_parsers(commands)
     commands.add_parser("healthy", help="ask the running server whether it is ready")
     parsed = parser.parse_args(arguments)
 
-    if parsed.command == "healthy":
-        from tracking_server.healthy import healthy
-
-        return healthy()
-
-    from tracking_server.errors import RefusedError
-
     # As gunicorn writes it, so that a log reads as one.
     logging.basicConfig(
-        level=logging.INFO,
+        level=logging.WARNING if "do" in parsed else logging.INFO,
         format="%(asctime)s [%(process)d] [%(levelname)s] %(message)s",
         datefmt="[%Y-%m-%d %H:%M:%S %z]",
     )
@@ -52,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(parsed: argparse.Namespace) -> None:
-    from tracking_server import environment, migrate, secret_files, settings
+    from tracking_server import environment, logins, migrate, secret_files, settings, user_command
 
     loaded = settings.load()
     secret_files.check(loaded)
@@ -61,6 +64,10 @@ def _run(parsed: argparse.Namespace) -> None:
         if parsed.try_bucket and loaded.on_s3:
             migrate.try_bucket(loaded)
         migrate.migrate(loaded)
+        if loaded.logins:
+            logins.migrate(loaded)
+    elif parsed.command in ("user", "permission"):
+        user_command.run(loaded, parsed)
     elif parsed.command == "restore":
         migrate.restore(loaded, parsed.file)
     elif parsed.command == "adopt":
@@ -76,6 +83,8 @@ def _run(parsed: argparse.Namespace) -> None:
         command.run(loaded, older_than, dry_run=parsed.dry_run, yes=parsed.yes)
     else:
         migrate.check(loaded)
+        if loaded.logins:
+            logins.check(loaded)
         from tracking_server.server import serve
 
         serve(loaded)

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from tracking_server import readiness, schema
+from tracking_server import logins, readiness, schema
 from tracking_server.counts import Counts
 from tracking_server.settings import Settings
 
@@ -28,8 +28,12 @@ def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", UserWarning)
         from mlflow.server import app as flask_app
-        from mlflow.server.fastapi_app import app
         from sqlalchemy.exc import OperationalError
+
+        if settings.logins:
+            app = logins.build(settings)
+        else:
+            from mlflow.server.fastapi_app import app
 
         from tracking_server import artifacts
 

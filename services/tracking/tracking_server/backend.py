@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from tracking_server.errors import RefusedError, UnreachableError
-from tracking_server.settings import Settings
+from tracking_server.settings import POSTGRES, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -20,13 +20,22 @@ T = TypeVar("T")
 
 def open_store(settings: Settings):
     """The backend store: `Postgres` or `Sqlite`, which have the same methods."""
-    if settings.on_postgres:
+    return _open(settings, settings.backend_store, "alembic_version")
+
+
+def open_logins(settings: Settings):
+    """The same for the database of users."""
+    return _open(settings, settings.logins, "alembic_version_auth")
+
+
+def _open(settings: Settings, url: str, versions: str):
+    if url.startswith(POSTGRES):
         from tracking_server.postgres import Postgres
 
-        return Postgres(settings)
+        return Postgres(url, settings.secrets, versions)
     from tracking_server.sqlite import Sqlite
 
-    return Sqlite(settings)
+    return Sqlite(url, versions)
 
 
 class Progress:

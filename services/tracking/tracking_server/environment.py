@@ -61,7 +61,8 @@ def mlflow_server(settings: Settings) -> dict[str, str]:
 
     A unit test holds the names and values against what that command really does.
     """
-    return {
+    closed = {"MLFLOW_BASIC_AUTH_FAIL_CLOSED": "true"} if settings.logins else {}
+    return closed | {
         "_MLFLOW_SERVER_FILE_STORE": settings.backend_store,
         "_MLFLOW_SERVER_REGISTRY_STORE": settings.backend_store,
         "_MLFLOW_SERVER_ARTIFACT_ROOT": ARTIFACT_ROOT,

@@ -15,7 +15,6 @@ from psycopg2 import errors
 from tracking_server import tls
 from tracking_server.errors import UPKEEP_RUNS, RefusedError, UnreachableError
 from tracking_server.secret_files import PGPASS_FILE
-from tracking_server.settings import Settings
 
 # Of this project alone, so that nothing else in the database waits for it by accident.
 MIGRATION_LOCK = 0x6D6C666C6F77
@@ -29,10 +28,12 @@ LOGIN_REFUSED = ("password authentication failed", "no password supplied", "pg_h
 class Postgres:
     """MLflow's tables in a PostgreSQL database, reached with the password in pgpass."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.url = settings.backend_store
+    def __init__(self, url: str, secrets: Path, versions: str = "alembic_version") -> None:
+        """`versions` is the table that holds the schema's revision."""
+        self.url = url
         self._dsn = self.url.replace("+psycopg2", "", 1)
-        self._passfile = settings.secrets / PGPASS_FILE
+        self._passfile = secrets / PGPASS_FILE
+        self._versions = versions
 
     def revision(self, timeout: float = 5) -> str | None:
         """The schema's revision in one query, None when MLflow's tables are not there.
@@ -43,11 +44,20 @@ class Postgres:
         """
         with self._connected(timeout) as connection, connection.cursor() as cursor:
             try:
-                cursor.execute("SELECT version_num FROM alembic_version")
+                cursor.execute(f"SELECT version_num FROM {self._versions}")  # noqa: S608
             except errors.UndefinedTable:
                 return None
             row = cursor.fetchone()
             return row[0] if row else None
+
+    def rows(self, query: str) -> list[tuple]:
+        """What a query finds; nothing where a table is not there."""
+        with self._connected() as connection, connection.cursor() as cursor:
+            try:
+                cursor.execute(query)
+            except errors.UndefinedTable:
+                return []
+            return cursor.fetchall()
 
     def tables(self) -> set[str]:
         """The names of all tables in the schema that MLflow would use."""

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from tracking_server import backend
+from tracking_server import backend, schema
 from tracking_server.errors import RefusedError, UnreachableError
 from tracking_server.settings import Settings
 
@@ -91,14 +91,19 @@ class Readiness:
 def checks(settings: Settings, head: str) -> dict[str, Check]:
     """The checks that the settings call for; `head` is the schema that MLflow needs."""
     return {
-        "backend store": _backend_store(settings, head),
+        "backend store": _database(backend.open_store(settings), head),
         "artifact store": _bucket(settings) if settings.on_s3 else _folder(settings),
+        **_logins(settings),
     }
 
 
-def _backend_store(settings: Settings, head: str) -> Check:
-    store = backend.open_store(settings)
+def _logins(settings: Settings) -> dict[str, Check]:
+    if not settings.logins:
+        return {}
+    return {"logins": _database(backend.open_logins(settings), schema.logins().head)}
 
+
+def _database(store, head: str) -> Check:
     def check() -> None:
         revision = store.revision(CHECK_SECONDS)
         if revision != head:

@@ -20,7 +20,17 @@ class Schema:
 
 
 def installed() -> Schema:
-    """The schema of the installed MLflow, from its migration scripts.
+    """The schema of the installed MLflow's backend store."""
+    return _read("store", "db_migrations")
+
+
+def logins() -> Schema:
+    """The schema of its database of users."""
+    return _read("server", "auth", "db", "migrations")
+
+
+def _read(*parts: str) -> Schema:
+    """From the migration scripts in a folder of MLflow's.
 
     Importing MLflow takes seconds, these sixty small files take milliseconds; a test
     compares the answer with MLflow's own.
@@ -28,7 +38,7 @@ def installed() -> Schema:
     spec = find_spec("mlflow")
     if spec is None or not spec.submodule_search_locations:
         raise RuntimeError("MLflow is not installed")
-    folder = Path(spec.submodule_search_locations[0], "store", "db_migrations", "versions")
+    folder = Path(spec.submodule_search_locations[0], *parts, "versions")
     scripts = [path.read_text() for path in folder.glob("*.py")]
     revisions = {match[1] for text in scripts if (match := REVISION.search(text))}
     followed = {match[1] for text in scripts if (match := DOWN_REVISION.search(text))}

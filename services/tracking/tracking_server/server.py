@@ -13,7 +13,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.sock import TCPSocket
 from uvicorn_worker import UvicornWorker
 
-from tracking_server import app
+from tracking_server import app, logins
 from tracking_server.counts import Counts
 from tracking_server.errors import RefusedError
 from tracking_server.settings import Settings
@@ -58,6 +58,8 @@ class Server(BaseApplication):
         for name, value in gunicorn_settings(self._settings).items():
             self.cfg.set(name, value)
         self.cfg.set("when_ready", lambda _: _freeze())
+        if self._settings.logins:
+            self.cfg.set("post_fork", lambda _, __: logins.after_fork())
         self.cfg.set("child_exit", lambda _, worker: self._bury(worker.pid))
         self.cfg.set("on_exit", lambda _: self._remove())
 

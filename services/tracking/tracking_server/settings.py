@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -31,6 +31,13 @@ class Settings(BaseSettings):
 
     backend_store: str = Field(
         description=f"{POSTGRES}USER@HOST:PORT/DATABASE without a password, or {SQLITE}/FILE"
+    )
+    logins: str = Field(
+        "",
+        description=f"{POSTGRES}... or {SQLITE}...: database of users; empty: everyone is let in",
+    )
+    default_permission: Literal["READ", "USE", "EDIT", "MANAGE", "NO_PERMISSIONS"] = Field(
+        "READ", description="what a user may do with what others made"
     )
     artifact_store: str = Field(description="s3://BUCKET[/PREFIX] or an absolute folder")
     secrets: Path = Field(
@@ -59,9 +66,11 @@ class Settings(BaseSettings):
         None, description="folder for the backup that is made before a schema upgrade"
     )
 
-    @field_validator("backend_store")
+    @field_validator("backend_store", "logins")
     @classmethod
     def _known_backend(cls, value: str) -> str:
+        if not value:
+            return value
         if value.startswith(POSTGRES):
             url = urlsplit(value)
             if url.password is not None or "password" in parse_qs(url.query):
@@ -147,11 +156,6 @@ class Settings(BaseSettings):
     def bucket(self) -> str:
         """The bucket of an artifact store on S3."""
         return urlsplit(self.artifact_store).netloc
-
-    @property
-    def sqlite_file(self) -> Path:
-        """The file of a backend store on SQLite."""
-        return Path(self.backend_store.removeprefix(SQLITE))
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:

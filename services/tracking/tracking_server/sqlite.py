@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tracking_server.errors import UPKEEP_RUNS, RefusedError, UnreachableError
-from tracking_server.settings import SQLITE, Settings
+from tracking_server.settings import SQLITE
 
 LOCK_POLL_SECONDS = 0.2
 
@@ -19,9 +19,11 @@ LOCK_POLL_SECONDS = 0.2
 class Sqlite:
     """MLflow's tables in one file on this machine."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.url = settings.backend_store
-        self._file = settings.sqlite_file
+    def __init__(self, url: str, versions: str = "alembic_version") -> None:
+        """`versions` is the table that holds the schema's revision."""
+        self.url = url
+        self._file = Path(url.removeprefix(SQLITE))
+        self._versions = versions
 
     def revision(self, timeout: float = 5) -> str | None:
         """The schema's revision, None when there is no file yet or no table in it.
@@ -30,12 +32,12 @@ class Sqlite:
             UnreachableError: the file cannot be opened, or is locked for longer than `timeout`.
             RefusedError: it is no SQLite database.
         """
-        rows = self._rows("SELECT version_num FROM alembic_version", timeout)
+        rows = self.rows(f"SELECT version_num FROM {self._versions}", timeout)  # noqa: S608
         return rows[0][0] if rows else None
 
     def tables(self) -> set[str]:
         """The names of all tables in the file."""
-        return {name for (name,) in self._rows("SELECT name FROM sqlite_master WHERE type='table'")}
+        return {name for (name,) in self.rows("SELECT name FROM sqlite_master WHERE type='table'")}
 
     @contextmanager
     def lock(self, waiting: Callable[[], None]) -> Iterator[None]:
@@ -102,7 +104,8 @@ class Sqlite:
             raise RefusedError(f"{file} is no SQLite database")
         _copy(file, self._file)
 
-    def _rows(self, query: str, timeout: float = 5) -> list[tuple]:
+    def rows(self, query: str, timeout: float = 5) -> list[tuple]:
+        """What a query finds; nothing where the file or a table is not there."""
         if not self._file.exists():
             return []
         try:

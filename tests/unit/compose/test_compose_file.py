@@ -56,6 +56,9 @@ def taken_as_they_are() -> set[str]:
     return {name for mapping in mappings for name, value in mapping.items() if value is None}
 
 
+TEAM = yaml.load((ROOT / "compose.team.yml").read_text(), Loader)["services"]  # noqa: S506
+
+
 def documented() -> dict[str, str]:
     lines = (ROOT / ".env.example").read_text().splitlines()
     return dict(line[1:].split("=", 1) for line in lines if re.match(r"#[A-Z0-9_]+=", line))
@@ -165,12 +168,25 @@ def test_monitoring_asks_no_proxy_and_is_limited():
         assert service["logging"]["options"].keys() == {"max-size", "max-file"}
 
 
+def test_the_team_overlay_publishes_the_gateway_alone():
+    assert {name for name, service in TEAM.items() if service.get("ports")} == {"gateway"}
+    assert {name for name in SERVICES if SERVICES[name].get("ports")} == {
+        name for name, service in TEAM.items() if service.get("ports") == []
+    }
+    main = SERVICES["serving"] | {"networks": None}
+    same = main.keys() - {"image", "build", "depends_on", "environment", "ports", "volumes"}
+    for name in same - {"networks", "mem_limit", "cpu_quota", "pids_limit", "tmpfs", "healthcheck"}:
+        assert TEAM["gateway"][name] == main[name], name
+
+
 def test_containers_have_the_users_that_their_files_are_given_to():
     """And none that a person on the host usually is."""
     for name, reader in READERS.items():
-        user = (SERVICES | MONITORING)[name].get("user")
+        service = (SERVICES | MONITORING).get(name) or TEAM[name]
+        user = service.get("user")
         if user is None:
-            dockerfile = (ROOT / "services" / name / "Dockerfile").read_text()
+            folder = service["image"].rpartition("/")[2].partition(":")[0]
+            dockerfile = (ROOT / "services" / folder / "Dockerfile").read_text()
             (user,) = re.findall(r"^USER (.+)$", dockerfile, re.MULTILINE)
         assert user == f"{reader.user}:{reader.user}", name
         assert reader.user < 1000 or reader.user > 10000, name

@@ -9,7 +9,7 @@ import pytest
 
 from stack_secrets import fingerprint
 from stack_secrets.__main__ import external, main
-from stack_secrets.catalogue import READERS, SECRETS, VOLUMES
+from stack_secrets.catalogue import OVERLAYS, READERS, SECRETS, VOLUMES
 from stack_secrets.keeper import PREVIOUS, Keeper
 
 OWN = "x" * 20
@@ -112,6 +112,7 @@ def test_readers_get_their_files_and_no_others(running):
     assert delivered["postgres/password"] == values["postgres-password"]
     assert delivered["tracking/pgpass"] == (
         f"postgres:5432:mlflow:mlflow:{values['mlflow-password']}\n"
+        f"postgres:5432:logins:mlflow:{values['mlflow-password']}\n"
     )
     assert f"aws_secret_access_key = {values['s3-secret-key']}\n" in delivered["tracking/s3.ini"]
     everything_of_tracking = "".join(
@@ -119,15 +120,6 @@ def test_readers_get_their_files_and_no_others(running):
     )
     assert values["minio-root-password"] not in everything_of_tracking
     assert values["postgres-password"] not in everything_of_tracking
-
-
-def test_what_an_overlay_would_mount_may_be_missing(stack):
-    """The stack without compose.monitoring.yml."""
-    (stack.readers / "grafana").rmdir()
-    (stack.volumes / "grafana-data").rmdir()
-    assert stack.run() == 0
-    assert not (stack.readers / "grafana").exists()
-    assert (stack.master / "grafana-password").exists()
 
 
 def test_files_are_readable_to_their_owner_only(running):
@@ -276,6 +268,45 @@ def test_serving_token_is_there_only_while_it_is_given(running, capsys):
     (running.given / "serving-token").unlink()
     assert running.run() == 0
     assert running.delivered()["serving/token"] == ""
+
+
+def test_what_overlays_mount_may_be_missing_and_nothing_else(stack):
+    for folder in (*(stack.readers / name for name in READERS), *stack.volumes.iterdir()):
+        if folder.name in OVERLAYS:
+            folder.rmdir()
+    assert stack.run() == 0
+    assert {folder.name for folder in stack.readers.iterdir()} == READERS.keys() - OVERLAYS
+    (stack.volumes / "runner-home").rmdir()
+    assert stack.run() == 1
+
+
+def test_people_are_shown_what_they_need_and_nothing_else(running, capsys):
+    assert running.run("show", "admin-password") == 0
+    assert capsys.readouterr().out == running.values()["admin-password"] + "\n"
+    (running.given / "admin-password").write_text(OWN)
+    assert running.run("show", "admin-password") == 0
+    assert capsys.readouterr().out == OWN + "\n"
+    assert "not for showing" in refusal(running, capsys, "show", "mlflow-password")
+
+
+def test_a_certificate_is_given_with_its_key(running, capsys):
+    assert running.delivered()["gateway/tls-key"] == ""
+    certificate = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----"
+    key = "-----BEGIN EC PRIVATE KEY-----\nMHc\n-----END EC PRIVATE KEY-----"
+    (running.given / "tls-certificate").write_text(certificate)
+    assert "secrets/tls-key is missing" in refusal(running, capsys)
+    (running.given / "tls-key").write_text(certificate)
+    assert "no PEM file of a private key" in refusal(running, capsys)
+    (running.given / "tls-key").write_text(key + "\n")
+    assert running.run() == 0
+    delivered = running.delivered()
+    assert delivered["gateway/tls-certificate"] == certificate + "\n"
+    assert delivered["gateway/tls-key"] == key + "\n"
+    assert not (running.master / "tls-key").exists()
+    for name in ("tls-certificate", "tls-key"):
+        (running.given / name).unlink()
+    assert running.run() == 0
+    assert running.delivered()["gateway/tls-key"] == ""
 
 
 def test_data_of_another_stack_is_refused(stack, capsys):

@@ -103,9 +103,9 @@ def test_every_address_is_in_the_document():
     known["/models/{name}/invocations"] = {"post": {}}
     addresses: dict[str, set[str]] = {}
     for methods, pattern, _ in [
-        *App(settings, None, None, []).routes(),
+        *App(settings, None, None, None, []).routes(),
         *V2(settings, None, None).routes(),
-        *Management(settings, None, None).routes(),
+        *Management(settings, None, None, None).routes(),
         *routes(settings, None),
     ]:
         addresses.setdefault(pattern, set()).update(set(methods) - {"HEAD"})

@@ -1,11 +1,18 @@
-"""The file of tokens: what it opens, what it does not, and that it is read again."""
+"""The files of tokens: what they open, what they do not, and that they are read again."""
 
 import asyncio
+import contextlib
+import time
 
 import pytest
+from hypothesis import given, strategies
 
 from model_server.errors import RefusedError
-from model_server.front.tokens import Tokens
+from model_server.front.exchange import Exchange
+from model_server.front.grants import OPEN, Bucket
+from model_server.front.token_store import Store, TokenError, parse
+from model_server.front.tokens import LOOK, NOBODY, Tokens
+from model_server.settings import Settings
 
 GOOD, OTHER = "0123456789abcdef", "fedcba9876543210"
 
@@ -15,12 +22,46 @@ def file(tmp_path):
     return tmp_path / "token"
 
 
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "tokens.json")
+
+
+@pytest.fixture
+def required(tmp_path, monkeypatch):
+    """Tokens that are asked for everywhere; files are looked at each time."""
+    monkeypatch.setattr("model_server.front.tokens.LOOK", -1.0)
+    return Tokens(settings(None, token_store=tmp_path / "tokens.json", tokens_required=True))
+
+
+def settings(file, **more) -> Settings:
+    return Settings(token_file=file, cache=file.parent if file else "/nonexistent", **more)
+
+
+def of(file) -> Tokens:
+    return Tokens(settings(file))
+
+
+def request(authorization: str | bytes | None, url: bytes = b"/models/wine") -> Exchange:
+    exchange = Exchange(None)
+    exchange.url = url
+    if authorization is not None:
+        given = authorization if isinstance(authorization, bytes) else authorization.encode()
+        exchange.headers[b"authorization"] = given
+    return exchange
+
+
 def status(tokens: Tokens, authorization: str | None) -> int:
+    """Of managing a model."""
     try:
-        tokens.check(authorization and authorization.encode())
+        tokens.manager(request(authorization), "wine")
     except RefusedError as refusal:
         return refusal.status
     return 200
+
+
+def bearer(token: str) -> str:
+    return f"Bearer {token}"
 
 
 async def statuses(tokens: Tokens, *authorizations: str | None) -> list[int]:
@@ -35,18 +76,18 @@ def write(file, text: str) -> None:
 
 def test_without_a_token_nobody_may(file):
     bearer = f"Bearer {GOOD}"
-    assert status(Tokens(None), bearer) == 403
-    tokens = Tokens(file)
+    assert status(of(None), bearer) == 403
+    tokens = of(file)
     assert status(tokens, bearer) == 403
     for nothing in ("", "\n\n", "# only a comment\n", "short\n"):
         write(file, nothing)
         assert status(tokens, bearer) == 403
-    assert status(Tokens(file.parent), bearer) == 403
+    assert status(of(file.parent), bearer) == 403
 
 
 def test_right_token_and_wrong_ones(file, caplog):
     write(file, f"# ours\n{GOOD}\n\n  {OTHER}  \r\n")
-    tokens = Tokens(file)
+    tokens = of(file)
     wrong = (f"Bearer {GOOD}x", f"Basic {GOOD}", GOOD, "Bearer", "Bearer # ours", "")
     right = (f"Bearer {GOOD}", f"bearer  {OTHER}")
     assert asyncio.run(statuses(tokens, *right)) == [200, 200]
@@ -56,7 +97,7 @@ def test_right_token_and_wrong_ones(file, caplog):
 
 def test_file_is_read_again_when_it_changes(file):
     write(file, GOOD)
-    tokens = Tokens(file)
+    tokens = of(file)
     both = (f"Bearer {GOOD}", f"Bearer {OTHER}")
     assert asyncio.run(statuses(tokens, *both)) == [200, 401]
     write(file, OTHER)
@@ -69,20 +110,20 @@ def test_file_is_read_again_when_it_changes(file):
 
 def test_file_that_all_can_read_is_warned_of(file, caplog):
     write(file, GOOD)
-    Tokens(file).check(f"Bearer {GOOD}".encode())
-    assert not caplog.records
+    assert status(of(file), bearer(GOOD)) == 200
+    assert not [r for r in caplog.records if r.levelname == "WARNING"]
     file.chmod(0o644)
-    tokens = Tokens(file)
+    tokens = of(file)
     for _ in range(2):
-        tokens.check(f"Bearer {GOOD}".encode())
-    assert [r.message for r in caplog.records] == [
+        assert status(tokens, bearer(GOOD)) == 200
+    assert [r.message for r in caplog.records if r.levelname == "WARNING"] == [
         "every user of this machine can read the token file"
     ]
 
 
 def test_wrong_tokens_are_counted_in_one_line(file, caplog):
     async def guess() -> None:
-        tokens = Tokens(file)
+        tokens = of(file)
         for number in range(5):
             status(tokens, f"Bearer {number}")
         async with asyncio.timeout(5):
@@ -93,3 +134,154 @@ def test_wrong_tokens_are_counted_in_one_line(file, caplog):
     asyncio.run(guess())
     (record,) = caplog.records
     assert (record.message, record.count) == ("wrong tokens", 5)
+
+
+def refused(tokens: Tokens, authorization: str | bytes | None, url: bytes = b"/x") -> int:
+    """The status of a refusal; 0 when it is let in."""
+
+    async def ask() -> int:
+        try:
+            tokens.admit(request(authorization, url))
+        except RefusedError as refusal:
+            return refusal.status
+        return 0
+
+    return asyncio.run(ask())
+
+
+def test_where_no_token_is_asked_for_all_may_do_the_same(file):
+    write(file, GOOD)
+    tokens = of(file)
+    for authorization in (None, "Bearer wrong", bearer(GOOD)):
+        assert tokens.admit(request(authorization)) is OPEN
+
+
+def test_every_path_but_the_probes_takes_a_token(required, store):
+    text = store.add("app", models=frozenset({"wine"}))
+    for url in (b"/", b"/models", b"/no/such/path", b"/healthz", b"/metrics", b"//livez"):
+        assert refused(required, None, url) == 401
+        assert refused(required, bearer("wrong"), url) == 401
+        assert refused(required, bearer(text), url) == 0
+    for url in (b"/livez", b"/readyz?x=1", b"/health", b"/ping", b"/version", b"/v2/health/ready"):
+        assert required.admit(request(None, url)) is NOBODY
+
+
+def test_a_token_opens_its_models_and_no_more(required, store):
+    grant = required.admit(request(bearer(store.add("app", models=frozenset({"wine", "triage"})))))
+    assert grant.permits("wine")
+    assert not grant.permits("other")
+    for needs in (lambda: grant.need("other"), grant.need_metrics, grant.need_manage):
+        with pytest.raises(RefusedError) as refusal:
+            needs()
+        assert refusal.value.status == 403
+    everything = required.admit(request(bearer(store.add("all", models=None, metrics=True))))
+    assert everything.permits("other")
+    everything.need_metrics()
+
+
+def test_files_of_one_token_open_what_they_are_for(tmp_path):
+    (tmp_path / "manage").write_text(GOOD)
+    (tmp_path / "metrics").write_text(OTHER)
+    tokens = Tokens(
+        settings(tmp_path / "manage", metrics_token_file=tmp_path / "metrics", tokens_required=True)
+    )
+    manager, watcher = (tokens.admit(request(bearer(text))) for text in (GOOD, OTHER))
+    assert (manager.permits("any"), manager.manage, manager.metrics) == (True, True, False)
+    assert (watcher.permits("any"), watcher.manage, watcher.metrics) == (False, False, True)
+    assert status(tokens, bearer(OTHER)) == 403
+
+
+def test_management_is_for_the_models_of_the_token(tmp_path, store):
+    tokens = Tokens(settings(None, token_store=tmp_path / "tokens.json"))
+    assert status(tokens, bearer(store.add("wine", models=frozenset({"wine"}), manage=True))) == 200
+    assert status(tokens, bearer(store.add("other", models=frozenset({"x"}), manage=True))) == 403
+    assert status(tokens, bearer(store.add("reader", models=None))) == 403
+
+
+def test_removed_rotated_and_expired_tokens(required, store):
+    first = store.add("app", models=None)
+    assert refused(required, bearer(first)) == 0
+    second = store.rotate("app", grace=0)
+    assert [refused(required, bearer(text)) for text in (first, second)] == [401, 0]
+    third = store.rotate("app", grace=60)
+    assert [refused(required, bearer(text)) for text in (first, second, third)] == [401, 0, 0]
+    store.remove("app")
+    assert [refused(required, bearer(text)) for text in (second, third)] == [401, 401]
+    soon = store.add("soon", models=None, expires=time.time() + 0.3)
+    assert refused(required, bearer(soon)) == 0
+    time.sleep(0.3)
+    assert refused(required, bearer(soon)) == 401
+    assert store.read() == []
+
+
+def test_files_are_looked_at_within_a_second(tmp_path, store):
+    tokens = Tokens(settings(None, token_store=tmp_path / "tokens.json", tokens_required=True))
+    text = store.add("app", models=None)
+    assert refused(tokens, bearer(text)) == 0
+    store.remove("app")
+    time.sleep(LOOK)
+    assert refused(tokens, bearer(text)) == 401
+
+
+def test_a_rate_is_kept_over_rotation(required, store):
+    text = store.add("app", models=None, rate=2.0)
+    assert [refused(required, bearer(text)) for _ in range(3)] == [0, 0, 429]
+    again = store.rotate("app", grace=60)
+    assert refused(required, bearer(again)) == 429
+    with pytest.raises(RefusedError) as refusal:
+        required.admit(request(bearer(again)))
+    assert (b"retry-after", b"1") in refusal.value.headers
+
+
+def test_a_bucket_fills_up_again(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    bucket = Bucket(0.5)
+    assert bucket.take() == 0
+    assert bucket.take() == 2
+    now = 1.0
+    assert bucket.take() == 1
+    now = 2.0
+    assert bucket.take() == 0
+
+
+def test_the_store_holds_no_token_and_is_its_owners(store, tmp_path):
+    text = store.add("app", models=None)
+    file = tmp_path / "tokens.json"
+    assert text not in file.read_text()
+    assert file.stat().st_mode & 0o077 == 0
+    with pytest.raises(TokenError, match="already"):
+        store.add("app", models=None)
+    for change in (lambda: store.remove("none"), lambda: store.rotate("none", 0)):
+        with pytest.raises(TokenError, match="no token none"):
+            change()
+
+
+def test_a_damaged_store_opens_nothing_and_is_left_as_it_is(required, store, tmp_path, caplog):
+    text = store.add("app", models=None)
+    file = tmp_path / "tokens.json"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-9])
+    assert refused(required, bearer(text)) == 401
+    assert "token file cannot be read" in caplog.text
+    with pytest.raises(TokenError, match="mend or remove"):
+        store.add("other", models=None)
+    assert file.read_bytes() == whole[:-9]
+    file.write_bytes(whole)
+    assert refused(required, bearer(text)) == 0
+
+
+@given(strategies.binary())
+def test_any_content_is_either_tokens_or_refused(content):
+    with contextlib.suppress(TokenError):
+        assert isinstance(parse(content), list)
+
+
+@given(strategies.binary())
+def test_no_header_but_the_right_one_opens(header):
+    class Known(Tokens):
+        def _refresh(self) -> None:
+            pass
+
+    tokens = Known(settings(None, tokens_required=True))
+    assert refused(tokens, header) == 401

@@ -70,3 +70,16 @@ def test_wrong_value_is_named_in_one_line(given, said):
         settings.read(given)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_the_team_overlay_has_tls_and_lets_other_addresses_be():
+    files = "docker-compose.yml:compose.team.yml"
+    found = settings.read({"COMPOSE_FILE": files, "STACK_HOST": "192.0.2.7"})
+    assert (found.tracking_url, found.serving_url) == (
+        "https://192.0.2.7:5000",
+        "https://192.0.2.7:8080",
+    )
+    given = {"COMPOSE_FILE": files, "STACK_DOMAIN": "mlflow.example.org", "TRACKING_PORT": "443"}
+    assert settings.read(given).tracking_url == "https://mlflow.example.org:443"
+    assert not settings.read({"COMPOSE_FILE": files, "STACK_MODE": "local"}).secure
+    assert not settings.read({"COMPOSE_FILE": "docker-compose.yml"}).secure

@@ -78,8 +78,9 @@ class Deployments:
         serving = [one for one in self._all.values() if not one.is_shadow]
         return serving[0] if len(serving) == 1 else None
 
-    def status(self) -> list[dict]:
-        return [self._all[name].status() for name in sorted(self._all)]
+    def status(self, permits: Callable[[str], bool] = lambda _: True) -> list[dict]:
+        """Of all whose name `permits` lets see."""
+        return [self._all[name].status() for name in sorted(self._all) if permits(name)]
 
     def wanted(self) -> list[tuple[str, str]]:
         """Name and version of all that is to be served, whether it is or not."""

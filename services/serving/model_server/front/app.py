@@ -21,9 +21,11 @@ from model_server.following.deployments import Deployments
 from model_server.following.follower import Follower
 from model_server.front import served, shadow
 from model_server.front.exchange import Exchange
-from model_server.front.guard import Guard
+from model_server.front.grants import Grant
+from model_server.front.guard import PROBES, Guard
 from model_server.front.refusals import Refusals, is_noted
 from model_server.front.routes import GET, JSON, POST, Response, Route, Routes
+from model_server.front.tokens import NOBODY, Tokens
 from model_server.settings import Settings
 from model_server.workers import wire
 from model_server.workers.job import Job, Question
@@ -48,6 +50,7 @@ class App:
         settings: Settings,
         deployments: Deployments,
         follower: Follower,
+        tokens: Tokens,
         routes: list[Route],
     ) -> None:
         """`routes` are those of other modules, beside the ones here."""
@@ -56,6 +59,8 @@ class App:
         self._follower = follower
         self._required = [entry.name for entry in settings.wanted]
         self._guard = Guard(settings.known_names)
+        self._tokens = tokens
+        self._closed = settings.tokens_required
         self._refusals = Refusals()
         self._running = 0
         self._ids = (f"{token_hex(4)}{number:08x}" for number in count())
@@ -89,6 +94,8 @@ class App:
             self._guard.check(
                 exchange.method, exchange.url, headers.get(b"host", b""), headers.get(b"origin")
             )
+            if self._closed:
+                exchange.grant = self._tokens.admit(exchange)
             handler, values = self._routes.find(exchange)
             if isinstance(handler, str):
                 self._predict(exchange, _PROTOCOLS[handler], **values)
@@ -144,15 +151,17 @@ class App:
         if name is None:
             deployment = self._deployments.default()
             if deployment is None:
-                raise self._no_default()
+                raise self._no_default(exchange.grant)
+            exchange.grant.need(deployment.name)
         else:
+            exchange.grant.need(name)
             exchange.model = name
             deployment = served.find(self._deployments, name)
         exchange.model = deployment.name
         return served.version_of(deployment, number)
 
-    def _no_default(self) -> RefusedError:
-        urls = [model["invocations"] for model in self._deployments.status()]
+    def _no_default(self, grant: Grant) -> RefusedError:
+        urls = [model["invocations"] for model in self._deployments.status(grant.permits)]
         if not urls:
             return errors.unavailable("No model is served yet.", 2)
         default = self._settings.default
@@ -211,14 +220,17 @@ class App:
     async def _version(self, _: Exchange) -> Response:
         return 200, [JSON], MLFLOW_VERSION.encode()
 
-    async def _models(self, _: Exchange) -> Response:
-        content = {"models": self._deployments.status(), "registry": self._follower.status()}
+    async def _models(self, exchange: Exchange) -> Response:
+        models = self._deployments.status(exchange.grant.permits)
+        content = {"models": models, "registry": self._follower.status()}
         return 200, [JSON], _encode(content)
 
-    async def _model(self, _: Exchange, name: str) -> Response:
+    async def _model(self, exchange: Exchange, name: str) -> Response:
+        exchange.grant.need(name)
         return 200, [JSON], _encode(served.find(self._deployments, name).status())
 
-    async def _metrics(self, _: Exchange) -> Response:
+    async def _metrics(self, exchange: Exchange) -> Response:
+        exchange.grant.need_metrics()
         page = await asyncio.to_thread(metrics.page)
         return 200, [(b"content-type", metrics.CONTENT_TYPE)], page
 
@@ -233,11 +245,13 @@ class App:
             failing["registry"] = "not asked yet"
         return failing
 
-    async def _readyz(self, _: Exchange) -> Response:
+    async def _readyz(self, exchange: Exchange) -> Response:
         """`knows` tells apart what the registry or the cache said from a server that waits for
         a first word; `model-server healthy` asks for no more."""
         if failing := self.failing():
             knows = self._follower.knows
+            if exchange.grant is NOBODY:  # names of models are for those who may see them
+                failing = {}
             content = {"status": "unavailable", "knows": knows, "failing": failing}
             return 503, [JSON], _encode(content)
         return 200, [JSON], _encode({"status": "ready"})

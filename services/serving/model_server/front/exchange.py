@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from model_server.errors import RefusedError
+from model_server.front.grants import OPEN, Grant
 
 if TYPE_CHECKING:
     from model_server.front.http1 import Connection
@@ -18,7 +19,7 @@ class Exchange:
     """One request, and the way to answer it."""
 
     __slots__ = (
-        *("_connection", "body", "headers", "keeps_alive", "method", "model", "refusal"),
+        *("_connection", "body", "grant", "headers", "keeps_alive", "method", "model", "refusal"),
         *("request_id", "started", "url"),
     )
 
@@ -36,6 +37,8 @@ class Exchange:
         self.refusal: RefusedError | None = None
         """Why this is no request to be handled: to be answered, and nothing else."""
         self.request_id = ""
+        self.grant: Grant = OPEN
+        """What its token lets it do."""
         self.model: str | None = None
         """The served name that was asked for, once it is known."""
 

@@ -14,6 +14,7 @@ LOCAL = ("localhost", "127.0.0.1", "[::1]")
 OPEN_PATHS = (b"/health", b"/livez", b"/ping", b"/version", b"/v2/health/live")
 """Probes come with any Host, and learn nothing that is anybody's. Those of readiness name models:
 they need a Host that is known, by SERVING_NAMES or by the probe's own header."""
+PROBES = (b"/readyz", b"/v2/health/ready")
 READING = (b"GET", b"HEAD")
 
 

@@ -52,13 +52,17 @@ class _Load(msgspec.Struct):
     parameters: dict[Literal["unload_dependents"], object] = {}
 
 
-def routes(settings: Settings, follower: Follower, deployments: Deployments) -> list[Route]:
-    return Management(settings, follower, deployments).routes()
+def routes(
+    settings: Settings, follower: Follower, deployments: Deployments, tokens: Tokens
+) -> list[Route]:
+    return Management(settings, follower, deployments, tokens).routes()
 
 
 class Management:
-    def __init__(self, settings: Settings, follower: Follower, deployments: Deployments) -> None:
-        self._tokens = Tokens(settings.token_file)
+    def __init__(
+        self, settings: Settings, follower: Follower, deployments: Deployments, tokens: Tokens
+    ) -> None:
+        self._tokens = tokens
         self._follower = follower
         self._deployments = deployments
         # A version's whole way in.
@@ -74,7 +78,7 @@ class Management:
 
     def _guarded(self, work: Callable[[Exchange, str], Awaitable[Response]]):
         async def handler(exchange: Exchange, name: str) -> Response:
-            self._tokens.check(exchange.headers.get(b"authorization"))
+            self._tokens.manager(exchange, name)
             exchange.model = name
             try:
                 return await work(exchange, name)

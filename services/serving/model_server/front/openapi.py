@@ -10,6 +10,7 @@ from model_server.following.deployments import Deployments
 from model_server.front import operations
 from model_server.front.components import COMPONENTS
 from model_server.front.exchange import Exchange
+from model_server.front.grants import Grant
 from model_server.front.routes import GET, JSON, Response, Route
 from model_server.settings import Settings
 from model_server.workers.wire import Description
@@ -35,34 +36,49 @@ def routes(settings: Settings, deployments: Deployments) -> list[Route]:
     return [(GET, "/openapi.json", OpenApi(settings, deployments).get)]
 
 
+PAGES = 64
+"""Documents that are kept: one for each set of models that tokens let see."""
+
+
 class OpenApi:
     """The document, made anew when other versions are served."""
 
     def __init__(self, settings: Settings, deployments: Deployments) -> None:
         self._manages = settings.token_file is not None
+        self._required = settings.tokens_required
         self._deployments = deployments
-        self._made_for: object = None
-        self._body = b""
+        self._made: dict[object, tuple[object, bytes]] = {}
+        """By what the token lets see: what the document was made for, and itself."""
 
-    async def get(self, _: Exchange) -> Response:
-        served = list(self._served())
+    async def get(self, exchange: Exchange) -> Response:
+        grant = exchange.grant
+        served = list(self._served(grant))
         default = self._deployments.default()
-        made_for = (served, default and default.name)
-        if made_for != self._made_for:
-            content = document(served, default and default.name, manages=self._manages)
-            self._body, self._made_for = msgspec.json.encode(content), made_for
-        return 200, [JSON], self._body
+        name = default.name if default and grant.permits(default.name) else None
+        made_for = (served, name)
+        manages = grant.manage if self._required else self._manages
+        sees = (grant.models, manages)
+        made = self._made.get(sees)
+        if made is None or made[0] != made_for:
+            content = document(served, name, manages=manages, closed=self._required)
+            if len(self._made) >= PAGES:
+                self._made.clear()
+            made = self._made[sees] = (made_for, msgspec.json.encode(content))
+        return 200, [JSON], made[1]
 
-    def _served(self) -> Iterator[Served]:
-        for entry in self._deployments.status():
+    def _served(self, grant: Grant) -> Iterator[Served]:
+        for entry in self._deployments.status(grant.permits):
             version = self._deployments.find(entry["name"]).serving
             if version:
                 number, path = version.target.version, entry["invocations"]
                 yield Served(entry["name"], number, path, version.description)
 
 
-def document(served: Sequence[Served], default: str | None, *, manages: bool) -> dict:
-    """`default` is the name behind /invocations; `manages`: with deploy, load and unload."""
+def document(
+    served: Sequence[Served], default: str | None, *, manages: bool, closed: bool = False
+) -> dict:
+    """`default` is the name behind /invocations; `manages`: with deploy, load and unload; `closed`:
+    everything but the probes takes a token."""
     of_default = next((one.description for one in served if one.name == default), Description())
     paths = {
         "/invocations": operations.invocations(
@@ -76,10 +92,11 @@ def document(served: Sequence[Served], default: str | None, *, manages: bool) ->
     if manages:
         for path, item in operations.WITH_TOKEN.items():
             paths[path] = paths.get(path, {}) | item
-    return {
+    content = {
         "openapi": "3.1.0",
         "info": {"title": "model-server", "version": __version__, "description": ABOUT},
         "tags": [{"name": tag, "description": text} for tag, text in operations.TAGS.items()],
         "paths": paths,
         "components": COMPONENTS,
     }
+    return content | {"security": [{"token": []}]} if closed else content

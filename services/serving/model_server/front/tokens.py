@@ -1,87 +1,131 @@
-"""Who may load, unload and deploy: whoever shows a token of SERVING_TOKEN_FILE.
+"""Who is let in: whoever shows `Authorization: Bearer TOKEN`, as far as that token's scopes go.
 
-    # one a line; several while an old one is on its way out
-    5b1f0d...
+| file                         | holds                                                            |
+| ---------------------------- | ---------------------------------------------------------------- |
+| `SERVING_TOKEN_STORE`        | what `model-server tokens` makes: digests, scopes, rates, expiry |
+| `SERVING_TOKEN_FILE`         | tokens that open all models and their management, one a line     |
+| `SERVING_METRICS_TOKEN_FILE` | tokens that open /metrics alone, one a line                      |
 
-The file is read again when it changes, so tokens come and go without a restart. Without the file,
-or without a token in it, nobody may.
+All are read again when they change, so tokens come and go without a restart. A file that cannot be
+read opens nothing. With `SERVING_TOKENS_REQUIRED`, everything but the probes takes a token; without
+it, management alone does.
 """
 
 import asyncio
-import hashlib
-import hmac
 import logging
 import os
 import stat
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from model_server.errors import RefusedError
+from model_server.front import token_store
+from model_server.front.exchange import Exchange
+from model_server.front.grants import OPEN, Bucket, Grant
+from model_server.front.guard import OPEN_PATHS, PROBES
+from model_server.front.token_store import TokenError, digest
+from model_server.settings import Settings
 
 log = logging.getLogger(__name__)
 
 LEAST = 16
-"""Characters of a token: nothing else slows down guessing."""
+"""Characters of a token that a user wrote: nothing else slows down guessing."""
+LOOK = 0.25
+"""Seconds between two looks at the files, where a request is to be fast."""
+KNOWN_LIMIT = 4096
+"""Headers that are remembered."""
 
 _State = tuple[int, int, int, int]
 
 
 class Tokens:
-    def __init__(self, file: Path | None) -> None:
-        self._file = file
-        self._state: _State | None = None
-        self._digests: list[bytes] = []
+    def __init__(self, settings: Settings) -> None:
+        self.required = settings.tokens_required
+        self._files = [
+            _File(settings.token_file, _written(models=None, manage=True)),
+            _File(settings.metrics_token_file, _written(metrics=True)),
+            _File(settings.kept_tokens, _made),
+        ]
+        self._grants: dict[bytes, Grant] = {}
+        """By digest."""
+        self._known: dict[bytes, Grant] = {}
+        """By header, so that no digest is made twice."""
+        self._looked = float("-inf")
         self._wrong = 0
 
-    def check(self, authorization: bytes | None) -> None:
-        """Raises RefusedError: 403 when management is off, 401 for a wrong token or none."""
+    def admit(self, exchange: Exchange) -> Grant:
+        """What this request may do. Raises RefusedError: 401 without a good token where one is
+        needed, 429 for one that comes too often."""
+        if not self.required:
+            return OPEN
+        if time.monotonic() - self._looked > LOOK:
+            self._refresh()
+        authorization = exchange.headers.get(b"authorization")
+        grant = self._find(authorization)
+        if grant is None:
+            path = exchange.url.partition(b"?")[0]
+            if path in OPEN_PATHS or path in PROBES:
+                return NOBODY
+            raise self._unknown(authorization)
+        grant.count()
+        return grant
+
+    def manager(self, exchange: Exchange, model: str) -> None:
+        """Raises RefusedError: 403 where nobody may manage, or not by this token; 401 without a
+        good one."""
         self._refresh()
-        if not self._digests:
+        if not any(grant.manage for grant in self._grants.values()):
             raise RefusedError(
                 403,
                 "PERMISSION_DENIED",
                 "Load, unload and deploy are off: they need a token in the file that "
-                "SERVING_TOKEN_FILE names.",
+                "SERVING_TOKEN_FILE names, or one made by `model-server tokens add --manage`.",
             )
-        scheme, _, token = (authorization or b"").partition(b" ")
-        given = _digest(token.strip())
-        # All of them, each in constant time: how long it takes tells nothing.
-        right = sum(hmac.compare_digest(given, digest) for digest in self._digests)
-        if scheme.lower() != b"bearer" or not right:
-            if authorization is not None:
-                self._count_wrong()
-            raise RefusedError(
-                401,
-                "UNAUTHENTICATED",
-                "This needs the header 'Authorization: Bearer TOKEN'.",
-                headers=((b"www-authenticate", b"Bearer"),),
-            )
+        authorization = exchange.headers.get(b"authorization")
+        grant = self._find(authorization)
+        if grant is None:
+            raise self._unknown(authorization)
+        grant.need_manage()
+        grant.need(model)
+
+    def _find(self, authorization: bytes | None) -> Grant | None:
+        if authorization is None:
+            return None
+        grant = self._known.get(authorization)
+        if grant is None:
+            scheme, _, token = authorization.partition(b" ")
+            if scheme.lower() != b"bearer":
+                return None
+            grant = self._grants.get(digest(token.strip()))
+            if grant is None:
+                return None
+            if len(self._known) >= KNOWN_LIMIT:
+                self._known.clear()
+            self._known[authorization] = grant
+        if grant.expires is not None and grant.expires <= time.time():
+            return None
+        return grant
+
+    def _unknown(self, authorization: bytes | None) -> RefusedError:
+        if authorization is not None:
+            self._count_wrong()
+        return RefusedError(
+            401,
+            "UNAUTHENTICATED",
+            "This needs the header 'Authorization: Bearer TOKEN'.",
+            headers=((b"www-authenticate", b"Bearer"),),
+        )
 
     def _refresh(self) -> None:
-        state = None
-        try:
-            if self._file is not None:
-                found = self._file.stat()
-                state = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_mode)
-            if state != self._state:
-                self._digests = self._read(found.st_mode) if state else []
-        except FileNotFoundError:
-            self._digests = []
-        except OSError as error:
-            self._digests = []
-            if state != self._state or state is None:
-                log.error("token file cannot be read", extra={"reason": os.strerror(error.errno)})
-        self._state = state
-
-    def _read(self, mode: int) -> list[bytes]:
-        lines = [line.strip() for line in self._file.read_bytes().splitlines()]
-        found = [line for line in lines if line and not line.startswith(b"#")]
-        good = [token for token in found if len(token) >= LEAST]
-        if len(good) < len(found):
-            log.warning("short tokens do not count", extra={"least_characters": LEAST})
-        if mode & stat.S_IROTH:
-            log.warning("every user of this machine can read the token file")
-        log.info("token file read", extra={"tokens": len(good)})
-        return [_digest(token) for token in good]
+        self._looked = time.monotonic()
+        changed = [file.refresh() for file in self._files]
+        if any(changed):
+            buckets = {grant.name: grant.bucket for grant in self._grants.values() if grant.bucket}
+            self._grants = {}
+            for file in self._files:
+                self._grants |= file.grants(buckets)
+            self._known.clear()
 
     def _count_wrong(self) -> None:
         """One line a second, however many there are."""
@@ -94,5 +138,79 @@ class Tokens:
         self._wrong = 0
 
 
-def _digest(token: bytes) -> bytes:
-    return hashlib.sha256(token).digest()
+NOBODY = Grant("")
+"""Sees that the server is well, and nothing else."""
+
+_Buckets = dict[str, Bucket]
+_Grants = dict[bytes, Grant]
+
+
+class _File:
+    """One file of tokens, as it was at the last look."""
+
+    def __init__(self, path: Path | None, read: Callable[[bytes, _Buckets], _Grants]) -> None:
+        self._path = path
+        self._read = read
+        self._state: _State | None = None
+        self._content = b""
+
+    def refresh(self) -> bool:
+        """Whether it is another than at the last look."""
+        state, before = None, self._content
+        try:
+            if self._path is not None:
+                found = self._path.stat()
+                state = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_mode)
+            if state != self._state:
+                self._content = self._path.read_bytes() if state else b""
+                if self._content and found.st_mode & stat.S_IROTH:
+                    log.warning("every user of this machine can read the token file")
+        except FileNotFoundError:
+            self._content = b""
+        except OSError as error:
+            self._content = b""
+            if state != self._state or state is None:
+                log.error("token file cannot be read", extra={"reason": os.strerror(error.errno)})
+        self._state = state
+        return self._content != before
+
+    def grants(self, buckets: _Buckets) -> _Grants:
+        """By digest; none where the file is not what it should be."""
+        if not self._content:
+            return {}
+        try:
+            found = self._read(self._content, buckets)
+        except TokenError as error:
+            log.error("token file cannot be read", extra={"reason": str(error)})
+            return {}
+        log.info("token file read", extra={"tokens": len(found)})
+        return found
+
+
+def _written(**scopes: object) -> Callable[[bytes, _Buckets], _Grants]:
+    """Reads what a user wrote, or a generated secret: one token a line, # for comments."""
+
+    def read(content: bytes, _: _Buckets) -> _Grants:
+        lines = [line.strip() for line in content.splitlines()]
+        found = [line for line in lines if line and not line.startswith(b"#")]
+        good = [token for token in found if len(token) >= LEAST]
+        if len(good) < len(found):
+            log.warning("short tokens do not count", extra={"least_characters": LEAST})
+        return {digest(token): Grant("", **scopes) for token in good}
+
+    return read
+
+
+def _made(content: bytes, buckets: _Buckets) -> _Grants:
+    grants = {}
+    for token in token_store.parse(content):
+        bucket = buckets.get(token.name)
+        if token.rate is None:
+            bucket = None
+        elif bucket is None or bucket.rate != token.rate:
+            # One for all tokens of a name: rotating is no way to more.
+            bucket = buckets[token.name] = Bucket(token.rate)
+        grants[bytes.fromhex(token.digest)] = Grant(
+            token.name, token.models, token.manage, token.metrics, token.expires, bucket
+        )
+    return grants

@@ -19,6 +19,7 @@ from model_server.following.follower import Follower
 from model_server.front import served
 from model_server.front.exchange import Exchange
 from model_server.front.routes import GET, JSON, POST, Response, Route
+from model_server.front.tokens import NOBODY
 from model_server.settings import Settings
 from model_server.workers.version import Version
 from model_server.workers.wire import Description
@@ -81,11 +82,13 @@ class V2:
     async def _live(self, _: Exchange) -> Response:
         return _ok({"live": True})
 
-    async def _ready(self, _: Exchange) -> Response:
+    async def _ready(self, exchange: Exchange) -> Response:
         """As /readyz."""
         if not self._follower.knows:
             raise errors.unavailable("The registry was not asked yet.")
         if missing := self._deployments.missing(self._required):
+            if exchange.grant is NOBODY:  # names of models are for those who may see them
+                raise errors.unavailable("Not all models are served.")
             raise errors.unavailable(
                 "; ".join(f"{name}: {problem}" for name, problem in missing.items())
             )
@@ -108,10 +111,12 @@ class V2:
             raise RefusedError(
                 400, "BAD_REQUEST", 'The body must be {"ready": true} or {"ready": false}.'
             ) from None
-        found = [entry for status in self._deployments.status() for entry in index(status)]
+        statuses = self._deployments.status(exchange.grant.permits)
+        found = [entry for status in statuses for entry in index(status)]
         return _ok([entry for entry in found if entry["state"] == "READY" or not only_ready])
 
     def _serving(self, exchange: Exchange, name: str, version: str | None) -> Version:
+        exchange.grant.need(name)
         exchange.model = name
         return served.version_of(served.find(self._deployments, name), version)
 

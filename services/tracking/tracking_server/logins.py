@@ -1,0 +1,181 @@
+"""MLflow's own logins (mlflow.server.auth), on a database of their own.
+
+Two users are the stack's: `admin`, and `serving`, as which the model server reads the registry.
+Their passwords are what the secrets say, applied at each migration.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tracking_server import backend, schema, secret_files
+from tracking_server.backend import logger
+from tracking_server.errors import RefusedError
+from tracking_server.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fastapi import FastAPI
+    from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
+
+ADMIN, SERVING = "admin", "serving"
+PASSWORD_FILES = {ADMIN: "admin-password", SERVING: "serving-password"}
+CACHE_SECONDS = 60
+"""How long a worker believes a password that it has checked: checking takes 0.1 s of CPU."""
+READ_BY_SERVING = ("registered_model", "experiment", "prompt")
+
+
+def check(settings: Settings) -> None:
+    """Refuse to serve unless the users' schema is the one that this MLflow needs, as for the
+    backend store: MLflow would upgrade it at the start, without lock or backup."""
+    head = schema.logins().head
+    revision = backend.patiently(backend.open_logins(settings).revision, settings.patience)
+    if revision != head:
+        raise RefusedError(
+            f"the schema of TRACKING_LOGINS is {revision or 'not there yet'}, this server needs "
+            f"{head}: run `tracking-server migrate` first (`docker compose up -d` does)"
+        )
+
+
+def migrate(settings: Settings) -> None:
+    """Bring the users' database to this MLflow's schema, and the stack's two users to their
+    passwords. What is right already is left alone, without importing MLflow."""
+    target = schema.logins()
+    database = backend.open_logins(settings)
+    passwords = {
+        user: secret_files.read(settings.secrets / file) for user, file in PASSWORD_FILES.items()
+    }
+    revision = backend.patiently(database.revision, settings.patience)
+    if revision == target.head and not _differing(database, passwords):
+        logger.info("logins are up to date (%s)", target.head)
+        return
+    with database.lock(backend.Progress("waiting for another migration of the logins")):
+        revision = database.revision()
+        if revision is not None and revision not in target.known:
+            raise RefusedError(
+                f"the schema {revision} of TRACKING_LOGINS is newer than this server's "
+                f"{target.head}: run the newer version of the stack"
+            )
+        if revision not in (None, target.head):
+            _back_up(database, settings, revision)
+        started = time.monotonic()
+        with _store(settings) as store:  # which upgrades the schema
+            for user in _differing(database, passwords):
+                _settle(store, user, passwords[user])
+        logger.info("logins are ready (%.1f s)", time.monotonic() - started)
+
+
+def build(settings: Settings) -> FastAPI:
+    """MLflow's application with logins, closed where MLflow knows no rule."""
+    from tracking_server.throttle import Throttle
+
+    with _configured(settings):
+        from mlflow.server.auth import create_app
+
+    app = create_app()
+    app.add_middleware(Throttle, read_only=SERVING)
+    return app
+
+
+def after_fork() -> None:
+    """Let go of the connection that MLflow opened before the fork, without closing the parent's."""
+    from mlflow.server import auth
+
+    auth.store.engine.dispose(close=False)
+
+
+@contextmanager
+def users(settings: Settings) -> Iterator[SqlAlchemyStore]:
+    """MLflow's store of users and permissions, whose schema must be there.
+
+    Raises:
+        RefusedError: there are no logins here, or MLflow refuses what is asked of the store.
+    """
+    if not settings.logins:
+        raise RefusedError("there are no logins here: the team overlay has them (docs/team.md)")
+    check(settings)
+    from mlflow.exceptions import MlflowException
+
+    with _store(settings) as store:
+        try:
+            yield store
+        except MlflowException as error:
+            raise RefusedError(error.message.splitlines()[0]) from None
+
+
+@contextmanager
+def _store(settings: Settings) -> Iterator[SqlAlchemyStore]:
+    with _configured(settings):
+        from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
+
+    store = SqlAlchemyStore()
+    store.init_db(settings.logins)
+    try:
+        yield store
+    finally:
+        store.engine.dispose()
+
+
+@contextmanager
+def _configured(settings: Settings) -> Iterator[None]:
+    """The file that MLflow reads when its auth module is imported, and never again. It holds no
+    secret: libpq finds the database's password by itself, and `migrate` has made the admin."""
+    content = {
+        "default_permission": settings.default_permission,
+        "database_uri": settings.logins,
+        "admin_username": ADMIN,
+        "auth_cache_ttl_seconds": CACHE_SECONDS,
+    }
+    lines = [f"{name} = {str(value).replace('%', '%%')}" for name, value in content.items()]
+    with tempfile.TemporaryDirectory(prefix="logins-") as folder, warnings.catch_warnings():
+        # MLflow's own use of a deprecated module is nothing that an operator can change.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", UserWarning)
+        file = Path(folder, "auth.ini")
+        file.touch(0o600)
+        file.write_text("\n".join(["[mlflow]", *lines, ""]))
+        os.environ["MLFLOW_AUTH_CONFIG_PATH"] = str(file)
+        yield
+
+
+def _differing(database: Any, passwords: dict[str, str]) -> list[str]:
+    """The stack's users that are missing, or have another password."""
+    from werkzeug.security import check_password_hash
+
+    found = dict(database.rows("SELECT username, password_hash FROM users"))
+    return [
+        user
+        for user, password in passwords.items()
+        if user not in found or not check_password_hash(found[user], password)
+    ]
+
+
+def _settle(store: SqlAlchemyStore, user: str, password: str) -> None:
+    if store.has_user(user):
+        store.update_user(user, password=password)
+        logger.info("user %s has the password of the secrets now", user)
+        return
+    store.create_user(user, password, is_admin=user == ADMIN)
+    if user == SERVING:
+        # Whatever others may do by default, and whoever made the model.
+        for kind in READ_BY_SERVING:
+            store.grant_user_permission(user, kind, "*", "READ")
+    logger.info("made user %s", user)
+
+
+def _back_up(database: Any, settings: Settings, revision: str) -> None:
+    if settings.backups is None:
+        raise RefusedError(
+            f"the schema {revision} of TRACKING_LOGINS must be upgraded: set TRACKING_BACKUPS to a "
+            "folder for the backup that is made before"
+        )
+    settings.backups.mkdir(parents=True, exist_ok=True)
+    name = time.strftime(f"logins-{revision}-%Y%m%d-%H%M%S", time.gmtime())
+    logger.info("backed up to %s", database.back_up(settings.backups / name))

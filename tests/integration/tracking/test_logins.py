@@ -1,0 +1,94 @@
+"""Logins on PostgreSQL, as a real server has them; tests/stack/test_team.py has the rest."""
+
+from __future__ import annotations
+
+import secrets
+
+import httpx
+import pytest
+
+from tests.integration.tracking_server import on_postgres_and_s3, write_secrets
+
+
+@pytest.fixture(scope="module")
+def passwords():
+    return {name: secrets.token_hex(16) for name in ("admin-password", "serving-password")}
+
+
+@pytest.fixture(scope="module")
+def server(postgres, s3, tmp_path_factory, passwords):
+    """A server with logins; not yet migrated."""
+    folder = tmp_path_factory.mktemp("logins")
+    logins = postgres.create_database()
+    made = on_postgres_and_s3(folder, postgres, s3, TRACKING_LOGINS=postgres.url(logins))
+    for name, value in passwords.items():
+        (folder / "secrets" / name).write_text(value)
+    yield made
+    made.stop()
+
+
+def test_it_refuses_to_serve_before_users_are_there(server):
+    done = server.run("user", "list")
+    assert done.returncode == 1
+    assert "run `tracking-server migrate` first" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_migrate_makes_the_users_and_keeps_their_passwords(server, passwords):
+    first = server.migrate()
+    assert first.returncode == 0, first.stderr
+    assert "made user admin" in first.stderr
+    again = server.migrate()
+    assert "logins are up to date" in again.stderr
+    for value in passwords.values():
+        assert value not in first.stdout + first.stderr + again.stdout + again.stderr
+    passwords["admin-password"] = secrets.token_hex(16)
+    (server.folder / "secrets" / "admin-password").write_text(passwords["admin-password"])
+    assert "user admin has the password of the secrets now" in server.migrate().stderr
+
+
+def test_logins_hold_over_many_workers_and_a_restart(server, passwords):
+    server.environment["TRACKING_WORKERS"] = "3"
+    login = ("admin", passwords["admin-password"])
+    for _ in range(2):
+        server.start()
+        with httpx.Client(base_url=server.uri, timeout=60) as http:
+            search = "/api/2.0/mlflow/experiments/search?max_results=1"
+            assert http.get(search).status_code == 401
+            for _ in range(30):  # each worker has its own connections
+                assert httpx.get(f"{server.uri}{search}", auth=login).status_code == 200
+            assert http.get(search, auth=("admin", "wrong password")).status_code == 401
+        server.stop()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["user", "remove", "admin"], "rotate admin-password"),
+        (["user", "add", "a:b"], "letters, digits"),
+        (["user", "remove", "nobody"], "not found"),
+        (["permission", "grant", "admin", "EDIT", "experiment", "none"], "no experiment none"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(server, arguments, reason):
+    done = server.run(*arguments)
+    assert done.returncode == 1
+    assert reason in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+
+
+def test_without_logins_there_are_no_users(postgres, s3, tmp_path):
+    server = on_postgres_and_s3(tmp_path, postgres, s3)
+    done = server.run("user", "list")
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert "no logins here" in done.stderr
+
+
+def test_a_missing_password_is_named(postgres, s3, tmp_path):
+    logins = postgres.create_database()
+    server = on_postgres_and_s3(tmp_path, postgres, s3, TRACKING_LOGINS=postgres.url(logins))
+    write_secrets(tmp_path / "secrets", **{"serving-password": "x" * 12})
+    done = server.migrate()
+    assert done.returncode == 1
+    assert "admin-password" in done.stderr.splitlines()[-1]
