@@ -182,7 +182,7 @@ def test_the_team_overlay_publishes_the_gateway_alone():
 def test_containers_have_the_users_that_their_files_are_given_to():
     """And none that a person on the host usually is."""
     for name, reader in READERS.items():
-        service = (SERVICES | MONITORING).get(name) or TEAM[name]
+        service = (MONITORING | TEAM | SERVICES)[name]
         user = service.get("user")
         if user is None:
             folder = service["image"].rpartition("/")[2].partition(":")[0]

@@ -435,7 +435,7 @@ def test_the_overlays_say_which_parts_are_elsewhere():
 
 def test_nothing_is_made_or_delivered_for_a_part_that_is_elsewhere(elsewhere, capsys):
     assert elsewhere.run() == 0
-    assert capsys.readouterr().out == "ready: 4 from ./secrets, 5 made\n"
+    assert capsys.readouterr().out == "ready: 4 from ./secrets, 8 made\n"
     assert (elsewhere.master / "flask-secret-key").exists()
     assert not (elsewhere.master / "postgres-password").exists()
     delivered = elsewhere.delivered()
@@ -460,7 +460,7 @@ def test_one_part_can_be_elsewhere_alone(stack, capsys):
     for name in ("s3-access-key", "s3-secret-key"):
         (stack.given / name).write_text(OWN)
     assert stack.run() == 0
-    assert capsys.readouterr().out == "ready: 2 from ./secrets, 8 made\n"
+    assert capsys.readouterr().out == "ready: 2 from ./secrets, 11 made\n"
     assert "postgres/password" in stack.delivered()
     assert "minio/root-user" not in stack.delivered()
 

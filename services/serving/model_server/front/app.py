@@ -39,7 +39,6 @@ V2_PREFIX = b"/v2"
 
 _encode = msgspec.json.Encoder().encode
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
-PROBES = (b"/readyz", b"/v2/health/ready")
 IDENTITY = b"identity"
 _PROTOCOLS = {"invoke": wire.MLFLOW, "infer": wire.V2}
 
