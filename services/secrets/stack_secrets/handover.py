@@ -21,6 +21,7 @@ from stack_secrets.keeper import PREVIOUS, Keeper, RefusedError
 
 KEK = "kek-passphrase"
 OF_SERVING = re.compile(r"(deployments|tokens).*")
+SERVING_VOLUMES = ("serving-tokens", "serving-cache")  # the first is the team overlay's
 LARGEST = 64 * 2**20
 LAST = "last-backup.json"
 
@@ -35,8 +36,9 @@ def collect(keeper: Keeper) -> str:
         part.chmod(0o770)
         keeper.give(part, BACKUP)
     found = {Path("secrets", name): _read(keeper.master / name) for name in (KEK, PREVIOUS)}
-    for path in _of_serving(keeper.volumes / "serving-cache"):
-        found[Path("serving", path.name)] = _read(path)
+    for volume in reversed(SERVING_VOLUMES):
+        for path in _of_serving(keeper.volumes / volume):
+            found[Path("serving", path.name)] = _read(path)
     found = {path: text for path, text in found.items() if text is not None}
     for path, text in found.items():
         files.write(folder / path, text, BACKUP, keeper.give, 0o440)
@@ -62,14 +64,17 @@ def adopt(keeper: Keeper) -> str:
     """Take over what a restored set has handed over. The same again changes nothing."""
     folder = _folder(keeper)
     keeper.adopt(_passphrase(keeper), _read(folder / "secrets" / PREVIOUS))
-    cache = keeper.volumes / "serving-cache"
     read = {path.name: _read(path) for path in _of_serving(folder / "serving")}
     coming = {name: text for name, text in read.items() if text is not None}
-    for path in _of_serving(cache):
-        if path.name not in coming:
-            path.unlink()
+    volumes = [keeper.volumes / name for name in SERVING_VOLUMES]
+    volumes = [volume for volume in volumes if volume.is_dir()]
+    for volume in volumes:
+        for path in _of_serving(volume):
+            if path.name not in coming:
+                path.unlink()
     for name, text in coming.items():
-        files.write(cache / name, text, SERVING, keeper.give, 0o600)
+        volume = volumes[0] if name.startswith("tokens") else volumes[-1]
+        files.write(volume / name, text, SERVING, keeper.give, 0o600)
     shutil.rmtree(folder, ignore_errors=True)
     return f"adopted: {', '.join([KEK, *coming])}"
 

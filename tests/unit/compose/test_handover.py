@@ -66,6 +66,18 @@ def test_adopt_brings_back_what_was_collected(stack, tmp_path):
     assert other.run() == 0, "the next start takes the passphrase as the data's"
 
 
+@pytest.mark.parametrize("volume", ["serving-tokens", "serving-cache"])
+def test_tokens_go_where_the_model_server_reads_them(stack, volume):
+    """With the team overlay and without."""
+    if volume == "serving-cache":
+        (stack.volumes / "serving-tokens").rmdir()
+    (stack.volumes / volume / "tokens.json").write_text("[]")
+    stack.run("collect")
+    (stack.volumes / volume / "tokens.json").unlink()
+    assert stack.run("adopt") == 0
+    assert (stack.volumes / volume / "tokens.json").read_text() == "[]"
+
+
 def test_adopt_keeps_the_passphrase_before(stack):
     (stack.master / PREVIOUS).write_text("y" * 20)
     stack.run("collect")
