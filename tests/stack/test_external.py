@@ -22,7 +22,6 @@ from tests.support import wait_until
 
 OVERLAYS = ("compose.external-postgres.yml", "compose.external-s3.yml")
 ENV = f"""
-COMPOSE_FILE={":".join(("docker-compose.yml", *OVERLAYS))}
 POSTGRES_HOST={elsewhere.DATABASE}
 S3_BUCKET={elsewhere.BUCKET}/{elsewhere.PREFIX}
 S3_ENDPOINT=https://{elsewhere.STORAGE}
@@ -42,7 +41,7 @@ def give(stack, name: str, value: str | None) -> None:
 @pytest.fixture(scope="module")
 def other(stack, new_stack, tmp_path_factory):
     """Another stack from the same images, in a clone of its own, set up but not started."""
-    another = new_stack()
+    another = new_stack(*OVERLAYS)
     assert another.project != stack.project
     another.folder = tmp_path_factory.mktemp("external") / "clone"
     copy_shipped_files(another.folder)
