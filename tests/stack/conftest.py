@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 from pathlib import Path
 
@@ -41,16 +43,16 @@ def clone(tmp_path_factory):
 @pytest.fixture(scope="session")
 def new_stack(clone):
     """Makes stacks from the clone, each with its own name, ports and overlays, and removes them."""
-    made = []
+    numbers = itertools.count()
 
     def make(*overlays: str) -> Stack:
-        project = f"mlflow-stack-test-{os.getpid()}-{len(made)}"
-        made.append(Stack(clone, project, free_port(), free_port(), overlays))
-        return made[-1]
+        project = f"mlflow-stack-test-{os.getpid()}-{next(numbers)}"
+        stack = Stack(clone, project, free_port(), free_port(), overlays)
+        made.callback(stack.down, "--volumes", "--timeout", "5")
+        return stack
 
-    yield make
-    for stack in made:
-        stack.down("--volumes", "--timeout", "5")
+    with contextlib.ExitStack() as made:  # removes all, even where one cannot be
+        yield make
 
 
 @pytest.fixture(scope="session")

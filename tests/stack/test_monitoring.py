@@ -74,6 +74,7 @@ def watched(new_stack, clone, prometheus) -> Iterator[Stack]:
         environment.setenv("PROMETHEUS_PORT", str(prometheus.port))
         watched.up("--build", *WITHOUT_GRAFANA)
         yield watched
+        watched.down("--volumes", "--timeout", "5")
 
 
 @pytest.fixture(scope="module")
