@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -60,6 +61,9 @@ def _run(parsed: argparse.Namespace) -> None:
     loaded = settings.load()
     secret_files.check(loaded)
     environment.apply(loaded)
+    if parsed.command not in (None, "serve", "migrate"):
+        # Its words on engines and pools are for a server's log.
+        os.environ["MLFLOW_LOGGING_LEVEL"] = "WARNING"
     if parsed.command == "migrate":
         if parsed.try_bucket and loaded.on_s3:
             migrate.try_bucket(loaded)
