@@ -10,6 +10,7 @@ from pathlib import Path
 import mlflow
 import pytest
 import yaml
+from mlflow.tracking import fluent
 
 from stack.test import why_no_stack
 from tests.hub_server import Hub, serving
@@ -28,6 +29,14 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.xdist_group("stack"))
             if not item.get_closest_marker("timeout"):
                 item.add_marker(pytest.mark.timeout(900))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def experiment_of_no_other_file():
+    """What one file's fixtures set is of a server that the next file's tests do not ask."""
+    yield
+    fluent._active_experiment_id = None
+    os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
 
 
 @pytest.fixture(scope="session")

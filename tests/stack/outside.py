@@ -27,7 +27,7 @@ CADDYFILE = f"""
 # Keys are readable to their user alone, or PostgreSQL does not start.
 START_POSTGRES = (
     f"install -o postgres -m 600 /tls/{DATABASE}.key /tmp/server.key && "
-    f"exec docker-entrypoint.sh postgres -c ssl=on -c ssl_cert_file=/tls/{DATABASE}.pem "
+    f"exec docker-entrypoint.sh postgres -c ssl_cert_file=/tls/{DATABASE}.pem "
     "-c ssl_key_file=/tmp/server.key"
 )
 
@@ -76,6 +76,7 @@ class Outside:
         self._run(front, [f"--network=container:{storage}"], ["caddy:2.11-alpine"], command)
         wait_until(self.answers, 60, "PostgreSQL answers")
         self._make_database()
+        self.speak_tls("on")
         self._make_bucket()
         return self
 
@@ -85,6 +86,12 @@ class Outside:
     def answers(self) -> bool:
         ready = ["pg_isready", "--quiet", "--host=127.0.0.1"]
         return docker("exec", self._names[0], *ready, check=False).returncode == 0
+
+    def speak_tls(self, value: str) -> None:
+        """on or off; returns when PostgreSQL has read it."""
+        self.sql(f"ALTER SYSTEM SET ssl = {value}")
+        self.sql("SELECT pg_reload_conf()")
+        wait_until(lambda: self.sql("SHOW ssl") == [value], 20, f"PostgreSQL has ssl {value}")
 
     def restart_database(self) -> None:
         docker("restart", "--time=10", self._names[0])

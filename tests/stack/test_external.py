@@ -203,14 +203,11 @@ def test_what_is_wrong_outside_is_said_in_one_line(running, outside, settings, g
 
 
 def test_a_database_without_tls_is_refused(running, outside):
-    outside.sql("ALTER SYSTEM SET ssl = off")
-    outside.sql("SELECT pg_reload_conf()")
-    wait_until(lambda: outside.sql("SHOW ssl") == ["off"], 20, "PostgreSQL has read its settings")
+    outside.speak_tls("off")
     try:
         assert "PostgreSQL: it speaks no TLS" in refusal(running)
     finally:
-        outside.sql("ALTER SYSTEM RESET ssl")
-        outside.sql("SELECT pg_reload_conf()")
+        outside.speak_tls("on")
 
 
 def refusal(stack, keep: bool = False, **settings: str) -> str:
