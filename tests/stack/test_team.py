@@ -221,6 +221,12 @@ def test_a_run_over_https_is_promoted_and_served_to_whoever_has_a_token(team, ev
     assert team.stack.container("serving")["State"]["StartedAt"] == started
 
 
+def test_every_version_is_checked_with_the_model_servers_own_login(team):
+    """As `make restore` does at its end."""
+    said = team.stack.compose("run", "--rm", "-T", "--no-deps", "serving", "check").stdout
+    assert "wine version 1 loads" in said
+
+
 def test_users_may_do_what_is_theirs(team, eve, as_user):
     bob = team.add_user("bob")
     experiment = as_user("eve", eve).create_experiment("hers")

@@ -15,8 +15,8 @@ from model_server.following.cache import Cache, CacheError
 from model_server.following.deployments import Deployments
 from model_server.following.fetch import Fetcher
 from model_server.following.registry import Registry, Target
+from model_server.server import prepare
 from model_server.settings import Settings
-from model_server.workers import process
 
 TIMEOUT = 600
 """Seconds to ask the registry for all there is."""
@@ -42,8 +42,7 @@ def check(settings: Settings) -> int:
 
 
 async def _check(settings: Settings, cache: Cache) -> int:
-    credentials = process.prepare(settings.threads)
-    process.prepare_ahead()
+    credentials = prepare(settings)
     fetcher = Fetcher(settings.tracking_uri, credentials, settings.fetch_timeout)
     environments = Environments(settings, credentials)
     deployments = Deployments(settings, cache, fetcher, environments, str)

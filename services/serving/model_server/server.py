@@ -43,12 +43,17 @@ def listen(host: str, port: int) -> socket.socket:
     return sock
 
 
+def prepare(settings: Settings) -> dict[str, str]:
+    """Get ready to fork workers; returns the tracking server's credentials, which they do not get."""
+    credentials = process.prepare(settings.threads)
+    process.prepare_ahead()
+    return credentials | tracking_login(settings)
+
+
 async def serve(settings: Settings, sock: socket.socket, cache: Cache) -> None:
     """Until SIGTERM or SIGINT: then finish the requests that run, and end every process."""
     os.environ["MODEL_SERVER_LOG_LEVEL"] = settings.log_level
-    credentials = process.prepare(settings.threads)
-    process.prepare_ahead()
-    credentials |= tracking_login(settings)
+    credentials = prepare(settings)
     fetcher = Fetcher(settings.tracking_uri, credentials, settings.fetch_timeout)
     registry = (
         Registry(settings.tracking_uri, credentials, settings.alias)

@@ -26,10 +26,10 @@ class Model(msgspec.Struct):
         return next((entry.version for entry in self.aliases if entry.alias == alias), None)
 
 
-class Page(msgspec.Struct):
+class ModelsPage(msgspec.Struct):
     """MLflow leaves out what is empty: `{}` is a registry without models."""
 
-    registered_models: list[Model] | msgspec.UnsetType = msgspec.UNSET
+    found: list[Model] = msgspec.field(default_factory=list, name="registered_models")
     next_page_token: str | None = None
 
 
@@ -56,7 +56,7 @@ class Registered(msgspec.Struct):
 
 
 class VersionsPage(msgspec.Struct):
-    model_versions: list[Registered] = []
+    found: list[Registered] = msgspec.field(default_factory=list, name="model_versions")
     next_page_token: str | None = None
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import httpx
@@ -13,7 +14,7 @@ import httpx
 from model_server.following.answers import (
     STRANGE,
     Model,
-    Page,
+    ModelsPage,
     RegistryError,
     VersionAnswer,
     VersionsPage,
@@ -26,7 +27,7 @@ SEARCH = "/api/2.0/mlflow/registered-models/search"
 SEARCH_VERSIONS = "/api/2.0/mlflow/model-versions/search"
 GET_VERSION = "/api/2.0/mlflow/model-versions/get"
 PAGE = 1000
-"""Models a page; MLflow allows no more."""
+"""Models or versions a page; of models MLflow allows no more."""
 TIMEOUT = 60
 """Seconds for one look, however many questions it takes."""
 AT_ONCE = 16
@@ -127,24 +128,13 @@ class Registry:
 
     async def every_version(self) -> list[Wanted]:
         """Every version of every registered model, one entry each. Raises RegistryError."""
-        found: list[Wanted] = []
-        token = None
-        while True:
-            asked = {"max_results": PAGE} | ({"page_token": token} if token else {})
-            page = read(await self._get(SEARCH_VERSIONS, asked), VersionsPage)
-            found += [
-                Wanted(
-                    uri := f"models:/{one.name}/{one.version}",
-                    uri,
-                    "it is registered",
-                    one.name,
-                    version=one.version,
-                )
-                for one in page.model_versions
-            ]
-            token = page.next_page_token
-            if not token:
-                return sorted(found, key=lambda one: (one.model or "", int(one.version or 0)))
+        found = [one async for one in self._search(SEARCH_VERSIONS, VersionsPage)]
+        found.sort(key=lambda one: (one.name, int(one.version)))
+        uris = [f"models:/{one.name}/{one.version}" for one in found]
+        return [
+            Wanted(uri, uri, "it is registered", one.name, version=one.version)
+            for uri, one in zip(uris, found, strict=True)
+        ]
 
     def forget(self, target: Target) -> None:
         """Its tags may have changed, which its model's times do not tell."""
@@ -158,7 +148,7 @@ class Registry:
             raise RegistryError(f"no answer within {timeout:g} s") from None
 
     async def _desired(self, wanted: Sequence[Wanted], carriers: bool) -> Desired:
-        models = {model.name: model async for model in self._models()}
+        models = {model.name: model async for model in self._search(SEARCH, ModelsPage)}
         asked = {entry.name: entry for entry in wanted}
         if carriers:
             asked = {
@@ -207,17 +197,17 @@ class Registry:
         learnt = self._facts[uri] = _Facts(times, identity, tags)
         return learnt
 
-    async def _models(self) -> AsyncIterator[Model]:
+    async def _search(self, path: str, kind: type[ModelsPage | VersionsPage]) -> AsyncIterator[Any]:
+        """What is on all pages of an answer. Raises RegistryError."""
         token = None
         while True:
             asked = {"max_results": PAGE} | ({"page_token": token} if token else {})
-            content = await self._get(SEARCH, asked)
-            page = read(content, Page)
-            if page.registered_models:
-                for model in page.registered_models:
-                    yield model
-            elif content.strip() != b"{}":
+            content = await self._get(path, asked)
+            page = read(content, kind)
+            if not page.found and content.strip() != b"{}":
                 raise RegistryError(STRANGE)
+            for one in page.found:
+                yield one
             token = page.next_page_token
             if not token:
                 return
