@@ -43,7 +43,9 @@ def adopt(settings: Settings, root: str) -> None:
     store = backend.open_store(settings)
     with store.lock(backend.Progress("waiting for a migration of this backend store")):
         if settings.backups is not None:
-            logger.info("backed up to %s", migrate.back_up(store, settings, "before-adopting"))
+            logger.info(
+                "backed up to %s", migrate.back_up(store, settings, "mlflow-before-adopting")
+            )
         changed = _rewrite(settings.backend_store, f"{root}/")
     if not changed:
         raise RefusedError(f"no address in the backend store begins with {root}/")

@@ -8,6 +8,7 @@ import warnings
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from flask import Flask
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -45,20 +46,18 @@ def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
     # middleware like every route, so that Host and Origin are checked here as well.
     app.router.routes.insert(0, Route("/readyz", probe.endpoint, methods=["GET"]))
     app.add_exception_handler(OSError, _disk_error)
-    return _counted(app, settings, probe, counts) if counts else app
+    return _counted(app, flask_app, settings, probe, counts) if counts else app
 
 
 def _counted(
-    app: FastAPI, settings: Settings, probe: readiness.Readiness, counts: Counts
+    app: FastAPI, flask_app: Flask, settings: Settings, probe: readiness.Readiness, counts: Counts
 ) -> ASGIApp:
-    from mlflow.server import app as flask
-
     from tracking_server.metrics import Counted
     from tracking_server.metrics_page import MetricsPage
     from tracking_server.routes import templates
 
     page = MetricsPage(settings, probe, counts)
-    return Counted(app, templates(flask), settings.metrics_port, page)
+    return Counted(app, templates(flask_app), settings.metrics_port, page)
 
 
 def _database_error(error: Exception) -> tuple[dict[str, str], int]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tracking_server import backend, schema, secret_files
 from tracking_server.backend import logger
 from tracking_server.errors import RefusedError
+from tracking_server.migrate import back_up, refuse_unless
 from tracking_server.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,13 +36,8 @@ READ_BY_SERVING = ("registered_model", "experiment", "prompt")
 def check(settings: Settings) -> None:
     """Refuse to serve unless the users' schema is the one that this MLflow needs, as for the
     backend store: MLflow would upgrade it at the start, without lock or backup."""
-    head = schema.logins().head
-    revision = backend.patiently(backend.open_logins(settings).revision, settings.patience)
-    if revision != head:
-        raise RefusedError(
-            f"the schema of TRACKING_LOGINS is {revision or 'not there yet'}, this server needs "
-            f"{head}: run `tracking-server migrate` first (`docker compose up -d` does)"
-        )
+    database, head = backend.open_logins(settings), schema.logins().head
+    refuse_unless(database, head, "the schema of TRACKING_LOGINS", settings.patience)
 
 
 def migrate(settings: Settings) -> None:
@@ -64,7 +60,13 @@ def migrate(settings: Settings) -> None:
                 f"{target.head}: run the newer version of the stack"
             )
         if revision not in (None, target.head):
-            _back_up(database, settings, revision)
+            if settings.backups is None:
+                raise RefusedError(
+                    f"the schema {revision} of TRACKING_LOGINS must be upgraded: set "
+                    "TRACKING_BACKUPS to a folder for the backup that is made before"
+                )
+            backup = back_up(database, settings, f"logins-{revision}")
+            logger.info("backed up to %s", backup)
         started = time.monotonic()
         with _store(settings) as store:  # which upgrades the schema
             for user in _differing(database, passwords):
@@ -168,14 +170,3 @@ def _settle(store: SqlAlchemyStore, user: str, password: str) -> None:
         for kind in READ_BY_SERVING:
             store.grant_user_permission(user, kind, "*", "READ")
     logger.info("made user %s", user)
-
-
-def _back_up(database: Any, settings: Settings, revision: str) -> None:
-    if settings.backups is None:
-        raise RefusedError(
-            f"the schema {revision} of TRACKING_LOGINS must be upgraded: set TRACKING_BACKUPS to a "
-            "folder for the backup that is made before"
-        )
-    settings.backups.mkdir(parents=True, exist_ok=True)
-    name = time.strftime(f"logins-{revision}-%Y%m%d-%H%M%S", time.gmtime())
-    logger.info("backed up to %s", database.back_up(settings.backups / name))

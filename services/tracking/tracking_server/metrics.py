@@ -2,8 +2,8 @@
 
 MLflow's own exporter hooks Flask, which artifact routes never reach. This one is around the whole
 application. Each worker counts in files of its own, which prometheus_client adds up; they are in
-memory, so that counting waits for no disk. Import it only after `enable`: the library decides when
-it is imported whether it counts in files.
+memory, so that counting waits for no disk. Import it only once there are `Counts`: the library
+decides when it is imported whether it counts in files.
 """
 
 from __future__ import annotations

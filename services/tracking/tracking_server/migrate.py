@@ -18,13 +18,17 @@ def check(settings: Settings) -> None:
 
     Opening MLflow's store would itself create or upgrade it, without lock or backup.
     """
-    head = schema.installed().head
-    store = backend.open_store(settings)
-    revision = backend.patiently(store.revision, settings.patience)
+    store, head = backend.open_store(settings), schema.installed().head
+    refuse_unless(store, head, "the backend store's schema", settings.patience)
+
+
+def refuse_unless(database, head: str, what: str, patience: float) -> None:
+    """Raises RefusedError unless a database, in the end, has the schema `head`; `what` names it."""
+    revision = backend.patiently(database.revision, patience)
     if revision != head:
         raise RefusedError(
-            f"the backend store's schema is {revision or 'not there yet'}, this server needs "
-            f"{head}: run `tracking-server migrate` first (`docker compose up -d` does)"
+            f"{what} is {revision or 'not there yet'}, this server needs {head}: "
+            "run `tracking-server migrate` first (`docker compose up -d` does)"
         )
 
 
@@ -74,10 +78,10 @@ def restore(settings: Settings, file: Path) -> None:
 
 
 def back_up(store, settings: Settings, state: str) -> Path:
-    """Back the whole store up into settings.backups, named after its state; the file."""
+    """Back a whole database up into settings.backups, named after its state; the file."""
     try:
         settings.backups.mkdir(parents=True, exist_ok=True)
-        name = time.strftime(f"mlflow-{state}-%Y%m%d-%H%M%S", time.gmtime())
+        name = time.strftime(f"{state}-%Y%m%d-%H%M%S", time.gmtime())
         return store.back_up(settings.backups / name)
     except OSError as error:
         raise RefusedError(
@@ -110,7 +114,7 @@ def _upgrade(store, settings: Settings, revision: str, head: str) -> None:
             f"the backend store's schema {revision} must be upgraded to {head}: set "
             "TRACKING_BACKUPS to a folder for the backup that is made before"
         )
-    backup = back_up(store, settings, revision)
+    backup = back_up(store, settings, f"mlflow-{revision}")
     logger.info("backed up to %s; upgrading %s to %s", backup, revision, head)
     started = time.monotonic()
     with store.upgrading() as url:
