@@ -23,11 +23,13 @@ class Reader:
     """One container that reads secrets: its user, and its files as templates over the values.
 
     by_group: its group reads them too, since it may run as another user of that group.
+    uses_stores: it reads the database and the storage, and so what EXTERNAL says of them.
     """
 
     user: int
     files: dict[str, str]
     by_group: bool = False
+    uses_stores: bool = False
 
 
 # None is a person's, who could then look into the container's processes from outside: hence not
@@ -68,14 +70,13 @@ GIVEN_ONLY = {
 # The same, but text of several lines: both or neither.
 CERTIFICATE = ("tls-certificate", "tls-key")
 
+_S3_INI = "[default]\naws_access_key_id = {%s}\naws_secret_access_key = {%s}\n"
 _TRACKING = {
     "pgpass": (
         "postgres:5432:mlflow:mlflow:{mlflow-password}\n"
         "postgres:5432:logins:mlflow:{mlflow-password}\n"
     ),
-    "s3.ini": (
-        "[default]\naws_access_key_id = {s3-access-key}\naws_secret_access_key = {s3-secret-key}\n"
-    ),
+    "s3.ini": _S3_INI % ("s3-access-key", "s3-secret-key"),
     "kek-passphrase": "{kek-passphrase}",
     "flask-secret-key": "{flask-secret-key}",
 }
@@ -102,7 +103,7 @@ READERS = {
             "s3-secret-key": "{s3-secret-key}",
         },
     ),
-    "tracking": Reader(TRACKING, _TRACKING),
+    "tracking": Reader(TRACKING, _TRACKING, uses_stores=True),
     # In the team overlay: also makes the logins.
     "migrate": Reader(
         TRACKING,
@@ -111,6 +112,7 @@ READERS = {
             "admin-password": "{admin-password}",
             "serving-password": "{serving-password}",
         },
+        uses_stores=True,
     ),
     "serving": Reader(
         SERVING,
@@ -130,19 +132,12 @@ READERS = {
         BACKUP,
         {
             "pgpass": "*:*:*:*:{mlflow-password:pgpass}\n",
-            "s3.ini": (
-                "[default]\n"
-                "aws_access_key_id = {s3-access-key}\n"
-                "aws_secret_access_key = {s3-secret-key}\n"
-            ),
+            "s3.ini": _S3_INI % ("s3-access-key", "s3-secret-key"),
             "password": "{backup-password}",
-            "backup-s3.ini": (
-                "[default]\n"
-                "aws_access_key_id = {backup-s3-access-key}\n"
-                "aws_secret_access_key = {backup-s3-secret-key}\n"
-            ),
+            "backup-s3.ini": _S3_INI % ("backup-s3-access-key", "backup-s3-secret-key"),
         },
         by_group=True,
+        uses_stores=True,
     ),
 }
 
@@ -153,7 +148,7 @@ class External:
 
     wanted: secrets of that server, which the user gives, and what each is. unused: those of the
     container that there is not. volume: where its data would be. readers: one-shots and services
-    that there are not. files: what tracking reads in place of its own.
+    that there are not. files: what those who use the stores read in place of the stack's own.
     certificate: of the CA that signed the server's; a file that may be given.
     """
 
@@ -209,7 +204,6 @@ VOLUMES = {
 BY_GROUP = {"backup-work"}
 
 # Readers and volumes that overlays alone mount: left out where they are not there.
-OVERLAYS = {
-    *("migrate", "gateway", "serving-tokens", "gateway-data"),
-    *("prometheus", "postgres-exporter", "grafana", "prometheus-data", "grafana-data"),
-}
+OF_TEAM = {"migrate", "gateway", "serving-tokens", "gateway-data"}
+OF_MONITORING = {"prometheus", "postgres-exporter", "grafana", "prometheus-data", "grafana-data"}
+OVERLAYS = OF_TEAM | OF_MONITORING

@@ -65,7 +65,7 @@ class Keeper:
         values = known | given
         self._want(values)
         unrecorded = self._unrecorded(values)
-        if strange := self._with_data(unrecorded) | self._elsewhere(values, known):
+        if strange := self._with_data(unrecorded) | self._with_data_elsewhere(values, known):
             raise RefusedError(_reason(strange, values))
         made = {name: _new(name) for name in self._makes if name not in values}
         self._settle(values | made, unrecorded)
@@ -103,7 +103,7 @@ class Keeper:
         values |= {name: _new(name) for name in self._makes if name not in values}
         self._want(values)
         unrecorded = self._unrecorded(values)
-        strange = self._with_data(unrecorded) | self._elsewhere(values, known)
+        strange = self._with_data(unrecorded) | self._with_data_elsewhere(values, known)
         changed = sorted(name for name in self._makes if known.get(name) != values[name])
 
         said = [f"rotated: {', '.join(dict.fromkeys(changed + sorted(strange))) or 'nothing'}"]
@@ -165,7 +165,7 @@ class Keeper:
                 "openssl rand -hex 32 > secrets/kek-passphrase (and keep a copy)"
             )
 
-    def _elsewhere(self, values: dict[str, str], known: dict[str, str]) -> dict[str, str]:
+    def _with_data_elsewhere(self, values: dict[str, str], known: dict[str, str]) -> dict[str, str]:
         """What data in no volume was made with, as far as this stack remembers: name to place."""
         name = "kek-passphrase"
         changed = "postgres" in self.external and known.get(name, values[name]) != values[name]
@@ -183,6 +183,7 @@ class Keeper:
     def _given(self) -> dict[str, str]:
         """The user's values. Raises RefusedError naming the first file that cannot be taken."""
         values = {}
+        wanted = {name: what for part in self._parts for name, what in part.wanted.items()}
         for path in sorted(self.given.iterdir()):
             name = path.name
             if name.startswith(".") or name == "README.md":
@@ -199,7 +200,6 @@ class Keeper:
                 values[name] = _pem(name, path)
                 continue
             value = _read(path)
-            wanted = {name: what for part in self._parts for name, what in part.wanted.items()}
             if name in AUTHORITIES:
                 if fault := elsewhere.fault_of_certificate(value):
                     raise RefusedError(f"secrets/{name} {fault}")
@@ -265,7 +265,7 @@ class Keeper:
                 continue
             templates = {} if reader in absent else dict(wants.files)
             certificates = {}
-            if reader in ("tracking", "migrate", "backup"):
+            if wants.uses_stores:
                 for part in self._parts:
                     templates |= part.files
                     if part.certificate in values:
