@@ -1,5 +1,18 @@
-"""`make backup-verify`: a module of its own, as each command has."""
+"""`make backup-verify`: read a backup whole, and check that each version has its artifacts.
 
-from stack.backup import verify as main
+FROM= says where it is, as for `make backup`; SNAPSHOT= which, the newest if it says nothing.
+"""
 
-__all__ = ["main"]
+from __future__ import annotations
+
+from stack import repository
+
+
+def main() -> None:
+    where = repository.place("FROM")
+    repository.need_compose("backup-verify")
+    repository.need_folder(where)
+    with repository.alone():
+        repository.build("secrets", "backup")
+        repository.deliver()
+        repository.run("verify", f"verifying {where.shown}", where, snapshot=repository.snapshot())

@@ -16,12 +16,13 @@ PROJECT_LABEL = "com.docker.compose.project"
 FOLDER_LABEL = "com.docker.compose.project.working_dir"
 LOG_LINES = "8"  # of a service that failed
 BARE = ["--no-color", "--no-log-prefix"]
+PLAIN = ["docker", "compose", "--progress", "plain"]  # what shows progress, line by line
 
 
 def up() -> None:
     """Build and start what is not there yet; return when all services are healthy."""
     what = "docker compose up (the first time, this downloads and builds images)"
-    command = ["docker", "compose", "--progress", "plain", "up", "--detach", "--build", "--wait"]
+    command = [*PLAIN, "up", "--detach", "--build", "--wait"]
     try:
         run_loudly(command, what, folder=ROOT)
     except StackError as error:
@@ -56,7 +57,7 @@ def other_checkouts() -> list[str]:
 
 def volumes() -> list[str]:
     """Names of the volumes that this project made."""
-    listed = _ask("volume", "ls", "--quiet", "--filter", f"label={PROJECT_LABEL}={_project()}")
+    listed = _ask("volume", "ls", "--quiet", "--filter", f"label={PROJECT_LABEL}={project()}")
     return listed.split()
 
 
@@ -89,7 +90,7 @@ def elsewhere() -> list[Server]:
 
 def project() -> str:
     """The name that Compose knows this stack by."""
-    return _project()
+    return _configuration()["name"]
 
 
 def services() -> list[str]:
@@ -177,8 +178,8 @@ def _ask(*arguments: str) -> str:
 def _folders(*arguments: str) -> list[str]:
     """The folder that each of this project's containers was made in."""
     form = f'{{{{.Label "{FOLDER_LABEL}"}}}}'
-    project = f"label={PROJECT_LABEL}={_project()}"
-    return _ask("ps", *arguments, "--filter", project, "--format", form).splitlines()
+    ours = f"label={PROJECT_LABEL}={project()}"
+    return _ask("ps", *arguments, "--filter", ours, "--format", form).splitlines()
 
 
 def _configuration(*options: str) -> dict:
@@ -193,10 +194,6 @@ def _configuration(*options: str) -> dict:
     if done.returncode != 0:
         raise StackError(f"docker compose config: {done.stderr.strip()}")
     return json.loads(done.stdout)
-
-
-def _project() -> str:
-    return _configuration()["name"]
 
 
 def _published(service: str, port: str) -> int:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack import modes, settings
+from stack import alone as lock
+from stack import compose, modes, settings
 from stack.paths import ROOT, shown
 from stack.terminal import StackError, run_loudly, run_quietly, say
 
@@ -19,8 +21,9 @@ RUN = ["docker", "compose", "--progress", "quiet", "run", "--rm", "-T", "--no-de
 
 @dataclass(frozen=True)
 class Place:
-    """address: s3://..., or "" for a folder. shown: as the user named it."""
+    """variable: TO or FROM. address: s3://..., or "" for a folder. shown: as the user named it."""
 
+    variable: str
     address: str
     folder: Path | None
     shown: str
@@ -32,13 +35,23 @@ def place(variable: str) -> Place:
     if given.startswith("s3://"):
         if given == "s3://":
             raise StackError(f"{variable}={given}: expected s3://BUCKET or s3://BUCKET/FOLDER")
-        return Place(given, None, given)
+        return Place(variable, given, None, given)
     if "://" in given:
         raise StackError(f"{variable}={given}: expected a folder or s3://BUCKET/FOLDER")
     folder = Path(given).expanduser().absolute()
     if ":" in str(folder):
         raise StackError(f"{variable}={given}: a folder with a colon cannot be given to Docker")
-    return Place("", folder, shown(folder))
+    return Place(variable, "", folder, shown(folder))
+
+
+def snapshot() -> str:
+    """Which one the user wants; "" for the newest."""
+    return os.environ.get("SNAPSHOT", "")
+
+
+def alone() -> AbstractContextManager[int]:
+    """One backup, verification or restore of this checkout at a time."""
+    return lock.alone(__file__, "backs up or restores")
 
 
 def need_compose(command: str) -> None:
@@ -50,9 +63,9 @@ def need_compose(command: str) -> None:
         )
 
 
-def build() -> None:
-    command = ["docker", "compose", "--progress", "plain", "build", "secrets", "backup"]
-    run_quietly(command, "preparing the images (the first time, this takes a minute)", folder=ROOT)
+def build(*services: str) -> None:
+    what = f"preparing images: {', '.join(services)} (the first time, this takes a minute)"
+    run_quietly([*compose.PLAIN, "build", *services], what, folder=ROOT)
 
 
 def make_folder(where: Place) -> None:
@@ -61,25 +74,18 @@ def make_folder(where: Place) -> None:
         return
     try:
         where.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if os.geteuid() == 0:
-            _give(where.folder)
     except OSError as error:
-        raise StackError(f"TO={where.shown}: {error.strerror}: {error.filename}") from None
+        raise _refused(where, error) from None
+    _give(where)
 
 
-def need_folder(where: Place, variable: str) -> None:
+def need_folder(where: Place) -> None:
     """Raises StackError."""
     if where.folder is None:
         return
     if not where.folder.is_dir():
-        raise StackError(f"{variable}={where.shown}: there is no such folder")
-    if os.geteuid() == 0:
-        try:
-            _give(where.folder)
-        except OSError as error:
-            raise StackError(
-                f"{variable}={where.shown}: {error.strerror}: {error.filename}"
-            ) from None
+        raise StackError(f"{where.variable}={where.shown}: there is no such folder")
+    _give(where)
 
 
 def run(command: str, what: str, where: Place | None = None, *, snapshot: str = "") -> str:
@@ -124,9 +130,18 @@ def _run(command: list[str], what: str) -> str:
         raise StackError(reason if refused else str(error)) from None
 
 
-def _give(folder: Path) -> None:
+def _give(where: Place) -> None:
     """To the container's user, where root calls: it is no root, and root may read it all the
-    same."""
-    for path in (folder, *folder.rglob("*")):
-        if path.lstat().st_uid != GROUP:
-            os.chown(path, GROUP, GROUP, follow_symlinks=False)
+    same. Raises StackError."""
+    if os.geteuid() != 0:
+        return
+    try:
+        for path in (where.folder, *where.folder.rglob("*")):
+            if path.lstat().st_uid != GROUP:
+                os.chown(path, GROUP, GROUP, follow_symlinks=False)
+    except OSError as error:
+        raise _refused(where, error) from None
+
+
+def _refused(where: Place, error: OSError) -> StackError:
+    return StackError(f"{where.variable}={where.shown}: {error.strerror}: {error.filename}")

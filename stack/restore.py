@@ -10,8 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from stack import backup, compose, repository
-from stack.alone import alone
+from stack import compose, repository
 from stack.paths import ROOT
 from stack.terminal import StackError, run_loudly, run_quietly, say
 
@@ -23,8 +22,8 @@ KNOWN = "from tracking_server.schema import installed; print(*installed().known)
 def main() -> int:
     where = repository.place("FROM")
     repository.need_compose("restore")
-    repository.need_folder(where, "FROM")
-    with alone(backup.__file__, "backs up or restores"):
+    repository.need_folder(where)
+    with repository.alone():
         changing = False
         try:
             _look(where)
@@ -46,13 +45,12 @@ def main() -> int:
 
 def _look(where: repository.Place) -> None:
     """All that can be refused before anything is changed."""
-    repository.build()
+    repository.build("secrets", "backup", "tracking", "serving")
     _start_stores()
     here = repository.ask("holds", "looking at what is here")["databases"]
     if here:
         _ask(here)
-    snapshot = os.environ.get("SNAPSHOT", "")
-    repository.run("fetch", f"reading {where.shown}", where, snapshot=snapshot)
+    repository.run("fetch", f"reading {where.shown}", where, snapshot=repository.snapshot())
     repository.hand_over("may-adopt", "comparing secrets")
     found = repository.ask("compare", "comparing it with what is here")
     if found["missing"]:
@@ -79,26 +77,11 @@ def _start_stores() -> None:
     there = compose.services()
     for one in PREPARED_BY:
         if one in there:
-            command = [
-                "docker",
-                "compose",
-                "--progress",
-                "plain",
-                "run",
-                "--rm",
-                "-T",
-                "--build",
-                one,
-            ]
+            command = [*compose.PLAIN, "run", "--rm", "-T", "--build", one]
             try:
                 run_quietly(command, f"preparing {one}", folder=ROOT)
             except StackError as error:
                 raise StackError(compose.explain_failure() or str(error)) from None
-    run_quietly(
-        ["docker", "compose", "--progress", "plain", "build", "tracking", "serving"],
-        "preparing the images of tracking and serving",
-        folder=ROOT,
-    )
 
 
 def _ask(losing: str) -> None:
@@ -121,8 +104,7 @@ def _ask(losing: str) -> None:
 def _replace() -> None:
     others = [name for name in compose.running_services() if name not in STORES]
     if others:
-        stop = ["docker", "compose", "--progress", "plain", "stop", *others]
-        run_quietly(stop, f"stopping {', '.join(others)}", folder=ROOT)
+        run_quietly([*compose.PLAIN, "stop", *others], f"stopping {', '.join(others)}", folder=ROOT)
     repository.run("apply", "restoring")
     repository.hand_over("adopt", "restoring secrets and deployments")
     compose.up()

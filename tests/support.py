@@ -82,6 +82,22 @@ def clean_environment(**variables: str | Path) -> dict[str, str]:
     }
 
 
+def run(
+    command: Sequence[str | Path], folder: Path, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, as a user would who types nothing; stdout has stderr in it."""
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
 class Process:
     """A real process in its own process group, with stdout and stderr in one log file."""
 

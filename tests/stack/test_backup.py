@@ -21,7 +21,7 @@ from sklearn.linear_model import LinearRegression
 from stack.repository import Place, need_folder
 from tests.readme import blocks
 from tests.stack.shipped import Stack, copy_shipped_files, docker
-from tests.support import ROOT, Process, free_port, wait_until
+from tests.support import ROOT, Process, free_port, run, wait_until
 
 ROWS = [[1.0], [2.0]]
 TOKEN = "0123456789abcdef-token"
@@ -55,30 +55,14 @@ class Clone(Stack):
 
     def make(self, target: str, **settings: object) -> subprocess.CompletedProcess[str]:
         given = [f"{name}={value}" for name, value in settings.items()]
-        return subprocess.run(
-            ["make", "--no-print-directory", f"PYTHON={sys.executable}", target, *given],
-            cwd=self.folder,
-            env=self.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        command = ["make", "--no-print-directory", f"PYTHON={sys.executable}", target, *given]
+        return run(command, self.folder, self.environment())
 
     def paste(self, number: int) -> str:
         """What README's commands on backups print, block by block."""
         script = blocks("backup")[number].script.replace("make ", f"make PYTHON={sys.executable} ")
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script],
-            cwd=self.folder,
-            env=self.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        command = ["bash", "-euo", "pipefail", "-c", script]
+        done = run(command, self.folder, self.environment())
         assert done.returncode == 0, done.stdout
         return done.stdout
 
@@ -92,8 +76,7 @@ class Clone(Stack):
 
     def verify(self, repository: Path) -> subprocess.CompletedProcess[str]:
         """What `make backup-verify` runs, without what it prepares."""
-        place = Place("", repository, str(repository))
-        need_folder(place, "FROM")
+        need_folder(Place("FROM", "", repository, str(repository)))
         mount = [f"--user={os.geteuid() or 10005}:10005", f"--volume={repository}:/repository:ro"]
         command = ["run", "--rm", "-T", "--no-deps", *mount, "backup", "verify"]
         return self.compose(*command, check=False)
