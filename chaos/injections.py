@@ -194,9 +194,7 @@ def terminate_serving(scene: Scene) -> Iterator[None]:
     asked = [Background(lambda: scene.ask(WAYWARD, "wait").status_code) for _ in range(2)]
     time.sleep(0.5)  # until they are on their way
     with stop("serving")(scene):
-        results = [one.result() for one in asked]
-        scene.notes.append(f"predictions in flight: {_shown(results)}")
-        scene.check(results == [200, 200], f"predictions in flight got {_shown(results)}")
+        _expect_ok(scene, "predictions", asked)
         yield
 
 
@@ -207,9 +205,7 @@ def terminate_tracking(scene: Scene) -> Iterator[None]:
     sent = [Background(lambda path=path: _upload_slowly(scene, path)) for path in paths]
     time.sleep(1)  # until they are on their way
     with stop("tracking")(scene):
-        results = [one.result() for one in sent]
-        scene.notes.append(f"uploads in flight: {_shown(results)}")
-        scene.check(results == [200, 200], f"uploads in flight got {_shown(results)}")
+        _expect_ok(scene, "uploads", sent)
         yield
 
 
@@ -224,8 +220,11 @@ def _upload_slowly(scene: Scene, path: str) -> int:
     ).status_code
 
 
-def _shown(results: list[object]) -> str:
-    return ", ".join(map(str, results))
+def _expect_ok(scene: Scene, what: str, in_flight: list[Background]) -> None:
+    results = [one.result() for one in in_flight]
+    shown = ", ".join(map(str, results))
+    scene.notes.append(f"{what} in flight: {shown}")
+    scene.check(results == [200] * len(in_flight), f"{what} in flight got {shown}")
 
 
 @contextmanager
