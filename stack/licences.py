@@ -8,12 +8,12 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.report import insert
 from stack import environment
 from stack.paths import ROOT, shown
-from stack.terminal import StackError, say
+from stack.terminal import say
 
 PAGE = ROOT / "docs" / "images.md"
-BEGIN, END = "<!-- make licences -->\n", "<!-- end -->\n"
 IN_IMAGES = {"python_version": "3.13", "python_full_version": "3.13.0"}
 UNKNOWN = {"UNKNOWN": "in its files alone"}
 LONGEST = 60  # characters; some packages put the licence's whole text where its name belongs
@@ -21,11 +21,7 @@ LONGEST = 60  # characters; some packages put the licence's whole text where its
 
 def main() -> None:
     environment.ensure(environment.DEV)
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    _, found, after = rest.partition(END)
-    if not found:
-        raise StackError(f"{shown(PAGE)} has no lines {BEGIN.strip()} and {END.strip()}")
-    PAGE.write_text(f"{before}{BEGIN}{table()}{END}{after}")
+    insert(PAGE, "packages", table())
     say(f"{shown(PAGE)} is up to date")
 
 
@@ -39,7 +35,7 @@ def table() -> str:
     lines = ["| package | version | licence | images |", "| --- | --- | --- | --- |"]
     for (name, version), holders in sorted(images.items()):
         lines.append(f"| {name} | {version} | {licences.get(name, '')} | {', '.join(holders)} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def _locked(lock: Path) -> Iterator[tuple[str, str]]:
