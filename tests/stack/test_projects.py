@@ -1,12 +1,12 @@
 """Every project against the Compose stack: from the host by one command, and from the runner."""
 
-import subprocess
 import sys
 
 import pytest
 
 from tests.projects import assert_all_ran, names
 from tests.readme import blocks
+from tests.support import run
 from tests.tiny_t5 import build
 
 pytestmark = pytest.mark.timeout(1200)
@@ -16,16 +16,8 @@ def test_one_command_runs_every_project_and_asks_each_model(stack, hub):
     (block,) = blocks("projects")
     program, target = block.script.split()
 
-    done = subprocess.run(
-        [program, f"PYTHON={sys.executable}", target],
-        cwd=stack.folder,
-        env=stack.environment(STACK_MODE="compose", **hub),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    environment = stack.environment(STACK_MODE="compose", **hub)
+    done = run([program, f"PYTHON={sys.executable}", target], stack.folder, environment)
 
     assert done.returncode == 0, done.stdout
     assert_all_ran(done.stdout)

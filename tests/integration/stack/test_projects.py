@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import subprocess
 import sys
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from stack import projects
 from tests.projects import PROJECTS, assert_all_ran, names
 from tests.readme import blocks
-from tests.support import clean_environment
+from tests.support import clean_environment, run
 from tests.tiny_t5 import build
 
 pytestmark = pytest.mark.timeout(900)
@@ -47,16 +46,8 @@ def test_the_other_commands_of_the_projects_pages_do_what_they_say(checkout):
     variables = clean_environment(MLFLOW_ENV_ROOT=checkout.folder / ".local" / "environments")
     programs = [checkout.folder / ".venv" / "bin", variables["PATH"], f"{sys.base_prefix}/bin"]
 
-    done = subprocess.run(
-        ["bash", "-euxo", "pipefail", "-c", script],
-        cwd=checkout.folder,
-        env={**variables, "PATH": os.pathsep.join(map(str, programs))},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    environment = {**variables, "PATH": os.pathsep.join(map(str, programs))}
+    done = run(["bash", "-euxo", "pipefail", "-c", script], checkout.folder, environment)
 
     assert done.returncode == 0, done.stdout
     assert "Traceback" not in done.stdout
