@@ -76,13 +76,17 @@ def migrate(settings: Settings) -> None:
 
 def build(settings: Settings) -> FastAPI:
     """MLflow's application with logins, closed where MLflow knows no rule."""
-    from tracking_server.throttle import Throttle
+    from mlflow.server import app as flask_app
+
+    from tracking_server.throttle import FewChecks, Throttle
 
     with _configured(settings):
         from mlflow.server.auth import create_app
 
     app = create_app()
     app.add_middleware(Throttle, read_only=SERVING)
+    # Half of the time: what is taken for known here is known to MLflow, too.
+    flask_app.wsgi_app = FewChecks(flask_app.wsgi_app, CACHE_SECONDS / 2)
     return app
 
 

@@ -1,18 +1,24 @@
-"""What surrounds MLflow's logins: a limit on wrong passwords, and a user that only reads."""
+"""What surrounds MLflow's logins: limits on checking passwords, and a user that only reads."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import logging
+import re
+import threading
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from wsgiref.types import WSGIApplication, WSGIEnvironment
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
@@ -22,6 +28,12 @@ FROM_ADDRESS_AS_USER = 10
 FROM_ADDRESS = 100
 REMEMBERED = 10_000
 READING = ("GET", "HEAD", "OPTIONS")
+CHECKS_AT_ONCE = 4
+"""Passwords that one worker checks at one time: each takes 32 MiB, and a tenth of a second of CPU.
+A worker has 40 threads, which would be more memory than the container's."""
+TAKES_A_LOGIN = re.compile(r"/(ajax-)?api/(?!.*server-info)")
+OF_OTHERS = "/gateway/"
+"""Here MLflow takes its login from a header of its own, and passes Authorization on."""
 
 
 class Failures:
@@ -65,6 +77,7 @@ class Throttle:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not (user := _user(scope)):
+            _drop_what_is_no_login(scope)
             await self._app(scope, receive, send)
             return
         address = _address(scope)
@@ -86,6 +99,49 @@ class Throttle:
             await send(message)
 
         await self._app(scope, receive, watched)
+
+
+class FewChecks:
+    """Around MLflow's Flask application: few passwords are checked at one time.
+
+    What got through lately is let through at once, since MLflow knows its password for `seconds`.
+    """
+
+    def __init__(self, app: WSGIApplication, seconds: float) -> None:
+        self._app = app
+        self._seconds = seconds
+        self._few = threading.BoundedSemaphore(CHECKS_AT_ONCE)
+        self._passed: OrderedDict[bytes, float] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: Callable) -> Iterable[bytes]:
+        login = environ.get("HTTP_AUTHORIZATION")
+        if login is None:
+            return self._app(environ, start_response)
+        key = hashlib.sha256(login.encode("latin-1")).digest()
+        if self._passed.get(key, 0) > time.monotonic():
+            return self._app(environ, start_response)
+
+        def noted(status: str, *rest: Any) -> Callable:
+            # Elsewhere nobody looks at a password.
+            if not status.startswith("401") and TAKES_A_LOGIN.match(environ["PATH_INFO"]):
+                self._note(key)
+            return start_response(status, *rest)
+
+        with self._few:
+            return self._app(environ, noted)
+
+    def _note(self, key: bytes) -> None:
+        with self._lock:
+            self._passed[key] = time.monotonic() + self._seconds
+            if len(self._passed) > REMEMBERED:
+                self._passed.popitem(last=False)
+
+
+def _drop_what_is_no_login(scope: Scope) -> None:
+    """MLflow fails with a 500 on a scheme that has no password."""
+    if scope["type"] == "http" and not scope["path"].startswith(OF_OTHERS):
+        scope["headers"] = [one for one in scope["headers"] if one[0] != b"authorization"]
 
 
 def _user(scope: Scope) -> str:

@@ -2,11 +2,21 @@
 
 import asyncio
 import base64
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tracking_server import throttle
-from tracking_server.throttle import FROM_ADDRESS_AS_USER, WINDOW_SECONDS, Failures, Throttle
+from tracking_server.throttle import (
+    CHECKS_AT_ONCE,
+    FROM_ADDRESS_AS_USER,
+    WINDOW_SECONDS,
+    Failures,
+    FewChecks,
+    Throttle,
+)
 
 
 @pytest.fixture
@@ -34,11 +44,12 @@ def test_as_many_are_remembered_as_fit(monkeypatch):
     assert [failures.wait(key) > 0 for key in "abc"] == [False, True, True]
 
 
-def ask(app, authorization=None, method="GET", forwarded=None) -> int:
+def ask(app, authorization=None, method="GET", forwarded=None, path="/") -> int:
     headers = {"authorization": authorization, "x-forwarded-for": forwarded}
     scope = {
         "type": "http",
         "method": method,
+        "path": path,
         "headers": [(k.encode(), v.encode()) for k, v in headers.items() if v is not None],
         "client": ("10.0.0.9", 1),
     }
@@ -91,6 +102,81 @@ def test_requests_without_a_login_are_not_counted(app):
 @pytest.mark.parametrize("broken", ["Basic", "Basic !", "Basic /w==", "Bearer x", ""])
 def test_broken_logins_are_the_servers_matter(app, broken):
     assert ask(app, broken) == 401
+
+
+@pytest.mark.parametrize(("path", "seen"), [("/api/x", None), ("/gateway/x", b"Bearer x")])
+def test_what_is_no_login_is_left_to_the_gateways_routes(path, seen):
+    """Where it may be for a provider of models; elsewhere MLflow would fail."""
+    found = []
+
+    async def inner(scope, _, send):
+        found.append(dict(scope["headers"]).get(b"authorization"))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    ask(Throttle(inner, read_only="serving"), "Bearer x", path=path)
+    assert found == [seen]
+
+
+class Checking:
+    """A WSGI application that takes its time to check passwords; `most` at one time."""
+
+    def __init__(self):
+        self.release = threading.Event()
+        self.inside = self.most = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, environ, start_response):
+        with self._lock:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+        self.release.wait(20)
+        with self._lock:
+            self.inside -= 1
+        right = environ.get("HTTP_AUTHORIZATION", "").startswith("right")
+        is_open = environ["PATH_INFO"] == "/health"
+        start_response("200 OK" if right or is_open else "401 UNAUTHORIZED", [])
+        return [b""]
+
+
+def call(app, authorization, path="/api/2.0/mlflow/runs/search"):
+    environ = {"PATH_INFO": path}
+    if authorization is not None:
+        environ["HTTP_AUTHORIZATION"] = authorization
+    return app(environ, lambda *_: None)
+
+
+def at_once(app, inner, authorization, path="/api/2.0/mlflow/runs/search") -> int:
+    """How many of 12 requests are inside at one time."""
+    inner.most = 0
+    inner.release.clear()
+    with ThreadPoolExecutor(12) as threads:
+        asked = [threads.submit(call, app, authorization, path) for _ in range(12)]
+        full = time.monotonic() + 1
+        while inner.inside < 12 and time.monotonic() < full:
+            time.sleep(0.01)
+        inner.release.set()
+        for one in asked:
+            one.result(20)
+    return inner.most
+
+
+def test_few_passwords_are_checked_at_one_time():
+    inner = Checking()
+    app = FewChecks(inner, seconds=30)
+    assert at_once(app, inner, None) == 12, "without a password"
+    assert at_once(app, inner, "right") == CHECKS_AT_ONCE
+    assert at_once(app, inner, "right") == 12, "known by now"
+    for _ in range(2):
+        assert at_once(app, inner, "wrong") == CHECKS_AT_ONCE
+    at_once(app, inner, "guess", "/health")
+    assert at_once(app, inner, "guess") == CHECKS_AT_ONCE, "nobody has looked at it there"
+
+
+def test_a_password_is_known_for_a_time():
+    inner = Checking()
+    app = FewChecks(inner, seconds=0)
+    for _ in range(2):
+        assert at_once(app, inner, "right") == CHECKS_AT_ONCE
 
 
 def test_the_read_only_user_reads(app):
