@@ -30,9 +30,8 @@ def foreign_settings_removed():
         yield
 
 
-@pytest.fixture(autouse=True)
-def environment_restored():
-    """What a test or a library sets in os.environ (MLflow does) ends with the test."""
+def _environment_restored():
+    """What a test or a library sets in os.environ (MLflow does) ends with it."""
     before = dict(os.environ)
     yield
     for name in os.environ.keys() | before.keys():
@@ -42,3 +41,8 @@ def environment_restored():
             os.environ[name] = before[name]
         else:
             del os.environ[name]
+
+
+after_each_test = pytest.fixture(autouse=True)(_environment_restored)
+# What a module's own fixtures set is there before its first test.
+after_each_module = pytest.fixture(autouse=True, scope="module")(_environment_restored)
