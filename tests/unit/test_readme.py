@@ -12,7 +12,7 @@ RUN_BY = {
     "demo": "tests/integration/stack/test_demo.py",
     "stack": "tests/stack/test_readme.py",
     "backup": "tests/stack/test_backup.py",
-    "team": "tests/stack/test_team.py",
+    "team": "tests/stack/team/test_team.py",
     "projects": "tests/stack/test_projects.py",
     "model-server": "tests/integration/serving/test_readme.py",
 }

@@ -1,0 +1,75 @@
+"""What logins and TLS cost."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+
+FULL = os.environ.get("FULL") == "1"
+
+
+def test_fifty_users_log_at_once_at_a_good_part_of_the_rate_without_logins(
+    team, stack, record_property
+):
+    """Each with a login and a run of their own, alternating with the stack that has neither TLS nor
+    logins, once the workers have checked the passwords. MLflow's permissions cost two thirds of
+    the rate; without its cache of logins, hardly anything would be left."""
+    least = 1 / 3 if FULL else 1 / 10
+    api = "/api/2.0/mlflow"
+    count, seconds, rounds = 50, 10.0 if FULL else 3.0, 3 if FULL else 2
+    users = {f"user{number}": os.urandom(12).hex() for number in range(count)}
+    with team.client(auth=("admin", team.admin)) as http:
+        for name, password in users.items():
+            login = {"username": name, "password": password}
+            http.post(f"{team.tracking}{api}/users/create", json=login).raise_for_status()
+
+    def clients(url: str, logins: list) -> list[tuple[httpx.Client, str]]:
+        found = []
+        for number, login in enumerate(logins):
+            http = team.client(auth=login, base_url=url)
+            name = {"name": f"load-{time.time_ns()}-{number}"}
+            experiment = http.post(f"{api}/experiments/create", json=name).json()["experiment_id"]
+            run = http.post(f"{api}/runs/create", json={"experiment_id": experiment}).json()
+            found.append((http, run["run"]["info"]["run_id"]))
+        return found
+
+    sides = {
+        "with": clients(team.tracking, list(users.items())),
+        "without": clients(stack.tracking, [None] * count),
+    }
+    for those in sides.values():
+        _log_for(seconds, those)
+    done = {"with": [], "without": []}
+    for _ in range(rounds):
+        for side, those in sides.items():
+            done[side].append(sum(_log_for(seconds, those)))
+    for those in sides.values():
+        for http, _ in those:
+            http.close()
+    ratio = sum(done["with"]) / sum(done["without"])
+    record_property("team_logging_ratio", round(ratio, 2))
+    print(f"{count} users at once: {ratio:.2f} of the rate without TLS and logins ({done})")
+    assert ratio >= least
+
+
+def _log_for(seconds: float, clients: list[tuple[httpx.Client, str]]) -> list[int]:
+    """How many metrics each client has logged."""
+    end = time.monotonic() + seconds
+    together = threading.Barrier(len(clients))
+
+    def log(http: httpx.Client, run: str) -> int:
+        together.wait()
+        for step in itertools.count():
+            if time.monotonic() > end:
+                return step
+            metric = {"run_id": run, "key": "loss", "value": 1.0, "timestamp": 1, "step": step}
+            http.post("/api/2.0/mlflow/runs/log-metric", json=metric).raise_for_status()
+        return 0
+
+    with ThreadPoolExecutor(len(clients)) as threads:
+        return list(threads.map(lambda one: log(*one), clients))
