@@ -5,7 +5,8 @@ environment  the variables that MLflow reads, derived from the settings
 postgres, sqlite  one backend store each: its schema's revision, lock, backup
 schema, migrate  which schema this MLflow needs; bringing a store to it
 bucket, tls   the storage and its rights; certificates of servers elsewhere
-logins, throttle, user_command   MLflow's own logins, and who has one
+logins, throttle, permissions, user_command   MLflow's own logins, and who has one
+bodies     how large a request's body may be, and how slow
 readiness, artifacts, app   MLflow's application with a truthful /readyz and proxied S3
 adopt      artifacts that were moved here from another MLflow
 gc         deleting for good what users have deleted

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from tracking_server import logins, readiness, schema
+from tracking_server.bodies import Bodies
 from tracking_server.counts import Counts
 from tracking_server.settings import Settings
 
@@ -35,6 +36,8 @@ def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
             app = logins.build(settings)
         else:
             from mlflow.server.fastapi_app import app
+
+            app.add_middleware(Bodies, limit=settings.body_limit)
 
         from tracking_server import artifacts
 

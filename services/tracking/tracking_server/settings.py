@@ -55,6 +55,9 @@ class Settings(BaseSettings):
         description="further host names and IP addresses to answer to, separated by commas; "
         "in the stack they come from STACK_NAMES",
     )
+    body_limit: int = Field(
+        32 * 2**20, ge=2**20, description="largest body of a request that is no artifact, in bytes"
+    )
     workers: int = Field(2, ge=1, le=64, description="server processes")
     patience: float = Field(
         60, ge=0, description="seconds to wait at start for a database that does not answer"

@@ -1,24 +1,20 @@
-"""What surrounds MLflow's logins: limits on checking passwords, and a user that only reads."""
+"""Who is let in to MLflow: logins are checked here, a few at one time, before a body is read."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
-import hashlib
+import ipaddress
 import logging
-import re
-import threading
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
-from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from wsgiref.types import WSGIApplication, WSGIEnvironment
-
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
@@ -29,11 +25,29 @@ FROM_ADDRESS = 100
 REMEMBERED = 10_000
 READING = ("GET", "HEAD", "OPTIONS")
 CHECKS_AT_ONCE = 4
-"""Passwords that one worker checks at one time: each takes 32 MiB, and a tenth of a second of CPU.
-A worker has 40 threads, which would be more memory than the container's."""
-TAKES_A_LOGIN = re.compile(r"/(ajax-)?api/(?!.*server-info)")
-OF_OTHERS = "/gateway/"
-"""Here MLflow takes its login from a header of its own, and passes Authorization on."""
+"""Passwords that one worker checks at one time: each takes 32 MiB, and a tenth of a second of
+CPU."""
+GATEWAY = "/gateway/"
+"""MLflow's routes to providers of models. They take the login from a header of its own where there
+is one, and pass Authorization on."""
+GATEWAY_LOGIN = "x-mlflow-authorization"
+
+
+class Logins(Protocol):
+    """What MLflow knows of users."""
+
+    def is_open(self, path: str) -> bool:
+        """Whether everybody may ask there."""
+
+    def known(self, user: str, password: str) -> bool:
+        """Whether this was found right lately; at once."""
+
+    def check(self, user: str, password: str) -> bool:
+        """Whether this is right; takes a tenth of a second, and makes it known.
+
+        Raises:
+            Exception: it cannot be told, since the database does not answer.
+        """
 
 
 class Failures:
@@ -62,102 +76,124 @@ class Failures:
 
 
 class Throttle:
-    """429 to whoever has sent too many wrong passwords: by address and user, so that nobody locks
-    out a user from elsewhere, and by address. Each worker counts for itself.
+    """401 to whoever has no login, and 429 to whoever has sent too many wrong passwords: by address
+    and user, so that nobody locks out a user from elsewhere, and by address. Each worker counts for
+    itself.
 
     The address is the last of X-Forwarded-For, which the gateway writes itself; who reaches this
     server past the gateway, from another container of the stack, can claim any.
     """
 
-    def __init__(self, app: ASGIApp, read_only: str) -> None:
+    def __init__(self, app: ASGIApp, read_only: str, logins: Logins) -> None:
         self._app = app
         self._read_only = read_only
+        self._logins = logins
         self._by_user = Failures(FROM_ADDRESS_AS_USER)
         self._by_address = Failures(FROM_ADDRESS)
+        self._few = asyncio.Semaphore(CHECKS_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not (user := _user(scope)):
-            _drop_what_is_no_login(scope)
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
-            return
-        address = _address(scope)
-        if seconds := max(self._by_user.wait((address, user)), self._by_address.wait(address)):
-            answer = _error(429, "REQUEST_LIMIT_EXCEEDED", "Too many wrong passwords: wait.")
-            answer.headers["Retry-After"] = str(seconds)
-            await answer(scope, receive, send)
-            return
-        if user == self._read_only and scope["method"] not in READING:
-            answer = _error(403, "PERMISSION_DENIED", f"The user {user} may only read.")
-            await answer(scope, receive, send)
+        elif self._logins.is_open(scope["path"]):
+            # Whoever asks: the password is not looked at, the body not read.
+            del MutableHeaders(scope=scope)["authorization"]
+            await self._app(scope, _nothing, send)
+        elif login := _login(scope):
+            await self._let_in(login, scope, receive, send)
+        else:
+            await _unauthenticated()(scope, receive, send)
+
+    async def _let_in(
+        self, login: tuple[str, str], scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        address, user = _address(scope), login[0]
+        refusal = self._shut_out(address, user)
+        if refusal is None and not self._logins.known(*login):
+            async with self._few:
+                # Those that were asked meanwhile count too, and may have made this one known.
+                refusal = self._shut_out(address, user)
+                if refusal is None and not self._logins.known(*login):
+                    refusal = await self._check(login, address)
+        if refusal is None and user == self._read_only and scope["method"] not in READING:
+            refusal = _error(403, "PERMISSION_DENIED", f"The user {user} may only read.")
+        if refusal is not None:
+            await refusal(scope, receive, send)
             return
 
         async def watched(message: Message) -> None:
+            """Another header may hold another login, which MLflow looks at itself."""
             if message["type"] == "http.response.start" and message["status"] == 401:
-                locked = [self._by_user.add((address, user)), self._by_address.add(address)]
-                if any(locked):
-                    logger.warning("too many wrong passwords from %s", address)
+                self._count(address, user)
             await send(message)
 
         await self._app(scope, receive, watched)
 
+    async def _check(self, login: tuple[str, str], address: str) -> Response | None:
+        try:
+            if await asyncio.to_thread(self._logins.check, *login):
+                return None
+        except Exception:
+            logger.exception("logins cannot be checked")
+            message = "The database of logins does not answer; see the tracking server's log."
+            return _error(503, "TEMPORARILY_UNAVAILABLE", message)
+        self._count(address, login[0])
+        return _unauthenticated()
 
-class FewChecks:
-    """Around MLflow's Flask application: few passwords are checked at one time.
+    def _shut_out(self, address: str, user: str) -> Response | None:
+        seconds = max(self._by_user.wait((address, user)), self._by_address.wait(address))
+        if not seconds:
+            return None
+        answer = _error(429, "REQUEST_LIMIT_EXCEEDED", "Too many wrong passwords: wait.")
+        answer.headers["Retry-After"] = str(seconds)
+        return answer
 
-    What got through lately is let through at once, since MLflow knows its password for `seconds`.
-    """
-
-    def __init__(self, app: WSGIApplication, seconds: float) -> None:
-        self._app = app
-        self._seconds = seconds
-        self._few = threading.BoundedSemaphore(CHECKS_AT_ONCE)
-        self._passed: OrderedDict[bytes, float] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def __call__(self, environ: WSGIEnvironment, start_response: Callable) -> Iterable[bytes]:
-        login = environ.get("HTTP_AUTHORIZATION")
-        if login is None:
-            return self._app(environ, start_response)
-        key = hashlib.sha256(login.encode("latin-1")).digest()
-        if self._passed.get(key, 0) > time.monotonic():
-            return self._app(environ, start_response)
-
-        def noted(status: str, *rest: Any) -> Callable:
-            # Elsewhere nobody looks at a password.
-            if not status.startswith("401") and TAKES_A_LOGIN.match(environ["PATH_INFO"]):
-                self._note(key)
-            return start_response(status, *rest)
-
-        with self._few:
-            return self._app(environ, noted)
-
-    def _note(self, key: bytes) -> None:
-        with self._lock:
-            self._passed[key] = time.monotonic() + self._seconds
-            if len(self._passed) > REMEMBERED:
-                self._passed.popitem(last=False)
+    def _count(self, address: str, user: str) -> None:
+        last = [self._by_user.add((address, user)), self._by_address.add(address)]
+        if any(last):
+            logger.warning("too many wrong passwords from %s", address)
 
 
-def _drop_what_is_no_login(scope: Scope) -> None:
-    """MLflow fails with a 500 on a scheme that has no password."""
-    if scope["type"] == "http" and not scope["path"].startswith(OF_OTHERS):
-        scope["headers"] = [one for one in scope["headers"] if one[0] != b"authorization"]
+async def _nothing() -> Message:
+    """The body of a request that nobody is known to have sent."""
+    return {"type": "http.request", "body": b"", "more_body": False}
 
 
-def _user(scope: Scope) -> str:
-    """The name that is claimed, "" where there is none."""
-    scheme, _, credentials = Headers(scope=scope).get("authorization", "").partition(" ")
+def _login(scope: Scope) -> tuple[str, str] | None:
+    """User and password, where MLflow looks for them; None where there are none."""
+    headers = Headers(scope=scope)
+    given = headers.get(GATEWAY_LOGIN, "") if scope["path"].startswith(GATEWAY) else ""
+    scheme, _, credentials = (given or headers.get("authorization", "")).partition(" ")
     if scheme.lower() != "basic":
-        return ""
+        return None
     try:
-        return base64.b64decode(credentials).decode().partition(":")[0]
+        user, _, password = base64.b64decode(credentials).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
-        return "?"
+        return None
+    return (user, password) if user else None
 
 
 def _address(scope: Scope) -> str:
+    """Who is counted: an IPv6 address by its network, since whoever has one has all of these."""
     forwarded = Headers(scope=scope).get("x-forwarded-for", "").rpartition(",")[2].strip()
-    return forwarded or (scope["client"] or ("?",))[0]
+    address = forwarded or (scope["client"] or ("?",))[0]
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 4:
+        return address
+    mapped = parsed.ipv4_mapped
+    return str(mapped or ipaddress.ip_network((int(parsed), 64), strict=False))
+
+
+def _unauthenticated() -> Response:
+    """As MLflow's own: its client shows the text, and browsers ask for a login."""
+    text = (
+        "You are not authenticated: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD "
+        "to a login of this server."
+    )
+    return PlainTextResponse(text, 401, {"WWW-Authenticate": 'Basic realm="mlflow"'})
 
 
 def _error(status: int, code: str, message: str) -> JSONResponse:

@@ -2,9 +2,7 @@
 
 import asyncio
 import base64
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -14,7 +12,6 @@ from tracking_server.throttle import (
     FROM_ADDRESS_AS_USER,
     WINDOW_SECONDS,
     Failures,
-    FewChecks,
     Throttle,
 )
 
@@ -44,8 +41,58 @@ def test_as_many_are_remembered_as_fit(monkeypatch):
     assert [failures.wait(key) > 0 for key in "abc"] == [False, True, True]
 
 
-def ask(app, authorization=None, method="GET", forwarded=None, path="/") -> int:
-    headers = {"authorization": authorization, "x-forwarded-for": forwarded}
+class Users:
+    """Of whom "right" is everyone's password."""
+
+    def __init__(self):
+        self.asked = []
+        self.inside = self.most = 0
+        self.broken = False
+        self._known = set()
+
+    def is_open(self, path):
+        return path == "/health"
+
+    def known(self, user, password):
+        return (user, password) in self._known
+
+    def check(self, user, password):
+        self.asked.append((user, password))
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        time.sleep(0.01)
+        self.inside -= 1
+        if self.broken:
+            raise ConnectionError("no database")
+        if password == "right":
+            self._known.add((user, password))
+        return password == "right"
+
+
+@pytest.fixture
+def users():
+    return Users()
+
+
+@pytest.fixture
+def app(users):
+    async def inner(scope, receive, send):
+        assert (await receive())["body"] == (b"" if scope["path"] == "/health" else b"body")
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    return Throttle(inner, read_only="serving", logins=users)
+
+
+def login(user: str, password: str = "wrong") -> str:  # noqa: S107
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+async def asked(app, authorization=None, method="GET", forwarded=None, path="/", own=None) -> int:
+    headers = {
+        "authorization": authorization,
+        "x-forwarded-for": forwarded,
+        "x-mlflow-authorization": own,
+    }
     scope = {
         "type": "http",
         "method": method,
@@ -55,27 +102,25 @@ def ask(app, authorization=None, method="GET", forwarded=None, path="/") -> int:
     }
     sent = []
 
+    async def receive():
+        return {"type": "http.request", "body": b"body"}
+
     async def send(message):
         sent.append(message)
 
-    asyncio.run(app(scope, None, send))
+    await app(scope, receive, send)
     return sent[0]["status"]
 
 
-def login(user: str, password: str = "wrong") -> str:  # noqa: S107
-    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+def ask(*given, **options) -> int:
+    return asyncio.run(asked(*given, **options))
 
 
-@pytest.fixture
-def app():
-    """A server on which "right" is everyone's password."""
+def at_once(app, logins) -> list[int]:
+    async def all_of_them():
+        return await asyncio.gather(*(asked(app, one) for one in logins))
 
-    async def inner(scope, _, send):
-        given = dict(scope["headers"]).get(b"authorization", b"").decode()
-        right = given.startswith("Basic ") and base64.b64decode(given[6:]).endswith(b":right")
-        await send({"type": "http.response.start", "status": 200 if right else 401, "headers": []})
-
-    return Throttle(inner, read_only="serving")
+    return asyncio.run(all_of_them())
 
 
 def test_too_many_wrong_passwords_shut_out_that_user_from_that_address_alone(app):
@@ -87,96 +132,80 @@ def test_too_many_wrong_passwords_shut_out_that_user_from_that_address_alone(app
     assert ask(app, login("bob", "right"), forwarded="1.1.1.1") == 200
 
 
+def test_whoever_is_shut_out_learns_nothing_of_passwords_that_are_known(app):
+    assert ask(app, login("ada", "right")) == 200
+    for _ in range(FROM_ADDRESS_AS_USER):
+        ask(app, login("ada"))
+    assert ask(app, login("ada", "right")) == 429
+
+
 def test_an_address_that_tries_many_users_is_shut_out(app):
     for number in range(throttle.FROM_ADDRESS):
         assert ask(app, login(f"user{number}")) == 401
     assert ask(app, login("bob", "right")) == 429
 
 
-def test_requests_without_a_login_are_not_counted(app):
+def test_an_address_of_ipv6_is_its_network(app):
+    for number in range(FROM_ADDRESS_AS_USER):
+        assert ask(app, login("ada"), forwarded=f"2001:db8::{number:x}") == 401
+    assert ask(app, login("ada"), forwarded="2001:db8::ffff:1") == 429
+    assert ask(app, login("ada"), forwarded="2001:db8:0:1::1") == 401
+
+
+def test_guesses_at_one_time_are_counted_like_guesses_in_turn(app, users):
+    statuses = at_once(app, [login("ada", f"guess{number}") for number in range(200)])
+    assert FROM_ADDRESS_AS_USER <= len(users.asked) < FROM_ADDRESS_AS_USER + CHECKS_AT_ONCE
+    assert statuses.count(429) == 200 - len(users.asked)
+    assert users.most <= CHECKS_AT_ONCE
+
+
+def test_a_login_that_comes_many_times_at_once_is_checked_few_times(app, users):
+    assert set(at_once(app, [login("ada", "right")] * 100)) == {200}
+    assert len(users.asked) <= CHECKS_AT_ONCE
+
+
+def test_the_gateways_routes_take_a_login_from_a_header_of_their_own(app):
+    """Authorization is the provider's there."""
+    given = {"path": "/gateway/x", "authorization": "Bearer key"}
+    assert ask(app, **given) == 401
+    assert ask(app, **given, own=login("ada", "right")) == 200
+    assert ask(app, login("ada", "right"), path="/gateway/x") == 200
+    for _ in range(FROM_ADDRESS_AS_USER):
+        assert ask(app, **given, own=login("bob")) == 401
+    assert ask(app, **given, own=login("bob")) == 429
+    assert ask(app, own=login("eve", "right"), path="/elsewhere") == 401
+
+
+@pytest.mark.parametrize("given", [None, "Basic", "Basic !", "Basic /w==", "Bearer x", ""])
+def test_without_a_login_nobody_is_let_in_and_nothing_is_counted(app, users, given):
     for _ in range(throttle.FROM_ADDRESS + 1):
-        assert ask(app) == 401
+        assert ask(app, given) == 401
+    assert users.asked == []
     assert ask(app, login("bob", "right")) == 200
 
 
-@pytest.mark.parametrize("broken", ["Basic", "Basic !", "Basic /w==", "Bearer x", ""])
-def test_broken_logins_are_the_servers_matter(app, broken):
-    assert ask(app, broken) == 401
+def test_what_is_open_needs_no_login_and_looks_at_none(app, users):
+    assert ask(app, path="/health") == 200
+    assert ask(app, login("ada"), path="/health") == 200
+    assert users.asked == []
 
 
-@pytest.mark.parametrize(("path", "seen"), [("/api/x", None), ("/gateway/x", b"Bearer x")])
-def test_what_is_no_login_is_left_to_the_gateways_routes(path, seen):
-    """Where it may be for a provider of models; elsewhere MLflow would fail."""
-    found = []
-
-    async def inner(scope, _, send):
-        found.append(dict(scope["headers"]).get(b"authorization"))
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-
-    ask(Throttle(inner, read_only="serving"), "Bearer x", path=path)
-    assert found == [seen]
+def test_logins_that_cannot_be_checked_are_not_wrong(app, users):
+    users.broken = True
+    for _ in range(FROM_ADDRESS_AS_USER + 1):
+        assert ask(app, login("ada", "right")) == 503
+    users.broken = False
+    assert ask(app, login("ada", "right")) == 200
 
 
-class Checking:
-    """A WSGI application that takes its time to check passwords; `most` at one time."""
+def test_a_login_that_mlflow_finds_wrong_itself_is_counted(users):
+    async def inner(_, __, send):
+        await send({"type": "http.response.start", "status": 401, "headers": []})
 
-    def __init__(self):
-        self.release = threading.Event()
-        self.inside = self.most = 0
-        self._lock = threading.Lock()
-
-    def __call__(self, environ, start_response):
-        with self._lock:
-            self.inside += 1
-            self.most = max(self.most, self.inside)
-        self.release.wait(20)
-        with self._lock:
-            self.inside -= 1
-        right = environ.get("HTTP_AUTHORIZATION", "").startswith("right")
-        is_open = environ["PATH_INFO"] == "/health"
-        start_response("200 OK" if right or is_open else "401 UNAUTHORIZED", [])
-        return [b""]
-
-
-def call(app, authorization, path="/api/2.0/mlflow/runs/search"):
-    environ = {"PATH_INFO": path}
-    if authorization is not None:
-        environ["HTTP_AUTHORIZATION"] = authorization
-    return app(environ, lambda *_: None)
-
-
-def at_once(app, inner, authorization, path="/api/2.0/mlflow/runs/search") -> int:
-    """How many of 12 requests are inside at one time."""
-    inner.most = 0
-    inner.release.clear()
-    with ThreadPoolExecutor(12) as threads:
-        asked = [threads.submit(call, app, authorization, path) for _ in range(12)]
-        full = time.monotonic() + 1
-        while inner.inside < 12 and time.monotonic() < full:
-            time.sleep(0.01)
-        inner.release.set()
-        for one in asked:
-            one.result(20)
-    return inner.most
-
-
-def test_few_passwords_are_checked_at_one_time():
-    inner = Checking()
-    app = FewChecks(inner, seconds=30)
-    assert at_once(app, inner, None) == 12, "without a password"
-    assert at_once(app, inner, "right") == CHECKS_AT_ONCE
-    assert at_once(app, inner, "right") == 12, "known by now"
-    for _ in range(2):
-        assert at_once(app, inner, "wrong") == CHECKS_AT_ONCE
-    at_once(app, inner, "guess", "/health")
-    assert at_once(app, inner, "guess") == CHECKS_AT_ONCE, "nobody has looked at it there"
-
-
-def test_a_password_is_known_for_a_time():
-    inner = Checking()
-    app = FewChecks(inner, seconds=0)
-    for _ in range(2):
-        assert at_once(app, inner, "right") == CHECKS_AT_ONCE
+    app = Throttle(inner, read_only="serving", logins=users)
+    for _ in range(FROM_ADDRESS_AS_USER):
+        assert ask(app, login("ada", "right")) == 401
+    assert ask(app, login("ada", "right")) == 429
 
 
 def test_the_read_only_user_reads(app):

@@ -1,0 +1,155 @@
+"""How much of a request's body is read, and for how long it is waited for.
+
+MLflow holds the body of every request in memory, a few times over, but for artifacts, which pass
+through in pieces; and it unpacks traces without a bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+PATIENCE = 60.0
+"""Seconds in which the next piece of a body must come, however small."""
+ARTIFACT = re.compile(r"/(ajax-)?api/2\.0/mlflow-artifacts/artifacts/")
+TRACES = "/v1/traces"
+PIECE = 65536
+FORMATS = {"gzip": (31,), "deflate": (zlib.MAX_WBITS, -zlib.MAX_WBITS)}
+"""`wbits` of zlib, in the order in which MLflow tries them."""
+
+
+class _RefusedError(Exception):
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.answer = JSONResponse(
+            {"error_code": code, "message": message}, status, {"Connection": "close"}
+        )
+
+
+class Bodies:
+    """413 to a body of more than `limit` bytes, packed or unpacked, unless it is an artifact; 408
+    to one that stops coming."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        is_artifact = scope["method"] == "PUT" and ARTIFACT.match(scope["path"])
+        limit = None if is_artifact else self._limit
+        refused: _RefusedError | None = None
+        answering = False
+        pieces = _pieces(scope, receive, limit)
+
+        async def guarded() -> Message:
+            nonlocal refused
+            try:
+                return await pieces()
+            except _RefusedError as error:
+                refused = error
+                raise
+
+        async def unless_refused(message: Message) -> None:
+            """MLflow may make an answer of its own of what `guarded` raises."""
+            nonlocal answering
+            if refused is None or answering:
+                answering = True
+                await send(message)
+
+        try:
+            packed = Headers(scope=scope).get("content-encoding", "").lower()
+            if packed in FORMATS and scope["path"].startswith(TRACES):
+                pieces = await self._small(pieces, packed)
+            await self._app(scope, guarded, unless_refused)
+        except _RefusedError as error:
+            refused = error
+        except Exception:
+            if refused is None:
+                raise
+        if refused is not None and not answering:
+            await refused.answer(scope, receive, send)
+
+    async def _small(self, pieces: Receive, packed: str) -> Receive:
+        """The packed body, as it came, once it is known to become no larger than the limit."""
+        body = bytearray()
+        more = True
+        while more:
+            message = await pieces()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        if not await asyncio.to_thread(_fits, bytes(body), packed, self._limit):
+            raise _too_large(self._limit)
+        whole = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+
+        async def given() -> Message:
+            return whole.pop() if whole else await pieces()
+
+        return given
+
+
+def _pieces(scope: Scope, receive: Receive, limit: int | None) -> Receive:
+    """`receive`, within the limit and the time."""
+    length = Headers(scope=scope).get("content-length", "")
+    declared = int(length) if length.isdecimal() else 0
+    read = 0
+    more = True
+
+    async def piece() -> Message:
+        nonlocal read, more
+        if limit is not None and declared > limit:
+            raise _too_large(limit)
+        if not more:  # what comes now is that the client leaves
+            return await receive()
+        try:
+            message = await asyncio.wait_for(receive(), PATIENCE)
+        except TimeoutError:
+            message = "The rest of the request's body did not come."
+            raise _RefusedError(408, "REQUEST_TIMEOUT", message) from None
+        more = message.get("more_body", False)
+        read += len(message.get("body", b""))
+        if limit is not None and read > limit:
+            raise _too_large(limit)
+        return message
+
+    return piece
+
+
+def _too_large(limit: int) -> _RefusedError:
+    text = f"The request's body is larger than {limit} bytes (TRACKING_BODY_LIMIT)."
+    return _RefusedError(413, "INVALID_PARAMETER_VALUE", text)
+
+
+def _fits(body: bytes, packed: str, limit: int) -> bool:
+    """Whether this unpacks to no more than so many bytes; also what cannot be unpacked fits: MLflow
+    says what is wrong with it."""
+    for wbits in FORMATS[packed]:
+        try:
+            return _unpacked_size(body, wbits, limit) <= limit
+        except zlib.error:
+            continue
+    return True
+
+
+def _unpacked_size(body: bytes, wbits: int, limit: int) -> int:
+    """In bytes, or a number above the limit. gzip may hold several members, one after another."""
+    size = 0
+    while body:
+        unpacking: Any = zlib.decompressobj(wbits)
+        while body and not unpacking.eof and size <= limit:
+            size += len(unpacking.decompress(body, PIECE))
+            body = unpacking.unconsumed_tail
+        if size > limit or wbits != FORMATS["gzip"][0]:
+            return size
+        body = unpacking.unused_data.lstrip(b"\0")
+    return size
