@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.stack.team.team import bearer
+from tests.stack.team.team import basic, bearer
 from tests.support import wait_until
 
 FULL = os.environ.get("FULL") == "1"
@@ -73,12 +73,21 @@ def test_tracking_answers_nobody_without_a_login(team, way, routes_of_tracking):
     with team.client() as http:
         url = team.tracking if way == "gateway" else team.container_url("tracking", 5000)
         given = {} if way == "gateway" else {"host": "tracking:5000"}
-        for headers in (given, given | bearer("anything")) if FULL or way == "direct" else (given,):
-            found = statuses(http, url, routes_of_tracking, **headers)
+        wrong = basic("mallory", "wrong")
+        tried = [{}]
+        if FULL or way == "direct":
+            tried += [bearer("anything"), {"authorization": "Basic !"}]
+        if way == "direct":  # where it can be said who is to be shut out
+            tried += [
+                {"authorization": wrong, "x-forwarded-for": "192.0.2.1"},
+                {"x-mlflow-authorization": wrong, "x-forwarded-for": "192.0.2.2"},
+            ]
+        for headers in tried:
+            found = statuses(http, url, routes_of_tracking, **given, **headers)
             open_to_all = {
                 one: status
                 for one, status in found.items()
-                if status not in (401, 403) and not PUBLIC.match(one[1])
+                if status not in (401, 403, 429) and not PUBLIC.match(one[1])
             }
             assert open_to_all == {}
 
