@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -74,6 +75,21 @@ class Scene:
     def check(self, holds: bool, problem: str) -> None:
         if not holds:
             self.problems.append(problem)
+
+    def comes(self, condition: Callable[[], object], seconds: float, what: str) -> float | None:
+        """Seconds until a condition holds; None, and a problem, where it does not in time."""
+        began = time.monotonic()
+        try:
+            wait_until(condition, seconds, what)
+        except AssertionError as error:
+            self.problems.append(str(error))
+            return None
+        return time.monotonic() - began
+
+    def is_steady(self) -> bool:
+        """Whether the model that behaves answers, and well."""
+        answer = httpx.post(self.address(STEADY), json=STEADY_REQUEST, timeout=10)
+        return answer.status_code == 200 and answer.json() == STEADY_ANSWER
 
     def ask(self, model: str, act: str, timeout: float = 90) -> httpx.Response:
         """What a wayward model answers to one act."""
