@@ -1,9 +1,11 @@
 """Flags, and what is refused before anything starts."""
 
+from dataclasses import replace
+
 import pytest
 
-from chaos.__main__ import TENTH, WHOLE, parse
 from chaos.faults import BY_NAME, FAULTS
+from chaos.options import TENTH, WHOLE, parse
 
 
 def test_every_fault_has_a_name_of_its_own():
@@ -15,8 +17,8 @@ def test_full_is_the_whole_storm(monkeypatch, full, storm):
     monkeypatch.setenv("FULL", full)
     given = parse([])
     assert given.faults == list(FAULTS)
-    assert (given.minutes * 60, given.metrics) == (storm.seconds, storm.metrics)
-    assert parse(["--metrics", "5"]).metrics == 5
+    assert replace(given.storm, seed=0) == storm
+    assert parse(["--metrics", "5", "--seed", "7"]).storm == replace(storm, metrics=5, seed=7)
 
 
 def test_some_faults_by_name_in_the_order_given():
@@ -28,6 +30,7 @@ def test_some_faults_by_name_in_the_order_given():
     [
         (["--only", "storm,strom"], "--only: no fault 'strom': --list shows them"),
         (["--page", "nowhere.md"], "--page: no file 'nowhere.md'"),
+        (["--page", "README.md", "--only", "storm"], "--page: the table has all faults"),
         (["--minutes", "-1"], "expected no less than 0"),
         (["--seed", "x"], "argument --seed: invalid int value: 'x'"),
     ],
