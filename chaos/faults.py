@@ -1,4 +1,4 @@
-"""The faults, in the order in which they happen."""
+"""The faults, in the order in which they happen; those of the team overlay apart."""
 
 from __future__ import annotations
 
@@ -151,4 +151,8 @@ FAULTS = (
     Fault("kill-all", "`docker compose kill`, then `up`", by.kill_all, within=60),
     Fault("storm", "services killed at random", by.storm, within=60),
 )
-BY_NAME = {fault.name: fault for fault in FAULTS}
+TEAM = (
+    crashes("gateway", "the gateway killed"),
+    pauses("gateway", "the gateway stands still for 5 s"),
+)
+BY_NAME = {fault.name: fault for fault in (*FAULTS, *TEAM)}

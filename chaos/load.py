@@ -185,7 +185,7 @@ class Load:
 
     def _predict(self) -> Iterator[Outcome]:
         address = self._scene.address(STEADY)
-        with httpx.Client(timeout=PATIENCE) as http:
+        with httpx.Client(headers=self._scene.token, timeout=PATIENCE) as http:
             while True:
                 yield _outcome(partial(http.post, address, json=STEADY_REQUEST), STEADY_ANSWER)
 

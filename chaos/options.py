@@ -7,7 +7,7 @@ import os
 import random
 from pathlib import Path
 
-from chaos.faults import BY_NAME, FAULTS
+from chaos.faults import FAULTS, TEAM
 from chaos.scene import Storm
 
 SUMMARY = "Bring faults about in a stack of its own, under load, and show what clients see."
@@ -20,6 +20,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m chaos", description=SUMMARY)
     usual = WHOLE if os.environ.get("FULL") == "1" else TENTH
     parser.add_argument("--list", action="store_true", help="show the faults, and end")
+    parser.add_argument(
+        "--team", action="store_true", help="with compose.team.yml, the faults of the gateway"
+    )
     parser.add_argument("--only", default="", metavar="NAMES", help="some, comma-separated")
     minutes, metrics, artifacts = usual.seconds / 60, usual.metrics, usual.artifacts
     sizes = {
@@ -33,7 +36,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--page", type=Path, help="Markdown page to write the table into")
     given = parser.parse_args(arguments)
     names = list(dict.fromkeys(name for name in given.only.split(",") if name))
-    if unknown := [name for name in names if name not in BY_NAME]:
+    offered = {fault.name: fault for fault in (TEAM if given.team else FAULTS)}
+    if unknown := [name for name in names if name not in offered]:
         parser.error(f"--only: no fault {unknown[0]!r}: --list shows them")
     if given.page and names:
         parser.error("--page: the table has all faults: leave out --only")
@@ -41,7 +45,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         parser.error(f"--page: no file {str(given.page)!r}")
     if min(given.minutes, given.metrics, given.artifacts) < 0:
         parser.error("--minutes, --metrics and --artifacts: expected no less than 0")
-    given.faults = [BY_NAME[name] for name in names] or list(FAULTS)
+    given.faults = [offered[name] for name in names or offered]
     seed = random.randrange(10**6) if given.seed is None else given.seed
     given.storm = Storm(given.minutes * 60, given.metrics, given.artifacts, seed)
     return given

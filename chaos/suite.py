@@ -17,15 +17,16 @@ from mlflow.exceptions import MlflowException
 
 from benchmarks.report import insert, say
 from chaos import report, trial
-from chaos.faults import BY_NAME, FAULTS, Fault
+from chaos.faults import Fault
 from chaos.options import parse
 from chaos.scene import Quick, Scene, Storm, publish_models
+from chaos.team import OVERLAY, enter
 from chaos.trial import Result, Unfinished
 from stack.test import why_no_stack
 from tests.stack.shipped import copy_shipped_files
 from tests.support import free_port
 
-PART = "faults"
+PART, TEAM_PART = "faults", "faults with the team overlay"  # of the page
 RESULTS = Path("chaos/results")
 
 
@@ -33,40 +34,44 @@ def main(arguments: list[str]) -> int:
     """Run the chosen faults; Ctrl-C and SIGTERM remove everything that was started."""
     given = parse(arguments)
     if given.list:
-        width = max(map(len, BY_NAME))
-        print("\n".join(f"{fault.name:<{width}}  {fault.what}" for fault in FAULTS))
+        width = max(len(fault.name) for fault in given.faults)
+        print("\n".join(f"{fault.name:<{width}}  {fault.what}" for fault in given.faults))
         return 0
     if reason := why_no_stack():
         sys.exit(f"chaos: {reason}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     try:
-        results = list(run(given.faults, given.storm))
+        results = list(run(given.faults, given.storm, given.team))
     except KeyboardInterrupt:
         say("stopped")
         return 130
     found = report.markdown(results)
     print(found)
-    say(f"saved in {save(results, found, given.page)}")
+    say(f"saved in {save(results, found, given.page, TEAM_PART if given.team else PART)}")
     for line in report.trouble(results):
         say(line)
     return 1 if report.trouble(results) else 0
 
 
-def run(faults: Sequence[Fault], storm: Storm) -> Iterator[Result | Unfinished]:
+def run(faults: Sequence[Fault], storm: Storm, team: bool) -> Iterator[Result | Unfinished]:
     """One outcome a fault, of all of them."""
     with tempfile.TemporaryDirectory(prefix="mlflow-stack-chaos-") as folder:
         copy_shipped_files(Path(folder))
-        stack = Quick(Path(folder), f"mlflow-stack-chaos-{os.getpid()}", free_port(), free_port())
+        name, overlays = f"mlflow-stack-chaos-{os.getpid()}", [OVERLAY] if team else []
+        stack = Quick(Path(folder), name, free_port(), free_port(), overlays)
+        scene = Scene(stack, storm, say)
         try:
             say("starting a stack of its own (the first time, this builds images)")
             stack.up("--build")
             say("publishing models")
-            publish_models(stack)
+            if team:
+                enter(scene)
+            publish_models(scene)
             for number, fault in enumerate(faults, 1):
                 say(f"{number} of {len(faults)}: {fault.name}: {fault.what}")
                 try:
-                    yield (result := trial.run(fault, Scene(stack, storm, say)))
+                    yield (result := trial.run(fault, scene))
                     say(f"  {report.line(result)}")
                 except (AssertionError, MlflowException, httpx.HTTPError) as error:
                     say(f"  NOT TO ITS END: {error}; starting what does not run")
@@ -77,11 +82,11 @@ def run(faults: Sequence[Fault], storm: Storm) -> Iterator[Result | Unfinished]:
             stack.down("--volumes", "--timeout", "2")
 
 
-def save(results: Sequence[Result | Unfinished], found: str, page: Path | None) -> str:
+def save(results: Sequence[Result | Unfinished], found: str, page: Path | None, part: str) -> str:
     """Write the figures as JSON, and the table into a page if one is named; the paths."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
     path.write_text(json.dumps([report.as_dict(result) for result in results], indent=1) + "\n")
     if page:
-        insert(page, PART, found)
+        insert(page, part, found)
     return ", ".join(map(str, filter(None, (path, page))))

@@ -18,8 +18,9 @@ def scene(new_stack, stack):
     another = new_stack()
     assert another.project != stack.project
     another.up()
-    publish_models(another)
-    yield Scene(another)
+    of_it = Scene(another)
+    publish_models(of_it)
+    yield of_it
     another.down("--volumes", "--timeout", "5")
 
 
