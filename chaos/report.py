@@ -27,7 +27,7 @@ COLUMNS = [
 UNKNOWN = "?"
 
 
-def markdown(outcomes: Sequence[Result | Unfinished]) -> str:
+def markdown(outcomes: Sequence[Result | Unfinished], title: str) -> str:
     """The table, and what it comes to."""
     results = [one for one in outcomes if isinstance(one, Result)]
     unfinished = [one.fault.name for one in outcomes if isinstance(one, Unfinished)]
@@ -38,7 +38,7 @@ def markdown(outcomes: Sequence[Result | Unfinished]) -> str:
         totals.update(result.acknowledged)
     counted = ", ".join(f"{count:,} {kind}" for kind, count in totals.items())
     table = Section(
-        title="What clients see",
+        title=title,
         columns=COLUMNS,
         rows=[row(one) for one in outcomes],
         summary=f"{counted or 'nothing'} acknowledged in {len(results)} faults, and read back: "

@@ -26,7 +26,9 @@ from stack.test import why_no_stack
 from tests.stack.shipped import copy_shipped_files
 from tests.support import free_port
 
-PART, TEAM_PART = "faults", "faults with the team overlay"  # of the page
+# Of the page: its mark, its title.
+ALL = ("faults", "What clients see")
+OF_TEAM = ("gateway faults", "What clients of the gateway see")
 RESULTS = Path("chaos/results")
 
 
@@ -46,9 +48,10 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         say("stopped")
         return 130
-    found = report.markdown(results)
+    part, title = OF_TEAM if given.team else ALL
+    found = report.markdown(results, title)
     print(found)
-    say(f"saved in {save(results, found, given.page, TEAM_PART if given.team else PART)}")
+    say(f"saved in {save(results, found, given.page, part)}")
     for line in report.trouble(results):
         say(line)
     return 1 if report.trouble(results) else 0

@@ -19,7 +19,8 @@ UNFINISHED = Unfinished(BY_NAME["net-data"], "docker network: status 1")
 
 
 def test_the_table():
-    lines = report.markdown([STORM, UNFINISHED]).splitlines()
+    lines = report.markdown([STORM, UNFINISHED], "What they see").splitlines()
+    assert lines[0] == "### What they see"
     assert lines[4] == (
         "| storm | services killed at random; seed 7 | - | - | - | - | 1.5 s "
         "| 3 runs, 4,000 metrics, 5 artifacts | 0 |"
@@ -44,4 +45,4 @@ def test_a_line_for_each_trouble():
 
 
 def test_where_nothing_came_to_its_end():
-    assert "Nothing acknowledged in 0 faults" in report.markdown([UNFINISHED])
+    assert "Nothing acknowledged in 0 faults" in report.markdown([UNFINISHED], "")
