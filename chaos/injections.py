@@ -9,14 +9,13 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
 
 import httpx
 
 from chaos.ledger import ARTIFACTS
-from chaos.scene import WAYWARD, Background, Scene
+from chaos.scene import SERVED_SECONDS, WAYWARD, Background, Scene
 from tests.stack.shipped import docker
 from tests.support import wait_until
 
@@ -24,6 +23,9 @@ Injection = Callable[[Scene], AbstractContextManager[None]]
 
 SERVICES = ("postgres", "minio", "tracking", "serving")
 BACK_OFF = 60  # seconds, at most, until a worker that keeps dying is started again
+RESTART = 30  # seconds, at most, until the engine starts a container that has ended
+ENDED = {503: "ended before it answered"}
+LATE = {504: "No answer within the time limit"}
 TRICKLE = 16  # pieces of a slow upload
 PIECE = 64 * 1024  # bytes
 CALM = (2.0, 8.0)  # seconds between two kills of the storm
@@ -51,16 +53,29 @@ def crash(service: str) -> Injection:
 
     @contextmanager
     def inject(scene: Scene) -> Iterator[None]:
-        _crash(scene, service)
+        scene.check(_crash(scene, service), f"{service} was not killed")
         yield
 
     return inject
 
 
 def _crash(scene: Scene, service: str) -> bool:
-    """Whether it was running."""
-    done = docker("exec", scene.name(service), "sh", "-c", "kill -9 -1", check=False)
-    return done.returncode in (0, 137)
+    """Whether it was running and ended; the engine has started the container again then."""
+    before = _start(scene, service)
+    if not before:
+        return False
+    docker("exec", scene.name(service), "sh", "-c", "kill -9 -1", check=False)
+    with contextlib.suppress(AssertionError):
+        return wait_until(
+            lambda: _start(scene, service) not in (before, ""), RESTART, f"{service} starts again"
+        )
+    return False
+
+
+def _start(scene: Scene, service: str) -> str:
+    """When a container was started; empty where it does not run."""
+    state = '{{if eq .State.Status "running"}}{{.State.StartedAt}}{{end}}'
+    return scene.docker("inspect", "--format", state, scene.name(service)).strip()
 
 
 def pause(service: str) -> Injection:
@@ -77,20 +92,29 @@ def pause(service: str) -> Injection:
     return inject
 
 
-def stop(*services: str, meanwhile: str = "") -> Injection:
-    """Stopped in order, then started; `meanwhile` another service restarts."""
+def stop(*services: str) -> Injection:
+    """Stopped in order, then started."""
 
     @contextmanager
     def inject(scene: Scene) -> Iterator[None]:
         scene.stack.compose("stop", *services)
         try:
-            if meanwhile:
-                scene.stack.compose("restart", meanwhile)
             yield
         finally:
             scene.stack.compose("start", *services)
 
     return inject
+
+
+@contextmanager
+def restart_without_tracking(scene: Scene) -> Iterator[None]:
+    """Serving restarts while tracking is gone, and serves what it served."""
+    with stop("tracking")(scene):
+        scene.stack.compose("restart", "serving")
+        took = scene.comes(scene.is_steady, SERVED_SECONDS, "served without tracking")
+        if took is not None:
+            scene.notes.append(f"serving answers without it after {took:.1f} s")
+        yield
 
 
 def restart(*services: str) -> Injection:
@@ -152,37 +176,55 @@ def unplug(service: str, network: str, reached: bool = False) -> Injection:
 
 
 def hogs(service: str, seconds: float) -> Injection:
-    """Processes in a service's container that take all of its memory."""
+    """Processes in a service's container that take all of its memory, until the kernel kills some
+    of the service's own."""
 
     @contextmanager
     def inject(scene: Scene) -> Iterator[None]:
         script = HOGS.replace("SECONDS", str(seconds))
-        began = time.time()
+        began, own = time.time(), _processes(scene, service)
         docker("exec", scene.name(service), "python3", "-c", script, check=False)
         events = ["--filter", "event=oom", "--filter", f"container={scene.name(service)}"]
         span = ["--since", f"{began:.3f}", "--until", f"{time.time():.3f}"]
         seen = len(scene.docker("events", *span, *events).splitlines())
-        scene.notes.append(f"{seen} OOM events")
-        scene.check(seen > 0, "the kernel killed nothing")
+        killed = len(own - _processes(scene, service))
+        scene.notes.append(f"{seen} OOM events, {killed} of its {len(own)} processes killed")
+        scene.check(seen > 0, "the container was never out of memory")
+        scene.check(killed > 0, f"the kernel killed nothing of {service}'s own")
         yield
 
     return inject
 
 
-def misbehave(act: str, model: str = WAYWARD, *, expected: tuple[int, ...]) -> Injection:
-    """Ask a model for an act that ends badly. `expected`: the statuses that may answer it."""
+def _processes(scene: Scene, service: str) -> set[str]:
+    """Pids, as the host counts, of what a service consists of: not of what was executed in its
+    container, whose parent is outside."""
+    listed = docker("top", scene.name(service), "-eo", "pid,ppid", check=False).stdout
+    parents = dict(line.split() for line in listed.splitlines()[1:])
+    return {pid for pid, parent in parents.items() if parent in parents}
+
+
+def misbehave(act: str, model: str = WAYWARD, *, expected: Mapping[int, str]) -> Injection:
+    """Ask a model for an act, and then until it answers well again. `expected`: the statuses that
+    may answer the act, and what such an answer says."""
 
     @contextmanager
     def inject(scene: Scene) -> Iterator[None]:
-        well = partial(scene.ask, model, "answer")
-        wait_until(lambda: well().status_code == 200, BACK_OFF, f"{model} is back from before")
+        def is_well() -> bool:
+            answer = scene.ask(model, "answer")
+            return answer.status_code == 200 and answer.json() == {"predictions": ["well"]}
+
+        wait_until(is_well, BACK_OFF, f"{model} is back from before")
         began = time.monotonic()
         answer = scene.ask(model, act)
         took = time.monotonic() - began
         scene.notes.append(f"`{act}` gets {answer.status_code} after {took:.1f} s")
-        scene.check(
-            answer.status_code in expected, f"{act} got {answer.status_code} {answer.text[:200]}"
-        )
+        status, text = answer.status_code, answer.text[:200]
+        right = status in expected and expected[status] in text
+        scene.check(right, f"{act} got {status} {text}")
+        back = scene.comes(is_well, BACK_OFF, f"{model} is served again")
+        if back is not None:
+            scene.notes.append(f"served again after {back:.1f} s")
         yield
 
     return inject
@@ -255,9 +297,11 @@ def storm(scene: Scene) -> Iterator[None]:
             break
         time.sleep(chance.uniform(*CALM))
         service = chance.choice(SERVICES)
-        kills[service] += _crash(scene, service)
-        scene.say(f"killed {service}; acknowledged: {_counted(scene.counts())}")
+        if _crash(scene, service):
+            kills[service] += 1
+            scene.say(f"killed {service}; acknowledged: {_counted(scene.counts())}")
     shown = ", ".join(f"{count} x {service}" for service, count in kills.items())
+    scene.check(any(kills.values()), "nothing was killed")
     scene.notes.append(f"seed {scene.storm.seed}, {passed:.0f} s, killed: {shown}")
     yield
 

@@ -34,12 +34,16 @@ class Ledger:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._runs: dict[str, _Run] = defaultdict(_Run)
+        self._runs: dict[str, _Run] = {}
         self._sent: dict[str, str] = {}
         self._stored: set[str] = set()
         self._versions: dict[tuple[str, str], str] = {}
         self._aliases: dict[tuple[str, str], list[str]] = {}
         self._settled_aliases: set[tuple[str, str]] = set()
+
+    def created(self, run_id: str) -> None:
+        with self._lock:
+            self._runs[run_id] = _Run()
 
     def logged(
         self, run_id: str, metrics: Iterable[Metric] = (), params: Iterable[Param] = ()
@@ -82,6 +86,7 @@ class Ledger:
         with self._lock:
             runs = self._runs.values()
             return {
+                "runs": len(runs),
                 "metrics": sum(len(points) for run in runs for points in run.metrics.values()),
                 "params": sum(len(run.params) for run in runs),
                 "artifacts": len(self._stored),

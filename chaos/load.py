@@ -7,25 +7,27 @@ which tries again by itself: it shows what a training script notices.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-import logging
 import os
 import tempfile
 import threading
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 
 import httpx
+import requests
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 
 from chaos.ledger import ARTIFACTS, Ledger
+from chaos.retries import Retries
 from chaos.scene import STEADY, STEADY_ANSWER, STEADY_REQUEST, Scene
 from chaos.summary import OK, WRONG, Attempt
 from tests.support import wait_until
@@ -38,10 +40,12 @@ CALM = 2.0  # seconds without a failure after which all is well
 KEYS = 10  # metrics of one step
 BATCHES = 5  # of one run of MLflow's client
 ARTIFACT = 64 * 1024  # bytes
+CREATE_RUN = "/api/2.0/mlflow/runs/create"
 LOG_BATCH = "/api/2.0/mlflow/runs/log-batch"
 REGISTERED = "chaos-registered"
 EXPERIMENT = "chaos"
 STOP_SECONDS = 300  # MLflow's client tries for as long
+NOTED = (MlflowException, httpx.HTTPError, requests.RequestException)  # what a call may raise
 
 Outcome = tuple[str, str]  # with the words that came with it
 
@@ -68,6 +72,7 @@ class Load:
         self._attempts: dict[str, list[Attempt]] = defaultdict(list)
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._retries = Retries()
 
     def attempts(self, kind: str) -> list[Attempt]:
         return list(self._attempts[kind])
@@ -93,20 +98,20 @@ class Load:
         stack = self._scene.stack
         experiment = _experiment(stack.tracking)
         turns: dict[str, Callable[[], Iterator[Outcome]]] = {
-            LOG: lambda: self._log(experiment),
+            LOG: partial(self._log, experiment),
             STORE: self._store,
             PREDICT: self._predict,
         }
-        for kind, turn in turns.items():
-            self._threads += [
-                threading.Thread(target=self._keep_asking, args=(kind, turn()), daemon=True)
-                for _ in range(CLIENTS[kind])
-            ]
-        self._threads += [
-            threading.Thread(target=self._train, args=(experiment, f"trainer{number}"), daemon=True)
-            for number in range(CLIENTS[MLFLOW])
+        work = {kind: partial(self._keep_asking, kind, turn) for kind, turn in turns.items()}
+        work[MLFLOW] = partial(self._train, experiment)
+        self._threads = [
+            threading.Thread(target=self._work, args=(work[kind],), name=f"{kind}{number}")
+            for kind, count in CLIENTS.items()
+            for number in range(count)
         ]
+        self._retries.install()
         for thread in self._threads:
+            thread.daemon = True
             thread.start()
         return self
 
@@ -118,8 +123,20 @@ class Load:
             deadline = time.monotonic() + STOP_SECONDS
             for thread in self._threads:
                 thread.join(max(0, deadline - time.monotonic()))
+            stuck = [thread.name for thread in self._threads if thread.is_alive()]
+            if stuck:
+                waited = f"still in one call {STOP_SECONDS} s after the end"
+                self._scene.problems.append(f"{waited}: {', '.join(stuck)}")
+        self._retries.remove()
 
-    def _keep_asking(self, kind: str, turns: Iterator[Outcome]) -> None:
+    def _work(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:
+            self._scene.problems.append(f"{threading.current_thread().name} ended: {error!r}")
+
+    def _keep_asking(self, kind: str, turn: Callable[[], Iterator[Outcome]]) -> None:
+        turns = turn()
         while not self._over.wait(PACE):
             began = time.monotonic()
             outcome, detail = next(turns)
@@ -128,9 +145,8 @@ class Load:
 
     def _log(self, experiment: str) -> Iterator[Outcome]:
         """Two steps a call, in a run of its own."""
-        client = MlflowClient(self._scene.stack.tracking)
-        run_id = client.create_run(experiment).info.run_id
         with httpx.Client(base_url=self._scene.stack.tracking, timeout=PATIENCE) as http:
+            run_id = yield from self._create_run(http, experiment)
             for step in itertools.count(0, 2):
                 metrics = steps(step, 2)
                 body = {"run_id": run_id, "metrics": [dict(metric) for metric in metrics]}
@@ -138,6 +154,21 @@ class Load:
                 if outcome == OK:
                     self._ledger.logged(run_id, metrics)
                 yield outcome, detail
+
+    def _create_run(self, http: httpx.Client, experiment: str) -> Generator[Outcome, None, str]:
+        """Asks until there is one; its id."""
+        created: list[str] = []
+
+        def ask() -> httpx.Response:
+            answer = http.post(CREATE_RUN, json={"experiment_id": experiment})
+            if answer.status_code == 200:
+                created.append(answer.json()["run"]["info"]["run_id"])
+                self._ledger.created(created[0])
+            return answer
+
+        while not created:
+            yield _outcome(ask)
+        return created[0]
 
     def _store(self) -> Iterator[Outcome]:
         folder = f"chaos/{uuid.uuid4().hex}"
@@ -154,23 +185,25 @@ class Load:
 
     def _predict(self) -> Iterator[Outcome]:
         address = self._scene.address(STEADY)
-        with httpx.Client(timeout=PATIENCE) as http:
+        with httpx.Client(headers=self._scene.token, timeout=PATIENCE) as http:
             while True:
                 yield _outcome(partial(http.post, address, json=STEADY_REQUEST), STEADY_ANSWER)
 
-    def _train(self, experiment: str, alias: str) -> None:
+    def _train(self, experiment: str) -> None:
         """Run after run: parameters, metrics, an artifact, a registered version, its alias."""
+        alias = threading.current_thread().name
         client = MlflowClient(self._scene.stack.tracking, self._scene.stack.tracking)
         while not self._over.is_set():
             try:
                 self._one_run(client, experiment, alias)
-            except (MlflowException, httpx.HTTPError):
+            except NOTED:
                 self._over.wait(1)  # it is noted already; a script would have ended
 
     def _one_run(self, client: MlflowClient, experiment: str, alias: str) -> None:
         ledger, call = self._ledger, self._call
         info = call(lambda: client.create_run(experiment)).info
         run_id = info.run_id
+        ledger.created(run_id)
         params = [Param(f"p{number}", str(number)) for number in range(KEYS)]
         call(lambda: client.log_batch(run_id, params=params))
         ledger.logged(run_id, params=params)
@@ -199,7 +232,7 @@ class Load:
     def _call(self, call: Callable[[], object]):
         """What a call of MLflow's client returns, and a note of how it went."""
         self._over.wait(PACE)
-        began, before = time.monotonic(), _retries.of_this_thread()
+        began, before = time.monotonic(), self._retries.of_this_thread()
         outcome, detail = OK, ""
         try:
             return call()
@@ -207,7 +240,7 @@ class Load:
             outcome, detail = type(error).__name__, str(error)
             raise
         finally:
-            retries = _retries.of_this_thread() - before
+            retries = self._retries.of_this_thread() - before
             attempt = Attempt(began, time.monotonic(), outcome, retries, detail)
             self._attempts[MLFLOW].append(attempt)
 
@@ -224,31 +257,10 @@ def _outcome(ask: Callable[[], httpx.Response], expected: object = None) -> Outc
         return "cut off", repr(error)
     if answer.status_code != 200:
         return str(answer.status_code), answer.text
-    if expected is None or answer.json() == expected:
-        return OK, ""
+    with contextlib.suppress(ValueError):  # no JSON
+        if expected is None or answer.json() == expected:
+            return OK, ""
     return WRONG, answer.text
-
-
-class _Retries(logging.Handler):
-    """Counts, by thread, how often urllib3 tries again, which it tells its log alone."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self._counts = threading.local()
-        logger = logging.getLogger("urllib3.connectionpool")
-        logger.setLevel(logging.DEBUG)
-        logger.propagate = False
-        logger.addHandler(self)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if str(record.msg).startswith(("Retry", "Retrying")):
-            self._counts.count = self.of_this_thread() + 1
-
-    def of_this_thread(self) -> int:
-        return getattr(self._counts, "count", 0)
-
-
-_retries = _Retries()
 
 
 def _experiment(address: str) -> str:

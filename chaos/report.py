@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from benchmarks.report import Section
 from chaos.load import LOG, MLFLOW, PREDICT, STORE
 from chaos.summary import AT_ONCE, NOTHING, Summary
-from chaos.trial import Result
+from chaos.trial import Result, Unfinished
 
 COLUMNS = [
     "fault",
@@ -24,10 +24,13 @@ COLUMNS = [
     "read back",
     "lost",
 ]
+UNKNOWN = "?"
 
 
-def markdown(results: Sequence[Result]) -> str:
+def markdown(outcomes: Sequence[Result | Unfinished], title: str) -> str:
     """The table, and what it comes to."""
+    results = [one for one in outcomes if isinstance(one, Result)]
+    unfinished = [one.fault.name for one in outcomes if isinstance(one, Unfinished)]
     lost = sum(result.lost for result in results)
     failed = [result.fault.name for result in results if result.problems]
     totals = Counter[str]()
@@ -35,14 +38,26 @@ def markdown(results: Sequence[Result]) -> str:
         totals.update(result.acknowledged)
     counted = ", ".join(f"{count:,} {kind}" for kind, count in totals.items())
     table = Section(
-        title="What clients see",
+        title=title,
         columns=COLUMNS,
-        rows=[row(result) for result in results],
-        summary=f"{counted} acknowledged in {len(results)} faults, and read back: {lost} lost. "
-        f"Not as it should be: {', '.join(failed) or 'none'}",
+        rows=[row(one) for one in outcomes],
+        summary=f"{counted or 'nothing'} acknowledged in {len(results)} faults, and read back: "
+        f"{lost} lost. Not as it should be: {', '.join(failed) or 'none'}. "
+        f"Not to its end: {', '.join(unfinished) or 'none'}",
     )
     machine = f"{os.cpu_count()} processors, {platform.system()} {platform.release()}"
     return f"{table.markdown()}\nRun on {time.strftime('%Y-%m-%d')}: {machine}."
+
+
+def trouble(outcomes: Sequence[Result | Unfinished]) -> list[str]:
+    """A line for each thing that is not as it should be."""
+    lines = []
+    for one in outcomes:
+        if isinstance(one, Unfinished):
+            lines.append(f"NOT TO ITS END: {one.fault.name}: {one.reason}")
+        else:
+            lines += [f"NOT AS IT SHOULD BE: {one.fault.name}: {what}" for what in one.problems]
+    return lines
 
 
 def line(result: Result) -> str:
@@ -55,16 +70,18 @@ def line(result: Result) -> str:
     return " | ".join(filter(None, [*found, *result.notes]))
 
 
-def row(result: Result) -> list[str]:
-    fault, seen = result.fault, result.seen
-    acknowledged = result.acknowledged
+def row(result: Result | Unfinished) -> list[str]:
+    fault = result.fault
+    if isinstance(result, Unfinished):
+        return [fault.name, f"{fault.what}; not to its end", *[UNKNOWN] * (len(COLUMNS) - 2)]
+    seen, acknowledged = result.seen, result.acknowledged
     return [
         fault.name,
         "; ".join([fault.what, *result.notes]),
         *(str(seen[kind]) for kind in (LOG, STORE, PREDICT)),
         patience(seen[MLFLOW]),
         f"{result.back:.1f} s" if result.back else NOTHING,
-        f"{acknowledged['metrics']:,} metrics, {acknowledged['artifacts']:,} artifacts",
+        ", ".join(f"{acknowledged[kind]:,} {kind}" for kind in ("runs", "metrics", "artifacts")),
         str(result.lost),
     ]
 
@@ -78,7 +95,9 @@ def patience(summary: Summary) -> str:
     return f"waits {summary.longest:.1f} s at most, {summary.retried} calls tried again"
 
 
-def as_dict(result: Result) -> dict:
+def as_dict(result: Result | Unfinished) -> dict:
+    if isinstance(result, Unfinished):
+        return {"fault": result.fault.name, "unfinished": result.reason}
     return {
         "fault": result.fault.name,
         "back": result.back,

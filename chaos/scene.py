@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -54,7 +55,8 @@ class Storm:
 
 @dataclass
 class Scene:
-    """notes: what else was seen, for the table. problems: what ought not to have been."""
+    """notes: what else was seen, for the table. problems: what ought not to have been.
+    token: the header that serving asks for, if any."""
 
     stack: Stack
     storm: Storm = Storm()
@@ -63,6 +65,7 @@ class Scene:
     """What has been acknowledged so far, by kind."""
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    token: dict[str, str] = field(default_factory=dict)
 
     def name(self, service: str) -> str:
         """The container's own."""
@@ -75,9 +78,27 @@ class Scene:
         if not holds:
             self.problems.append(problem)
 
+    def comes(self, condition: Callable[[], object], seconds: float, what: str) -> float | None:
+        """Seconds until a condition holds; None, and a problem, where it does not in time."""
+        began = time.monotonic()
+        try:
+            wait_until(condition, seconds, what)
+        except AssertionError as error:
+            self.problems.append(str(error))
+            return None
+        return time.monotonic() - began
+
+    def is_steady(self) -> bool:
+        """Whether the model that behaves answers, and well."""
+        answer = self._post(STEADY, STEADY_REQUEST, timeout=10)
+        return answer.status_code == 200 and answer.json() == STEADY_ANSWER
+
     def ask(self, model: str, act: str, timeout: float = 90) -> httpx.Response:
         """What a wayward model answers to one act."""
-        return httpx.post(self.address(model), json=acts(act), timeout=timeout)
+        return self._post(model, acts(act), timeout)
+
+    def _post(self, model: str, request: dict, timeout: float) -> httpx.Response:
+        return httpx.post(self.address(model), json=request, headers=self.token, timeout=timeout)
 
     def address(self, model: str) -> str:
         return f"{self.stack.serving}/models/{model}/invocations"
@@ -104,8 +125,9 @@ class Background(threading.Thread):
         return self._result
 
 
-def publish_models(stack: Stack) -> None:
+def publish_models(scene: Scene) -> None:
     """A model that behaves, and two that do as they are told; returns when all are served."""
+    stack = scene.stack
     shelf = Shelf(stack.tracking)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what MLflow tells the authors of models
@@ -127,11 +149,10 @@ def publish_models(stack: Stack) -> None:
                 client.set_model_version_tag(name, version, "serving.memory", str(LIMIT))
             shelf.promote(name, version)
 
-    scene = Scene(stack)
-    requests = {STEADY: STEADY_REQUEST, WAYWARD: acts("answer"), LIMITED: acts("answer")}
-
     def served() -> bool:
-        answers = (httpx.post(scene.address(n), json=r) for n, r in requests.items())
-        return all(answer.status_code == 200 for answer in answers)
+        return scene.is_steady() and all(
+            scene.ask(model, "answer", timeout=10).status_code == 200
+            for model in (WAYWARD, LIMITED)
+        )
 
     wait_until(served, SERVED_SECONDS, f"the models are served, see {stack.serving}/models")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from chaos.faults import Fault
@@ -31,6 +31,14 @@ class Result:
     problems: list[str]
 
 
+@dataclass(frozen=True)
+class Unfinished:
+    """A fault that could not be brought about, or whose end was not seen; says why."""
+
+    fault: Fault
+    reason: str
+
+
 def run(fault: Fault, scene: Scene, batch: int = 200) -> Result:
     """Raises AssertionError where the clients are not served before the fault, or docker fails."""
     ledger = Ledger()
@@ -47,22 +55,33 @@ def run(fault: Fault, scene: Scene, batch: int = 200) -> Result:
         except AssertionError:
             scene.problems.append(f"not all are served within {fault.within:.0f} s")
     seen = {kind: summarise(load.attempts(kind), began, over) for kind in CLIENTS}
-    lost = ledger.lost(scene.stack.tracking)
+    lost, acknowledged = ledger.lost(scene.stack.tracking), ledger.counts()
     return Result(
         fault,
         seen,
         back=max((s.back or 0 for k, s in seen.items() if k != MLFLOW and s.disturbed), default=0),
-        acknowledged=ledger.counts(),
+        acknowledged=acknowledged,
         lost=len(lost),
         notes=scene.notes,
-        problems=[*scene.problems, *_problems(fault, seen, lost)],
+        problems=[
+            *scene.problems,
+            *losses(lost),
+            *noticed(fault, seen),
+            *idleness(seen, acknowledged),
+        ],
     )
 
 
-def _problems(fault: Fault, seen: Mapping[str, Summary], lost: list[str]) -> list[str]:
+def losses(lost: Sequence[str]) -> list[str]:
     problems = [f"lost: {line}" for line in lost[:LOST_SHOWN]]
     if len(lost) > LOST_SHOWN:
         problems.append(f"lost: {len(lost) - LOST_SHOWN} more")
+    return problems
+
+
+def noticed(fault: Fault, seen: Mapping[str, Summary]) -> list[str]:
+    """What clients saw that they ought not to have seen."""
+    problems = []
     for kind, summary in seen.items():
         if kind in fault.spared and summary.failures:
             problems.append(f"{kind} was to notice nothing: {summary}")
@@ -70,4 +89,12 @@ def _problems(fault: Fault, seen: Mapping[str, Summary], lost: list[str]) -> lis
             problems.append(f"{kind}: {summary.failures[WRONG]} wrong answers")
     if seen[MLFLOW].failures:
         problems.append(f"MLflow's client failed: {seen[MLFLOW].samples}")
+    return problems
+
+
+def idleness(seen: Mapping[str, Summary], acknowledged: Mapping[str, int]) -> list[str]:
+    """What no client did, so that nothing is shown by it."""
+    idle = [kind for kind, summary in seen.items() if not summary.successes]
+    problems = [f"{kind}: no success from the fault on" for kind in idle]
+    problems += [f"no {kind} acknowledged" for kind, count in acknowledged.items() if not count]
     return problems
