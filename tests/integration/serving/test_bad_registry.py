@@ -24,7 +24,7 @@ MOODS = {
     "denies": (401, b"{}"),
 }
 HANGS = "hangs"
-MODELS = 300 if os.environ.get("FULL") else 30
+MODELS = 300 if os.environ.get("FULL") == "1" else 30
 
 
 class Registrar(ThreadingHTTPServer):

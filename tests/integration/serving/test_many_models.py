@@ -10,7 +10,7 @@ import pytest
 from tests.integration.serving.models import wine_request
 from tests.integration.serving.servers import ModelServer
 
-FULL = bool(os.environ.get("FULL"))
+FULL = os.environ.get("FULL") == "1"
 MODELS = 100 if FULL else 10
 AWAKE = 5 if FULL else 2
 LIMIT_AWAKE = 3 * 2**30 * MODELS // 100 + (0 if FULL else 400 * 2**20)

@@ -11,7 +11,7 @@ from tests.integration.serving.models import act
 from tests.integration.serving.servers import ModelServer
 from tests.load import Load
 
-FULL = bool(os.environ.get("FULL"))
+FULL = os.environ.get("FULL") == "1"
 MOVES = 200 if FULL else 20
 SERVED_WITHIN = 1.5
 """Seconds from the alias to the first answer."""

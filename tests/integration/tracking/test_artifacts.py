@@ -17,7 +17,7 @@ from tests.integration.tracking_server import on_postgres_and_s3
 
 MIB = 2**20
 # As much as passes in a few seconds; FULL=1 asks for what a model file can be.
-SIZE = (1024 if os.environ.get("FULL") else 256) * MIB
+SIZE = (1024 if os.environ.get("FULL") == "1" else 256) * MIB
 GROWTH = 96 * MIB
 PATH = "/api/2.0/mlflow-artifacts/artifacts/large/{}"
 

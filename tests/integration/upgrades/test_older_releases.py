@@ -17,6 +17,7 @@ from tests.support import Process
 from tracking_server import schema
 
 HEAD = schema.installed().head
+FULL = os.environ.get("FULL") == "1"
 
 
 def logged_by(release, how, postgres, s3, folder):
@@ -89,7 +90,7 @@ def test_all_of_it_is_still_there(taken_over):
 
 @pytest.mark.timeout(600)
 def test_an_old_version_is_served_in_an_environment_of_its_own(taken_over, tmp_path):
-    if taken_over.how == "proxied" and not os.environ.get("FULL"):
+    if taken_over.how == "proxied" and not FULL:
         pytest.skip("with FULL=1: every release; making the environment takes long")
     if not taken_over.server.process.running():
         taken_over.server.start()
@@ -120,7 +121,7 @@ def test_killed_in_the_middle_the_next_migration_does_it_all(
     taken_over, postgres, tmp_path, table, killed
 ):
     quick = [("process", POINTS[0]), ("postgres", POINTS[1])]
-    if not os.environ.get("FULL") and ((killed, table) not in quick or taken_over.how == "proxied"):
+    if not FULL and ((killed, table) not in quick or taken_over.how == "proxied"):
         pytest.skip("with FULL=1: every point, from every release")
     database = postgres.copy_database(taken_over.copy)
     environment = dict(taken_over.server.environment)

@@ -35,7 +35,7 @@ from tests.integration.serving.reference.from_code import FROM_CODE, TYPED
 from tests.integration.serving.reference.hinted import HINTED
 from tests.integration.serving.servers import ModelServer
 
-FULL = bool(os.environ.get("FULL"))
+FULL = os.environ.get("FULL") == "1"
 SEED = int(os.environ.get("SEED", "4"))
 EXAMPLES = 340 if FULL else 34
 """Requests an operation, good and bad each."""

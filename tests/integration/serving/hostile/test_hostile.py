@@ -16,7 +16,7 @@ from tests.integration.serving.hostile.targets import Target, saved
 from tests.integration.serving.hostile.watch import Good, Watch
 from tests.integration.serving.servers import ModelServer
 
-FULL = bool(os.environ.get("FULL"))
+FULL = os.environ.get("FULL") == "1"
 REQUESTS = 10_000 if FULL else 1_000
 BATCH = 50
 CLIENTS = 8

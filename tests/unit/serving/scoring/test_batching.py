@@ -31,7 +31,7 @@ from model_server.workers.wire import Answer
 from tests.unit.serving.scoring import models
 from tests.unit.serving.scoring.models import doubles, of_function, of_sklearn, predictions, request
 
-EXAMPLES = 500 if os.environ.get("FULL") else 50
+EXAMPLES = 500 if os.environ.get("FULL") == "1" else 50
 NAMES = ("a", "b", "c", "d")
 ROWS = 300
 FEATURES = pd.DataFrame(models.rows(ROWS, 4), columns=NAMES)

@@ -19,7 +19,7 @@ from mlflow.types.schema import Array
 from model_server.scoring.protocol import MlflowReader
 from model_server.workers.wire import Request
 
-EXAMPLES = 10_000 if os.environ.get("FULL") else 1_000
+EXAMPLES = 10_000 if os.environ.get("FULL") == "1" else 1_000
 JSON = "application/json"
 
 
