@@ -18,15 +18,20 @@ def main(arguments: list[str] | None = None) -> int:
         return healthy()
 
     from tracking_server import user_command
-    from tracking_server.errors import RefusedError
+    from tracking_server.errors import RefusedError, UnreachableError
 
     parser = argparse.ArgumentParser("tracking-server", description="MLflow's tracking server")
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("serve", help="serve until stopped (the default)")
     migrate = commands.add_parser("migrate", help="bring the database to this version's schema")
     migrate.add_argument("--try-bucket", action="store_true", help="write to the bucket before")
-    restore = commands.add_parser("restore", help="replace the database by a backup")
-    restore.add_argument("file", type=Path)
+    restore = commands.add_parser("restore", help="replace a database by its backup")
+    restore.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="of TRACKING_BACKUPS: what is in it says whether it is MLflow's data or its logins",
+    )
     adopt = commands.add_parser("adopt", help="reach moved artifacts through this server")
     adopt.add_argument("root", help="what their old addresses begin with: s3://BUCKET/PREFIX")
     clean = commands.add_parser("gc", help="delete for good what users have deleted")
@@ -46,13 +51,28 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("botocore").setLevel(logging.WARNING)
     try:
         _run(parsed)
-    except RefusedError as error:
+    except (RefusedError, UnreachableError) as error:
         print(f"tracking-server: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("tracking-server: interrupted", file=sys.stderr)
         return 130
+    except Exception as error:
+        if not (lost := _of_database(error)):
+            raise
+        print(f"tracking-server: the database was lost: {lost}; try again", file=sys.stderr)
+        return 1
     return 0
+
+
+def _of_database(error: BaseException | None) -> str:
+    """What SQLAlchemy says of a database that is gone, also where MLflow says it in its own
+    words; "" of all else."""
+    from sqlalchemy.exc import InterfaceError, OperationalError
+
+    while error and not isinstance(error, (InterfaceError, OperationalError)):
+        error = error.__cause__
+    return str(error).splitlines()[0] if error else ""
 
 
 def _run(parsed: argparse.Namespace) -> None:

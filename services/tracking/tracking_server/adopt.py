@@ -42,20 +42,22 @@ def adopt(settings: Settings, root: str) -> None:
     migrate.check(settings)
     store = backend.open_store(settings)
     with store.lock(backend.Progress("waiting for a migration of this backend store")):
+        # No backup before that is known: it would push out one that was made of something.
+        if not _rewrite(settings.backend_store, f"{root}/", look=True):
+            raise RefusedError(f"no address in the backend store begins with {root}/")
         if settings.backups is not None:
             logger.info(
                 "backed up to %s", migrate.back_up(store, settings, "mlflow-before-adopting")
             )
         changed = _rewrite(settings.backend_store, f"{root}/")
-    if not changed:
-        raise RefusedError(f"no address in the backend store begins with {root}/")
     logger.info("%d addresses below %s are reached through this server now", changed, root)
 
 
-def _rewrite(url: str, prefix: str) -> int:
+def _rewrite(url: str, prefix: str, *, look: bool = False) -> int:
+    """How many addresses are rewritten, or would be."""
     engine = sqlalchemy.create_engine(url)
     changed = 0
-    with engine.begin() as connection:
+    with engine.connect() as connection:
         for table, (columns, which) in COLUMNS.items():
             for column in columns:
                 # Names are constants; LIKE would read the `_` of a bucket's name as any character.
@@ -66,5 +68,7 @@ def _rewrite(url: str, prefix: str) -> int:
                 values = {"new": ARTIFACT_ROOT, "old": prefix, "length": len(prefix)}
                 done = connection.execute(statement, {**values, "rest": len(prefix) + 1})
                 changed += done.rowcount
+        if not look:
+            connection.commit()
     engine.dispose()
     return changed

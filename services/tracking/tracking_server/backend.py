@@ -14,18 +14,20 @@ logger = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 5
 RETRY_SECONDS = 0.5
+VERSIONS, VERSIONS_OF_LOGINS = "alembic_version", "alembic_version_auth"
+"""The tables that hold a schema's revision."""
 
 T = TypeVar("T")
 
 
 def open_store(settings: Settings):
     """The backend store: `Postgres` or `Sqlite`, which have the same methods."""
-    return _open(settings, settings.backend_store, "alembic_version")
+    return _open(settings, settings.backend_store, VERSIONS)
 
 
 def open_logins(settings: Settings):
     """The same for the database of users."""
-    return _open(settings, settings.logins, "alembic_version_auth")
+    return _open(settings, settings.logins, VERSIONS_OF_LOGINS)
 
 
 def _open(settings: Settings, url: str, versions: str):

@@ -59,7 +59,8 @@ def migrate(settings: Settings) -> None:
         if revision is not None and revision not in target.known:
             raise RefusedError(
                 f"the schema {revision} of TRACKING_LOGINS is newer than this server's "
-                f"{target.head}: run the newer version of the stack"
+                f"{target.head}: run the newer version of the stack, or restore a backup that "
+                "was made before the upgrade (`tracking-server restore FILE`)"
             )
         if revision not in (None, target.head):
             if settings.backups is None:

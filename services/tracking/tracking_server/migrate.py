@@ -12,6 +12,9 @@ from tracking_server.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+KEPT_BACKUPS = 5
+"""Of one database in one state, that is of one schema."""
+
 
 def check(settings: Settings) -> None:
     """Refuse to serve unless the schema is the one that this MLflow needs.
@@ -67,26 +70,56 @@ def try_bucket(settings: Settings) -> None:
 
 
 def restore(settings: Settings, file: Path) -> None:
-    """Replace everything in the backend store by what is in a backup."""
+    """Replace everything in the backend store, or in the database of users, by what is in a
+    backup of it, all or nothing."""
     if not file.is_file():
         raise RefusedError(f"{file}: there is no such backup")
-    store = backend.open_store(settings)
-    backend.patiently(store.revision, settings.patience)
-    with store.lock(backend.Progress("waiting for a migration of this backend store")):
+    store, what = _of_backup(settings, file)
+    backend.patiently(store.revision, settings.patience, what)
+    with store.lock(backend.Progress(f"waiting for a migration of the {what}")):
         store.restore(file)
-    logger.info("restored %s", file)
+    logger.info("restored the %s from %s", what, file)
 
 
 def back_up(store, settings: Settings, state: str) -> Path:
-    """Back a whole database up into settings.backups, named after its state; the file."""
+    """Back a whole database up into settings.backups, named after its state; the file.
+
+    The oldest of the same state go, so that an upgrade that fails each time fills no disk.
+    """
     try:
         settings.backups.mkdir(parents=True, exist_ok=True)
+        for killed in settings.backups.glob(f"{state}-*.partial"):
+            killed.unlink(missing_ok=True)
         name = time.strftime(f"{state}-%Y%m%d-%H%M%S", time.gmtime())
-        return store.back_up(settings.backups / name)
+        file = store.back_up(settings.backups / name)
+        for older in sorted(settings.backups.glob(f"{state}-*{file.suffix}"))[:-KEPT_BACKUPS]:
+            older.unlink(missing_ok=True)
+        return file
     except OSError as error:
         raise RefusedError(
             f"TRACKING_BACKUPS={settings.backups}: {error.strerror}; nothing was changed"
         ) from None
+
+
+def _of_backup(settings: Settings, file: Path):
+    """The database that a backup is of, by the tables in it, and what it is called.
+
+    Logins that someone kept in the same database as all else come with the backend store.
+    """
+    store = backend.open_store(settings)
+    tables = store.tables_in(file)
+    if {backend.VERSIONS, "experiments"} <= tables:
+        return store, "backend store"
+    if backend.VERSIONS_OF_LOGINS not in tables:
+        raise RefusedError(
+            f"nothing was changed: {file} is a backup of neither MLflow's data nor its logins"
+        )
+    if not settings.logins:
+        raise RefusedError(
+            f"nothing was changed: {file} holds logins, and there are none here: "
+            "the team overlay has them (docs/team.md)"
+        )
+    return backend.open_logins(settings), "logins"
 
 
 def _initialise(store) -> None:

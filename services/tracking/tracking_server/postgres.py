@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +25,9 @@ UPKEEP_LOCK = 0x6D6C666C6F78
 LOCK_POLL_SECONDS = 0.2
 # What libpq says when waiting cannot help. It gives no code for a failed login.
 LOGIN_REFUSED = ("password authentication failed", "no password supplied", "pg_hba.conf")
+# What pg_dump says of a newer server, and how pg_restore lists a table.
+VERSIONS = re.compile(r"server version: (\S+).*?; pg_dump version: (\S+)")
+TABLE = ["TABLE", "public"]
 
 
 class Postgres:
@@ -116,26 +121,29 @@ class Postgres:
         partial.rename(file)
         return file
 
+    def tables_in(self, file: Path) -> set[str]:
+        """The names of all tables in a backup."""
+        listed = self._run("pg_restore", "--list", file)
+        return {row[5] for row in map(str.split, listed.splitlines()) if row[3:5] == TABLE}
+
     def restore(self, file: Path) -> None:
-        """Replace the schema by the one in `file`; the present one stays until that is done."""
-        self._run("pg_restore", "--list", "--file", "/dev/null", file)
-        aside = f"replaced_{int(time.time())}"
-        with self._connected() as connection, connection.cursor() as cursor:
-            cursor.execute(f"ALTER SCHEMA public RENAME TO {aside}; CREATE SCHEMA public")
-            try:
-                self._run(
-                    "pg_restore",
-                    "--single-transaction",
-                    "--exit-on-error",
-                    "--no-owner",
-                    "--dbname",
-                    self._dsn,
-                    file,
-                )
-            except BaseException:
-                cursor.execute(f"DROP SCHEMA public CASCADE; ALTER SCHEMA {aside} RENAME TO public")
-                raise
-            cursor.execute(f"DROP SCHEMA {aside} CASCADE")
+        """Replace all that is in the schema by what is in `file`, in one transaction."""
+        with tempfile.TemporaryDirectory(prefix="restore-") as folder:
+            empty, script = Path(folder, "empty.sql"), Path(folder, "script.sql")
+            empty.write_text("DROP SCHEMA public CASCADE; CREATE SCHEMA public;\n")
+            self._run("pg_restore", "--no-owner", "--no-privileges", "--file", script, file)
+            self._run(
+                "psql",
+                "--no-psqlrc",
+                "--quiet",
+                "--no-password",
+                "--single-transaction",
+                "--set=ON_ERROR_STOP=1",
+                "--output=/dev/null",
+                f"--dbname={self._dsn}",
+                f"--file={empty}",
+                f"--file={script}",
+            )
 
     @contextmanager
     def _connected(self, timeout: float | None = None) -> Iterator[psycopg2.extensions.connection]:
@@ -167,8 +175,8 @@ class Postgres:
             return RefusedError(f"TRACKING_BACKEND_STORE names no database there: {line}")
         return UnreachableError("cannot connect", line)
 
-    def _run(self, *command: str | Path) -> None:
-        """Run one of PostgreSQL's tools, which finds its password by PGPASSFILE."""
+    def _run(self, *command: str | Path) -> str:
+        """What one of PostgreSQL's tools prints, which finds its password by PGPASSFILE."""
         # It gets what it needs and no more: this process's environment holds MLflow's keys.
         names = ("PATH", "SSL_CERT_FILE")
         needed = {k: v for k, v in os.environ.items() if k in names or k.startswith("PG")}
@@ -179,8 +187,15 @@ class Postgres:
                 f"{command[0]} is not installed: install PostgreSQL's client programs"
             ) from None
         if done.returncode:
+            if versions := VERSIONS.search(done.stderr):
+                raise RefusedError(
+                    f"nothing was changed: PostgreSQL is {versions[1]} and pg_dump, for the backup "
+                    f"that comes first, is the older {versions[2]}: set POSTGRES_IMAGE in .env to "
+                    "the server's version, and run `docker compose up -d --build --wait`"
+                )
             lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
             raise RefusedError(f"{command[0]} failed: {lines[0]}")
+        return done.stdout
 
 
 def _first_line(error: Exception) -> str:

@@ -98,10 +98,14 @@ class Sqlite:
         partial.rename(file)
         return file
 
-    def restore(self, file: Path) -> None:
-        """Replace the database by the copy in `file`, in one transaction."""
+    def tables_in(self, file: Path) -> set[str]:
+        """The names of all tables in a backup."""
         if not file.read_bytes()[:16].startswith(b"SQLite format 3"):
             raise RefusedError(f"{file} is no SQLite database")
+        return Sqlite(f"{SQLITE}{file}").tables()
+
+    def restore(self, file: Path) -> None:
+        """Replace the database by the copy in `file`, in one transaction."""
         _copy(file, self._file)
 
     def rows(self, query: str, timeout: float = 5) -> list[tuple]:

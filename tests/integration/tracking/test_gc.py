@@ -14,6 +14,7 @@ from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 
 from tests.integration.tracking_server import COMMAND, on_local_files, on_postgres_and_s3
 from tests.support import Process, wait_until
+from tracking_server.postgres import UPKEEP_LOCK
 
 
 class Records:
@@ -232,7 +233,7 @@ def test_a_backup_and_a_clean_up_exclude_each_other(on_postgres, postgres, tmp_p
     records.client.delete_run(run)
     backup = psycopg2.connect(host=postgres.socket, user="postgres", dbname=records.server.database)
     with closing(backup), backup.cursor() as cursor:
-        cursor.execute(f"SELECT pg_advisory_lock_shared({0x6D6C666C6F78})")
+        cursor.execute("SELECT pg_advisory_lock_shared(%s)", [UPKEEP_LOCK])
         refused = records.gc("--yes")
     assert refused.status == 1
     assert "a backup or another clean-up is running" in refused.errors.splitlines()[-1]
@@ -315,6 +316,26 @@ def test_a_store_that_does_not_answer_loses_nothing(on_postgres, s3, tmp_path):
     assert "artifact store does not answer" in refused.errors.splitlines()[-1]
     assert run in records.runs_left()
     assert records.of(run)
+
+
+def test_a_postgresql_lost_in_the_middle_is_said_in_one_line(on_postgres, postgres, tmp_path):
+    records = on_postgres
+    run = records.run(records.experiment("lost"), tmp_path)
+    records.client.delete_run(run)
+    waiting = Process([*COMMAND, "gc", "--yes"], records.server.environment, tmp_path / "log")
+    holder = psycopg2.connect(host=postgres.socket, user="postgres", dbname=records.server.database)
+    with closing(holder), holder.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM runs WHERE run_uuid = %s FOR UPDATE", [run])
+        waits = "SELECT 1 FROM pg_locks WHERE NOT granted"
+        waiting.start().wait_for(lambda: postgres.execute(waits), 60, "it waits for the row")
+        postgres.stop()
+    status = waiting.wait(60)
+    postgres.start()
+    assert status == 1
+    assert "Traceback" not in waiting.text()
+    assert waiting.text().splitlines()[-1].startswith("tracking-server: ")
+    assert records.of(run)
+    assert "deleted 1 runs" in records.gc("--yes").said
 
 
 def test_it_deletes_nothing_unasked_and_nothing_younger(on_sqlite, tmp_path):

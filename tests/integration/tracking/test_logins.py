@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
 import secrets
 
 import httpx
 import pytest
+from alembic import command
+from mlflow.server.auth.db.utils import _get_alembic_config
 
 from tests.integration.tracking_server import on_postgres_and_s3, write_secrets
+from tracking_server import schema
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +26,7 @@ def server(postgres, s3, tmp_path_factory, passwords):
     folder = tmp_path_factory.mktemp("logins")
     logins = postgres.create_database()
     made = on_postgres_and_s3(folder, postgres, s3, TRACKING_LOGINS=postgres.url(logins))
+    made.logins = logins
     for name, value in passwords.items():
         (folder / "secrets" / name).write_text(value)
     yield made
@@ -76,6 +82,47 @@ def test_what_cannot_be_done_is_said_in_one_line(server, arguments, reason):
     assert reason in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert done.stdout == ""
+
+
+def test_logins_go_back_to_the_backup_before_their_upgrade(server, postgres, s3, tmp_path):
+    """And MLflow's data, in the database beside them, stays."""
+
+    def revision():
+        return postgres.execute("SELECT version_num FROM alembic_version_auth", server.logins)
+
+    def users():
+        return {name for (name,) in postgres.execute("SELECT username FROM users", server.logins)}
+
+    postgres.execute("INSERT INTO experiments (experiment_id, name) VALUES (7, 'kept')",
+                     server.database)  # fmt: skip
+    os.environ["PGPASSFILE"] = f"{server.environment['TRACKING_SECRETS']}/pgpass"
+    command.downgrade(_get_alembic_config(postgres.url(server.logins)), "-1")
+    older = revision()
+    upgraded = server.migrate()
+    assert upgraded.returncode == 0, upgraded.stderr
+    assert revision() == [(schema.logins().head,)] != older
+    backup = re.search(r"backed up to (\S+)", upgraded.stderr)[1]
+    assert server.run("user", "add", "late").returncode == 0
+
+    elsewhere = on_postgres_and_s3(tmp_path, postgres, s3)
+    refused = elsewhere.run("restore", backup)
+    assert refused.returncode == 1
+    assert "holds logins, and there are none here" in refused.stderr.splitlines()[-1]
+
+    restored = server.run("restore", backup)
+    assert restored.returncode == 0, restored.stderr
+    assert revision() == older
+    assert users() == {"admin", "serving"}
+    kept = postgres.execute("SELECT name FROM experiments", server.database)
+    assert ("kept",) in kept
+
+    # Newer logins than this release knows: it says what to do.
+    postgres.execute("UPDATE alembic_version_auth SET version_num = 'fffffffffff0'", server.logins)
+    newer = server.migrate()
+    assert newer.returncode == 1
+    assert "tracking-server restore FILE" in newer.stderr.splitlines()[-1]
+    assert server.run("restore", backup).returncode == 0
+    assert server.migrate().returncode == 0
 
 
 def test_without_logins_there_are_no_users(postgres, s3, tmp_path):

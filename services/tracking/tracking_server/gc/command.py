@@ -35,7 +35,7 @@ def run(settings: Settings, older_than: Age, *, dry_run: bool, yes: bool) -> Non
             store, settings.artifact_store, older_than.milliseconds, _Progress("looking")
         )
     except MlflowException as error:
-        raise RefusedError(str(error)) from None
+        raise RefusedError(str(error).splitlines()[0]) from None
     _show(found, older_than.text)
     if dry_run or not found.items:
         return
