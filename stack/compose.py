@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -37,12 +38,26 @@ def clean() -> None:
     _check("removing containers and volumes", "--profile", "*", "down", "--volumes")
 
 
-def execute(service: str, *command: str) -> int:
-    """Run a command in a service's running container, at the user's terminal; its status."""
-    terminal = [] if sys.stdin.isatty() and sys.stdout.isatty() else ["--no-TTY"]
-    return subprocess.run(
-        ["docker", "compose", "exec", *terminal, service, *command], cwd=ROOT, check=False
-    ).returncode
+def run(service: str, *command: str) -> int:
+    """Run a command in a new container of a service, at the user's terminal; its status.
+
+    Without a terminal, Compose would leave the command running at Ctrl-C: it is told here.
+    """
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    name = f"{project()}-{command[0]}-{os.getpid()}"
+    process = subprocess.Popen(
+        ["docker", "compose", "--progress", "quiet", "run", "--rm", "--no-deps", "--name", name]
+        + ([service, *command] if terminal else ["--no-TTY", service, *command]),
+        cwd=ROOT,
+        stdin=None if terminal else subprocess.DEVNULL,
+        start_new_session=not terminal,
+    )
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            if not _ask("kill", "--signal", "INT", name):
+                process.terminate()
 
 
 def running() -> bool:

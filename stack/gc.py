@@ -19,7 +19,7 @@ def main() -> int:
     arguments = _arguments()
     if "local" in found.modes:
         return local.run_tracking(given, *arguments)
-    return compose.execute("tracking", "tracking-server", *arguments)
+    return compose.run("migrate", *arguments)
 
 
 def _arguments() -> list[str]:

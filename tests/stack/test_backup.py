@@ -386,7 +386,7 @@ def next_major(restored, tmp_path):
     name = f"{new.environment()['STACK_IMAGES']}/postgres-18"
     docker("build", "--quiet", "--tag", name, str(tmp_path / "context"))
     yield name
-    new.compose("build", "database", "backup")
+    new.compose("build", "database", "backup", "tracking")
     docker("image", "rm", "--force", name)
 
 
@@ -418,6 +418,7 @@ def test_another_major_version_of_postgresql(restored, next_major, tmp_path):
         printed = new.done("restore", FROM="backups")
         assert "registered version(s) load" in printed
         assert new.sql("SHOW server_version_num")[0].startswith("18")
+        assert "(PostgreSQL) 18" in new.run("migrate", "--version", entrypoint="pg_dump")
         assert Registered(new).models(tmp_path) == before
         new.done("backup")
     finally:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import uuid
+
+from tests.support import Process, wait_until
 
 
 def make_gc(stack, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -43,3 +47,29 @@ def test_make_gc_frees_the_bucket_of_what_users_deleted(stack, client):
     runs = stack.sql("SELECT run_uuid FROM runs WHERE experiment_id = :e", e=experiment)
     assert set(runs) == {kept.run_id, needed.run_id}
     client.delete_registered_model(name)
+
+
+def test_an_interrupt_ends_the_clean_up_where_output_goes_to_a_file(stack, client, tmp_path):
+    """While it waits for the run, which another transaction holds."""
+    run = client.create_run(client.create_experiment(f"gc-{uuid.uuid4().hex}")).info.run_id
+    client.log_text(run, "x", "note.txt")
+    client.delete_run(run)
+    psql = ["docker", "compose", "exec", "-T", "postgres", "psql", "-U", "postgres", "mlflow", "-c"]
+    hold = f"BEGIN; SELECT FROM runs WHERE run_uuid = '{run}' FOR UPDATE; SELECT pg_sleep(600)"
+    release = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN;%sleep%'"
+    waits = "SELECT 1 FROM pg_locks WHERE NOT granted"
+    environment = stack.environment(YES="1")
+    make = ["make", "--no-print-directory", "--directory", stack.folder, "gc"]
+    sleeping = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+    inside = ["env", f"--chdir={stack.folder}"]
+    with Process([*inside, *psql, hold], environment, tmp_path / "holder"):
+        wait_until(lambda: stack.sql(sleeping), 60, "the run is held")
+        cleaning = Process(make, environment, tmp_path / "log").start()
+        cleaning.wait_for(lambda: stack.sql(waits), 60, "the clean-up waits")
+        os.killpg(cleaning.pid, signal.SIGINT)
+        stack.sql(release)
+        assert cleaning.wait(60) != 0
+    assert "tracking-server: interrupted" in cleaning.text()
+    assert "deleted 0 runs" in cleaning.text()
+    assert stack.sql("SELECT run_uuid FROM runs WHERE run_uuid = :'run'", run=run) == [run]
+    assert make_gc(stack, YES="1").returncode == 0

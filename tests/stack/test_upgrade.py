@@ -105,6 +105,8 @@ def test_the_next_release_takes_everything_over_and_the_way_back_is_open(older_s
     stack.compose("up", "-d", "--wait")
     assert images(stack) == {VERSION}
     assert kept.is_all_there()
+    tool = stack.run("migrate", "--version", entrypoint="pg_dump")
+    assert tool == stack.execute("postgres", "pg_dump", "--version")
     assert stack.sql("SELECT version_num FROM alembic_version") != older
     said = stack.compose("logs", "--no-log-prefix", "migrate").stdout
     backup = re.search(r"backed up to (\S+);", said)[1]

@@ -82,8 +82,8 @@ def _run(parsed: argparse.Namespace) -> None:
     secret_files.check(loaded)
     environment.apply(loaded)
     if parsed.command not in (None, "serve", "migrate"):
-        # Its words on engines and pools are for a server's log.
-        os.environ["MLFLOW_LOGGING_LEVEL"] = "WARNING"
+        # Its words on engines, pools and lost databases are for a server's log.
+        os.environ["MLFLOW_LOGGING_LEVEL"] = "CRITICAL"
     if parsed.command == "migrate":
         if parsed.try_bucket and loaded.on_s3:
             migrate.try_bucket(loaded)
