@@ -88,7 +88,7 @@ def client(watched) -> Iterator[mlflow.MlflowClient]:
 
 
 @pytest.fixture(scope="module")
-def traffic(watched, client, tmp_path_factory) -> dict[str, int]:
+def traffic(watched, prometheus, client, tmp_path_factory) -> dict[str, int]:
     """Metrics, artifacts and predictions, in known numbers; and a backup."""
     run = client.create_run("0").info.run_id
 
@@ -112,6 +112,8 @@ def traffic(watched, client, tmp_path_factory) -> dict[str, int]:
     address = f"{watched.serving}/models/watched/invocations"
     wait_until(lambda: httpx.get(f"{watched.serving}/models/watched").is_success, 30, "known")
     wait_until(lambda: httpx.post(address, json=ROWS).is_success, 30, "served")
+    seen = 'sum(model_server_requests_total{model="watched"}) > 0'
+    wait_until(lambda: prometheus.query(seen), 30, "one seen, from which on the others are a rate")
     for _ in range(49):
         httpx.post(address, json=ROWS).raise_for_status()
     backup = json.dumps({"finished": 1764000000, "snapshot": "test"})
@@ -149,7 +151,7 @@ def expressions() -> list[str]:
     """Of every panel, with Grafana's own variable filled in."""
     panels = json.loads(DASHBOARD.read_text())["panels"]
     found = [target["expr"] for panel in panels for target in panel.get("targets", [])]
-    return [expression.replace("$__rate_interval", "1m") for expression in found]
+    return [expression.replace("$__rate_interval", "5m") for expression in found]
 
 
 def metrics(expression: str) -> dict[str, str]:
