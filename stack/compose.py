@@ -117,14 +117,46 @@ def running_services() -> list[str]:
     return _ask("compose", "ps", "--services", "--status", "running").split()
 
 
+def port_of(service: str, port: str) -> int:
+    """Where a running container's port is reached on this machine; 0 where it is not."""
+    _, _, found = _ask("compose", "port", service, port).rpartition(":")
+    return int(found) if found.isdigit() else 0
+
+
 def published(settings: Settings) -> Settings:
     """`settings` with the ports that the running containers really have."""
     tracking, serving = ("gateway", "gateway") if settings.secure else ("tracking", "serving")
     return replace(
         settings,
-        tracking_port=_published(tracking, "5000") or settings.tracking_port,
-        serving_port=_published(serving, "8080") or settings.serving_port,
+        tracking_port=port_of(tracking, "5000") or settings.tracking_port,
+        serving_port=port_of(serving, "8080") or settings.serving_port,
     )
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port of this machine that a service asks for. held: it has it already."""
+
+    service: str
+    host: str
+    number: int
+    held: bool
+
+
+def further_ports() -> list[Port]:
+    """Those that overlays publish besides tracking's and serving's."""
+    return [
+        Port(
+            name,
+            port.get("host_ip") or "0.0.0.0",  # noqa: S104
+            int(port["published"]),
+            port_of(name, str(port["target"])) == int(port["published"]),
+        )
+        for name, service in _configuration()["services"].items()
+        if name not in ("tracking", "serving", "gateway") and not service.get("profiles")
+        for port in service.get("ports", [])
+        if str(port.get("published", "")).isdigit()
+    ]
 
 
 def base_images() -> list[str]:
@@ -209,8 +241,3 @@ def _configuration(*options: str) -> dict:
     if done.returncode != 0:
         raise StackError(f"docker compose config: {done.stderr.strip()}")
     return json.loads(done.stdout)
-
-
-def _published(service: str, port: str) -> int:
-    _, _, found = _ask("compose", "port", service, port).rpartition(":")
-    return int(found) if found.isdigit() else 0

@@ -131,11 +131,16 @@ def _stack(given: Settings, choice: modes.Choice) -> Iterator[Finding]:
             text = f"found containers of the same name made in {folder}: run make down there"
             yield Finding("FAIL", "project", f"{text}, or set COMPOSE_PROJECT_NAME here")
         yield from _elsewhere()
+    held = choice.running or local.left_behind()
     for name, port in (
         ("TRACKING_PORT", given.tracking_port),
         ("SERVING_PORT", given.serving_port),
     ):
-        yield _port(given, choice, name, port)
+        yield _port(name, given.host, port, held, choice.mode)
+    if choice.mode == "compose":
+        for port in compose.further_ports():
+            name = f"{port.service.upper()}_PORT"
+            yield _port(name, port.host, port.number, port.held, choice.mode)
 
 
 def _elsewhere() -> Iterator[Finding]:
@@ -152,18 +157,19 @@ def _elsewhere() -> Iterator[Finding]:
             yield Finding("ok", server.what, "answers")
 
 
-def _port(given: Settings, choice: modes.Choice, name: str, port: int) -> Finding:
+def _port(name: str, host: str, port: int, held: bool, mode: str) -> Finding:
+    """`name` is its setting; `held`: what listens there may be this stack."""
     subject = f"port {port}"
     try:
-        free = ports.free(given.host, port)
+        free = ports.free(host, port)
     except OSError as error:
-        return Finding("FAIL", "STACK_HOST", f"{given.host} cannot be bound to ({error.strerror})")
+        return Finding("FAIL", "STACK_HOST", f"{host} cannot be bound to ({error.strerror})")
     if free:
         return Finding("ok", subject, "free")
-    if port < 1024 and os.geteuid() != 0 and choice.mode == "local":
+    if port < 1024 and os.geteuid() != 0 and mode == "local":
         way = f"set {name} to 1024 or more in .env, since lower ones need root"
         return Finding("FAIL", subject, way)
-    if choice.running or local.left_behind():
+    if held:
         return Finding("ok", subject, "held by this stack")
     holder = ports.holder(port) or "another program"
     way = f"stop it, or set {name} in .env"

@@ -26,7 +26,7 @@ REFERENCE = re.compile(r"\$(?:\{(?P<braced>\w+)(?::?-(?P<default>[^}]*))?\}|(?P<
 def read(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """Settings of the file at `path`, none if it is not there.
 
-    Raises StackError naming the first line that is not a setting.
+    Raises StackError naming the first line that is not a setting, or replaces one above it.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -35,6 +35,7 @@ def read(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         raise StackError(f"{shown(path)} cannot be read: {error}") from None
     settings: dict[str, str] = {}
+    lines: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         line = line.strip()
         if not line or line.startswith("#"):
@@ -42,7 +43,13 @@ def read(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
         match = LINE.fullmatch(line)
         if not match:
             raise StackError(f"{shown(path)} line {number}: expected NAME=value, found: {line}")
-        settings[match["name"]] = _value(match, {**settings, **environ})
+        name, value = match["name"], _value(match, {**settings, **environ})
+        if settings.get(name, value) != value:
+            way = "join both into one line" if name == "COMPOSE_FILE" else "keep one of the two"
+            raise StackError(
+                f"{shown(path)} line {number}: {name} would replace line {lines[name]}: {way}"
+            )
+        settings[name], lines[name] = value, number
     return settings
 
 

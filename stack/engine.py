@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ENGINE_MINIMUM = (25, 0)  # the first that knows start_interval in health checks
-COMPOSE_MINIMUM = (2, 24)
+COMPOSE_MINIMUM = (2, 24, 4)  # the first that knows !override, which overlays have
 PATIENCE = 20  # seconds until an engine that says nothing counts as silent
 
 
@@ -79,6 +79,6 @@ def _ask(*command: str) -> tuple[int, str]:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """(26, 1) of "26.1.5+dfsg1" or "v26.1.5"; (0,) of what is no version."""
-    match = re.match(r"v?(\d+)\.(\d+)", version)
-    return tuple(map(int, match.groups())) if match else (0,)
+    """(26, 1, 5) of "26.1.5+dfsg1" or "v26.1.5"; (0,) of what is no version."""
+    match = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version)
+    return tuple(map(int, match.groups("0"))) if match else (0,)

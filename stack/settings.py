@@ -12,14 +12,15 @@ from stack.paths import ROOT
 from stack.terminal import StackError
 
 MODES = ("auto", "compose", "local")
-TEAM = "compose.team.yml"
+TEAM, MONITORING = "compose.team.yml", "compose.monitoring.yml"
 
 
 @dataclass(frozen=True)
 class Settings:
     """host: address that the services bind to. services: TRACKING_* and SERVING_* as given: an
     empty one means the service's own default, save SERVING_DEFAULT, where it means none.
-    secure: the team overlay is on, with TLS, logins and tokens; domain: its public name, or ""."""
+    secure: the team overlay is on, with TLS, logins and tokens; domain: its public name, or "".
+    watched: the monitoring overlay is on."""
 
     mode: str
     host: str
@@ -29,6 +30,7 @@ class Settings:
     services: Mapping[str, str]
     domain: str = ""
     secure: bool = False
+    watched: bool = False
 
     @property
     def tracking_url(self) -> str:
@@ -67,7 +69,8 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
     mode = _mode(given)
     return Settings(
         mode=mode,
-        secure=mode != "local" and _team(given),
+        secure=mode != "local" and _reads(given, TEAM),
+        watched=mode != "local" and _reads(given, MONITORING),
         domain=given.get("STACK_DOMAIN", ""),
         host=_host(given),
         names=given.get("STACK_NAMES", ""),
@@ -81,11 +84,11 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
     )
 
 
-def _team(given: Mapping[str, str]) -> bool:
-    """Whether Compose reads the team overlay."""
+def _reads(given: Mapping[str, str], overlay: str) -> bool:
+    """Whether Compose does."""
     separator = given.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
     files = given.get("COMPOSE_FILE", "").split(separator)
-    return TEAM in {file.rpartition("/")[2] for file in files}
+    return overlay in {file.rpartition("/")[2] for file in files}
 
 
 def _written(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
@@ -120,7 +123,7 @@ def _host(given: Mapping[str, str]) -> str:
             "STACK_HOST: expected an IP address of this machine, IPv6 in brackets, "
             f"found {written}: set STACK_HOST={meant}"
         )
-    if not address.is_loopback and given.get("STACK_OPEN") != "yes" and not _team(given):
+    if not address.is_loopback and given.get("STACK_OPEN") != "yes" and not _reads(given, TEAM):
         raise StackError(
             f"STACK_HOST={host} lets other machines in without a login: "
             "set STACK_OPEN=yes if that is meant, or STACK_HOST=127.0.0.1"

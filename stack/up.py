@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from stack import compose, doctor, environment, local, modes, settings, team
+from stack import compose, doctor, environment, local, modes, monitoring, settings, team
 from stack.alone import alone
 from stack.settings import Settings
 from stack.terminal import say
@@ -13,7 +13,7 @@ from stack.terminal import say
 def main() -> None:
     started = start()
     say(f"\nTracking  {started.tracking_url}\nServing   {started.serving_url}")
-    for line in team.explain(started):
+    for line in [*team.explain(started), *monitoring.explain(started)]:
         say(line)
     say("\nmake down stops it and keeps the data")
 
@@ -33,7 +33,10 @@ def _start(given: Settings) -> Settings:
     say(f"- {choice.reason}")
     if choice.mode == "local" and given.secure:
         say("- without TLS and logins, which compose.team.yml has for Docker alone")
-        given = replace(given, secure=False)
+    if choice.mode == "local" and given.watched:
+        say("- without Prometheus and Grafana, which compose.monitoring.yml has for Docker alone")
+    if choice.mode == "local":
+        given = replace(given, secure=False, watched=False)
     doctor.check(given, choice)
     if choice.mode == "local":
         environment.ensure(environment.STACK)

@@ -21,12 +21,19 @@ from tests.stack.shipped import copy_shipped_files
 from tests.support import wait_until
 
 OVERLAYS = ("compose.external-postgres.yml", "compose.external-s3.yml")
+TEAM, MONITORING = "compose.team.yml", "compose.monitoring.yml"
+WATCHING = ("prometheus", "postgres-exporter", "grafana")
 ENV = f"""
 POSTGRES_HOST={elsewhere.DATABASE}
 S3_BUCKET={elsewhere.BUCKET}/{elsewhere.PREFIX}
 S3_ENDPOINT=https://{elsewhere.STORAGE}
 SERVING_DEFAULT=
 """
+
+
+def files(*overlays: str) -> str:
+    """COMPOSE_FILE for these overlays."""
+    return os.pathsep.join(("docker-compose.yml", *overlays))
 
 
 def give(stack, name: str, value: str | None) -> None:
@@ -81,10 +88,12 @@ def running(other, outside):
         (OVERLAYS[:1], {"minio", "bucket"}),
         (OVERLAYS[1:], {"postgres", "database"}),
         (OVERLAYS, set()),
+        ((TEAM, MONITORING, *OVERLAYS), {"gateway", *WATCHING}),
+        ((MONITORING, TEAM, *reversed(OVERLAYS)), {"gateway", *WATCHING}),
     ],
 )
 def test_there_is_nothing_here_of_what_is_outside(other, overlays, services):
-    file = os.pathsep.join(("docker-compose.yml", *overlays))
+    file = files(*overlays)
     listed = other.compose("config", "--services", COMPOSE_FILE=file).stdout.split()
     assert set(listed) == {"secrets", "migrate", "tracking", "serving", *services}
 
@@ -178,6 +187,7 @@ def test_a_restart_of_the_database_outside_is_survived(running, outside):
     ("settings", "given", "says"),
     [
         ({}, {"postgres-ca.pem": "another"}, "secrets/postgres-ca.pem"),
+        ({}, {"postgres-ca.pem": None}, "secrets/postgres-ca.pem (or it has expired)"),
         ({}, {"s3-ca.pem": None}, "secrets/s3-ca.pem"),
         ({}, {"mlflow-password": "wrong"}, "PostgreSQL refuses the login"),
         ({}, {"s3-secret-key": "wrong"}, "secrets/s3-secret-key"),
@@ -221,6 +231,64 @@ def refusal(stack, keep: bool = False, **settings: str) -> str:
     assert "Traceback" not in said
     (line,) = [line for line in said.splitlines() if line.startswith("tracking-server: ")]
     return line
+
+
+@pytest.fixture
+def partly(running, outside):
+    """Starts the running stack anew with other overlays, as far as tracking; afterwards what those
+    have of their own is gone. `without`: files of secrets/ that are for what is here then."""
+    left = []
+
+    def start(*overlays: str, without: tuple[str, ...]) -> httpx.Client:
+        left.append((files(*overlays), without))
+        for name in without:
+            give(running, name, None)
+        running.up("tracking", COMPOSE_FILE=files(*overlays))
+        networks = running.container("tracking")["NetworkSettings"]["Networks"]
+        address = networks[f"{running.project}_front"]["IPAddress"]
+        return httpx.Client(base_url=f"http://{address}:5000", headers={"host": "localhost:5000"},
+                            trust_env=False, timeout=30)  # fmt: skip
+
+    yield start
+    for chosen, without in left:
+        for name in without:
+            give(running, name, outside.values[name])
+        own = ("postgres", "database", "minio", "bucket")
+        there = running.compose("config", "--services", COMPOSE_FILE=chosen).stdout.split()
+        running.compose("rm", "--stop", "--force", *(name for name in own if name in there),
+                        COMPOSE_FILE=chosen)  # fmt: skip
+
+
+def comes_back(client: httpx.Client, name: str) -> bytes:
+    """What was stored as an artifact and is fetched again."""
+    address = f"/api/2.0/mlflow-artifacts/artifacts/0/{name}"
+    content = os.urandom(100_000)
+    client.put(address, content=content).raise_for_status()
+    assert client.get(address).content == content
+    return content
+
+
+def test_the_database_alone_may_be_outside_and_its_logins_too(running, outside, partly):
+    chosen = (TEAM, OVERLAYS[0])
+    client = partly(*chosen, without=("s3-access-key", "s3-secret-key"))
+    search = "/api/2.0/mlflow/experiments/search?max_results=1"
+    assert client.get(search).status_code == 401
+    show = ["run", "--rm", "-T", "--no-deps", "secrets", "show", "admin-password"]
+    password = running.compose(*show, COMPOSE_FILE=files(*chosen)).stdout.strip()
+    client.auth = ("admin", password)
+    assert client.get(search).status_code == 200
+    comes_back(client, "in-minio.bin")
+    users = outside.sql("SELECT username FROM users ORDER BY 1", "logins")
+    assert users == ["admin", "serving"]
+    line = refusal(running, COMPOSE_FILE=files(*chosen), POSTGRES_LOGINS="nowhere")
+    assert "TRACKING_LOGINS names no database there" in line
+
+
+@pytest.mark.skipif(not os.environ.get("FULL"), reason="takes half a minute: set FULL=1")
+def test_the_storage_alone_may_be_outside(outside, partly):
+    content = comes_back(partly(OVERLAYS[1], without=("mlflow-password",)), "outside.bin")
+    stored = f"mc cat root/{elsewhere.BUCKET}/{elsewhere.PREFIX}/0/outside.bin | sha256sum"
+    assert outside.storage(stored).split()[0] == hashlib.sha256(content).hexdigest()
 
 
 def test_make_clean_leaves_what_is_outside(running, outside):

@@ -58,7 +58,7 @@ SECRETS = {
 }
 
 # What people and their programs need to know: `secrets show NAME` prints these and no others.
-SHOWN = ("admin-password", "metrics-token")
+SHOWN = ("admin-password", "grafana-password", "metrics-token")
 
 # Never made: what they open stays shut until the user gives them, and again when they are gone.
 GIVEN_ONLY = {

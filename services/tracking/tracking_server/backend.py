@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from tracking_server.errors import RefusedError, UnreachableError
-from tracking_server.settings import POSTGRES, Settings
+from tracking_server.settings import POSTGRES, PREFIX, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -22,19 +22,20 @@ T = TypeVar("T")
 
 def open_store(settings: Settings):
     """The backend store: `Postgres` or `Sqlite`, which have the same methods."""
-    return _open(settings, settings.backend_store, VERSIONS)
+    return _open(settings, "backend_store", VERSIONS)
 
 
 def open_logins(settings: Settings):
     """The same for the database of users."""
-    return _open(settings, settings.logins, VERSIONS_OF_LOGINS)
+    return _open(settings, "logins", VERSIONS_OF_LOGINS)
 
 
-def _open(settings: Settings, url: str, versions: str):
+def _open(settings: Settings, field: str, versions: str):
+    url = getattr(settings, field)
     if url.startswith(POSTGRES):
         from tracking_server.postgres import Postgres
 
-        return Postgres(url, settings.secrets, versions)
+        return Postgres(url, settings.secrets, versions, f"{PREFIX}{field.upper()}")
     from tracking_server.sqlite import Sqlite
 
     return Sqlite(url, versions)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
 
+STORE = "database of logins"
 ADMIN, SERVING = "admin", "serving"
 PASSWORD_FILES = {ADMIN: "admin-password", SERVING: "serving-password"}
 CACHE_SECONDS = 60
@@ -39,7 +40,7 @@ def check(settings: Settings) -> None:
     """Refuse to serve unless the users' schema is the one that this MLflow needs, as for the
     backend store: MLflow would upgrade it at the start, without lock or backup."""
     database, head = backend.open_logins(settings), schema.logins().head
-    refuse_unless(database, head, "the schema of TRACKING_LOGINS", settings.patience)
+    refuse_unless(database, head, "the schema of TRACKING_LOGINS", settings.patience, STORE)
 
 
 def migrate(settings: Settings) -> None:
@@ -50,7 +51,7 @@ def migrate(settings: Settings) -> None:
     passwords = {
         user: secret_files.read(settings.secrets / file) for user, file in PASSWORD_FILES.items()
     }
-    revision = backend.patiently(database.revision, settings.patience)
+    revision = backend.patiently(database.revision, settings.patience, STORE)
     if revision == target.head and not _differing(database, passwords):
         logger.info("logins are up to date (%s)", target.head)
         return

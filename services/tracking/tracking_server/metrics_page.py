@@ -80,7 +80,7 @@ class _Now:
         yield up
         yield from self._volumes()
         yield from _processes(psutil.Process(os.getppid()))
-        if self._settings.backups:
+        if self._settings.backups and self._settings.backup_watched:
             yield GaugeMetricFamily(
                 "stack_last_backup_timestamp_seconds",
                 "When the last good backup was done; 0 where there is none",

@@ -25,9 +25,12 @@ def check(settings: Settings) -> None:
     refuse_unless(store, head, "the backend store's schema", settings.patience)
 
 
-def refuse_unless(database, head: str, what: str, patience: float) -> None:
-    """Raises RefusedError unless a database, in the end, has the schema `head`; `what` names it."""
-    revision = backend.patiently(database.revision, patience)
+def refuse_unless(
+    database, head: str, what: str, patience: float, store: str = "backend store"
+) -> None:
+    """Raises RefusedError unless a database, in the end, has the schema `head`; `what` names that,
+    and `store` the database."""
+    revision = backend.patiently(database.revision, patience, store)
     if revision != head:
         raise RefusedError(
             f"{what} is {revision or 'not there yet'}, this server needs {head}: "

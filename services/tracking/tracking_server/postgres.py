@@ -33,9 +33,16 @@ TABLE = ["TABLE", "public"]
 class Postgres:
     """MLflow's tables in a PostgreSQL database, reached with the password in pgpass."""
 
-    def __init__(self, url: str, secrets: Path, versions: str = "alembic_version") -> None:
-        """`versions` is the table that holds the schema's revision."""
+    def __init__(
+        self,
+        url: str,
+        secrets: Path,
+        versions: str = "alembic_version",
+        setting: str = "TRACKING_BACKEND_STORE",
+    ) -> None:
+        """`versions` is the table that holds the schema's revision, `setting` what gave `url`."""
         self.url = url
+        self._setting = setting
         self._dsn = self.url.replace("+psycopg2", "", 1)
         self._passfile = secrets / PGPASS_FILE
         self._versions = versions
@@ -172,7 +179,7 @@ class Postgres:
         if any(text in message for text in LOGIN_REFUSED):
             return RefusedError(f"PostgreSQL refuses the login, check {self._passfile}: {line}")
         if 'database "' in message and "does not exist" in message:
-            return RefusedError(f"TRACKING_BACKEND_STORE names no database there: {line}")
+            return RefusedError(f"{self._setting} names no database there: {line}")
         return UnreachableError("cannot connect", line)
 
     def _run(self, *command: str | Path) -> str:

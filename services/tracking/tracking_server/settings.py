@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tracking_server.errors import RefusedError
@@ -21,6 +21,7 @@ POSTGRES = "postgresql+psycopg2://"
 SQLITE = "sqlite:///"
 # Without those that fall back to no TLS in silence.
 SSL_MODES = ("verify-full", "verify-ca", "require", "disable")
+DATABASE_NAME = re.compile(r"[A-Za-z0-9_-]+")
 HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 
 
@@ -34,7 +35,8 @@ class Settings(BaseSettings):
     )
     logins: str = Field(
         "",
-        description=f"{POSTGRES}... or {SQLITE}...: database of users; empty: everyone is let in",
+        description=f"{POSTGRES}... or {SQLITE}...: database of users; a name alone is one on the "
+        "backend store's server; empty: everyone is let in",
     )
     default_permission: Literal["READ", "USE", "EDIT", "MANAGE", "NO_PERMISSIONS"] = Field(
         "READ", description="what a user may do with what others made"
@@ -68,6 +70,17 @@ class Settings(BaseSettings):
     backups: Path | None = Field(
         None, description="folder for the backup that is made before a schema upgrade"
     )
+    backup_watched: bool = Field(
+        True, description="say when the last backup was made; off where others make them"
+    )
+
+    @field_validator("logins", mode="before")
+    @classmethod
+    def _beside_the_backend_store(cls, value: str, info: ValidationInfo) -> str:
+        store = info.data.get("backend_store", "")
+        if DATABASE_NAME.fullmatch(value) and store.startswith(POSTGRES):
+            return urlsplit(store)._replace(path=f"/{value}").geturl()
+        return value
 
     @field_validator("backend_store", "logins")
     @classmethod

@@ -19,7 +19,8 @@ _POSTGRES = (
         "its certificate is not for POSTGRES_HOST: set the name it is for",
     ),
     ("root certificate file", _UNTRUSTED.format(POSTGRES_CA)),
-    ("certificate verify failed", _UNTRUSTED.format(POSTGRES_CA)),
+    # libpq does not tell why.
+    ("certificate verify failed", f"{_UNTRUSTED.format(POSTGRES_CA)} (or it has expired)"),
     (
         "does not support SSL",
         (

@@ -24,8 +24,11 @@ OF_THE_TOOLS = {
     "STACK_MODE": "auto",
 }
 # Settings that are the containers' own matter: ports are fixed, and published as the user likes.
-# compose.monitoring.yml sets the metrics' port.
-NOT_SET = {"tracking": {"TRACKING_PORT", "TRACKING_METRICS_PORT"}, "serving": {"SERVING_PORT"}}
+# Overlays set the metrics' port, and whether backups are watched.
+NOT_SET = {
+    "tracking": {"TRACKING_PORT", "TRACKING_METRICS_PORT", "TRACKING_BACKUP_WATCHED"},
+    "serving": {"SERVING_PORT"},
+}
 
 
 class Loader(yaml.SafeLoader):
@@ -61,7 +64,9 @@ TEAM = yaml.load((ROOT / "compose.team.yml").read_text(), Loader)["services"]  #
 
 def documented() -> dict[str, str]:
     lines = (ROOT / ".env.example").read_text().splitlines()
-    return dict(line[1:].split("=", 1) for line in lines if re.match(r"#[A-Z0-9_]+=", line))
+    found = [line[1:].split("=", 1) for line in lines if re.match(r"#[A-Z0-9_]+=", line)]
+    assert len(dict(found)) == len(found), "a setting is there twice"
+    return dict(found)
 
 
 def variables(settings: type) -> dict[str, object]:
@@ -93,6 +98,12 @@ def test_every_setting_has_a_line_that_says_why():
     for before, line in itertools.pairwise(lines):
         if re.match(r"#[A-Z0-9_]+=", line):
             assert re.match(r"# .*\.$", before), f"no sentence above {line}"
+
+
+def test_every_overlay_is_named_where_files_are_chosen():
+    before, _, _ = (ROOT / ".env.example").read_text().partition("#COMPOSE_FILE=")
+    said = before.rpartition("\n\n")[2]
+    assert [file.name for file in FILES[1:] if file.name not in said] == []
 
 
 def test_the_example_sets_nothing():
@@ -177,6 +188,13 @@ def test_the_team_overlay_publishes_the_gateway_alone():
     same = main.keys() - {"image", "build", "depends_on", "environment", "ports", "volumes"}
     for name in same - {"networks", "mem_limit", "cpu_quota", "pids_limit", "tmpfs", "healthcheck"}:
         assert TEAM["gateway"][name] == main[name], name
+
+
+@pytest.mark.parametrize("overlay", ["external-postgres", "external-s3"])
+def test_backups_that_others_make_are_not_watched(overlay):
+    text = (ROOT / f"compose.{overlay}.yml").read_text()
+    tracking = yaml.load(text, Loader)["services"]["tracking"]  # noqa: S506
+    assert tracking["environment"]["TRACKING_BACKUP_WATCHED"] == "no"
 
 
 def test_containers_have_the_users_that_their_files_are_given_to():

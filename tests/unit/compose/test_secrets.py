@@ -286,6 +286,8 @@ def test_people_are_shown_what_they_need_and_nothing_else(running, capsys):
     (running.given / "admin-password").write_text(OWN)
     assert running.run("show", "admin-password") == 0
     assert capsys.readouterr().out == OWN + "\n"
+    assert running.run("show", "grafana-password") == 0
+    assert capsys.readouterr().out == running.values()["grafana-password"] + "\n"
     assert "not for showing" in refusal(running, capsys, "show", "mlflow-password")
 
 

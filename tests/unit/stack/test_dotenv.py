@@ -58,6 +58,15 @@ def test_line_that_is_no_setting_is_named(read, line):
         read(f"# first\n{line}")
 
 
+@pytest.mark.parametrize(
+    ("name", "way"), [("COMPOSE_FILE", "join both into one line"), ("A", "keep one of the two")]
+)
+def test_line_that_would_replace_another_is_named(read, name, way):
+    with pytest.raises(StackError, match=rf"\.env line 3: {name} would replace line 1: {way}"):
+        read(f"{name}=1\nB=2\n{name}=3")
+    assert read(f"{name}=1\n{name}=1") == {name: "1"}
+
+
 def test_file_that_is_no_text_is_named(tmp_path):
     (tmp_path / ".env").write_bytes(b"A=\xff")
     with pytest.raises(StackError, match=r"\.env cannot be read"):

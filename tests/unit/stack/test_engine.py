@@ -12,6 +12,11 @@ def test_ready_engine_has_no_problem(docker):
     assert engine.find() == engine.Engine(True, "Docker engine 26.1.5+dfsg1, Compose 2.26.1-4")
 
 
+def test_oldest_compose_that_will_do(docker):
+    docker(READY.replace("2.26.1-4", "v2.24.4"))
+    assert not engine.find().problem
+
+
 @pytest.mark.usefixtures("docker")
 def test_machine_without_docker():
     found = engine.find()
@@ -25,7 +30,7 @@ def test_machine_without_docker():
         ("echo 24.0.7", True, "24.0.7", "upgrade Docker Engine"),
         ("echo nonsense", True, "nonsense", "upgrade Docker Engine"),
         ("[ $1 = version ] && echo 26.1.5", True, "without Compose", "docker-compose-plugin"),
-        (READY.replace("2.26.1-4", "v2.20.0"), True, "v2.20.0", "upgrade Docker Compose"),
+        (READY.replace("2.26.1-4", "v2.24.3"), True, "v2.24.3", "upgrade Docker Compose"),
         ("echo 'Cannot connect to it' >&2; exit 1", False, "Cannot connect to it", "start it"),
         ("echo 'Permission denied: sock' >&2; exit 1", False, "permission denied", "group docker"),
         ("exit 1", False, "no Docker engine answers", "start it"),

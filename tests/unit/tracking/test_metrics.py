@@ -12,7 +12,7 @@ from prometheus_client.mmap_dict import MmapedDict, mmap_key
 
 from tracking_server.counts import VARIABLE, Counts
 from tracking_server.metrics import Counted
-from tracking_server.metrics_page import last_backup
+from tracking_server.metrics_page import MetricsPage, last_backup
 from tracking_server.routes import UNKNOWN, templates
 
 METRICS_PORT = 9091
@@ -190,3 +190,11 @@ def test_the_last_backup_is_when_its_file_says(tmp_path, content, seconds):
     assert last_backup(file) == 0
     file.write_text(content)
     assert last_backup(file) == seconds
+
+
+@pytest.mark.parametrize(("watched", "shown"), [("yes", True), ("no", False)])
+def test_nothing_is_said_of_backups_that_others_make(load, counts, tmp_path, watched, shown):
+    settings = load(TRACKING_BACKUPS=str(tmp_path), TRACKING_BACKUP_WATCHED=watched)
+    page = MetricsPage(settings, None, counts)._text({"backend store": True})
+    assert b"tracking_dependency_up" in page
+    assert (b"stack_last_backup_timestamp_seconds 0.0" in page) == shown

@@ -83,6 +83,17 @@ def test_an_endpoint_with_credentials_is_refused_and_not_repeated(load):
     assert PASSWORD not in str(caught.value)
 
 
+def test_logins_may_be_a_database_beside_the_backend_store(load):
+    store = "postgresql+psycopg2://team@db.lan:6432/mlflow?sslmode=verify-full"
+    given = load(TRACKING_BACKEND_STORE=store, TRACKING_LOGINS="logins")
+    assert given.logins == "postgresql+psycopg2://team@db.lan:6432/logins?sslmode=verify-full"
+
+
+def test_a_file_has_no_database_beside_it(load):
+    with pytest.raises(RefusedError, match="TRACKING_LOGINS='logins': must begin with"):
+        load(TRACKING_BACKEND_STORE="sqlite:////srv/mlflow.db", TRACKING_LOGINS="logins")
+
+
 def test_others_may_use_the_prefix(load):
     assert load(TRACKING_MEMORY="2g").port == 5000
 

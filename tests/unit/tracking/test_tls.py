@@ -38,7 +38,7 @@ def test_nothing_outside_can_make_every_certificate_trusted(load, monkeypatch):
     ("said", "meant"),
     [
         ('server certificate for "a" does not match host name "b"', "not for POSTGRES_HOST"),
-        ("SSL error: certificate verify failed", "secrets/postgres-ca.pem"),
+        ("SSL error: certificate verify failed", "secrets/postgres-ca.pem (or it has expired)"),
         ('root certificate file "/x/root.crt" does not exist', "secrets/postgres-ca.pem"),
         ("server does not support SSL, but SSL was required", "it speaks no TLS"),
     ],
