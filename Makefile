@@ -41,10 +41,10 @@ gc: ## delete for good what users have deleted, after asking (OLDER=30d YES=1)
 backup: ## back up all data while the stack runs (TO=folder or s3://bucket/folder)
 	@$(STACK) backup
 
-backup-verify: ## read a backup whole and check it (FROM= as for backup)
+backup-verify: ## read a backup whole and check it (FROM= SNAPSHOT=)
 	@$(STACK) backup-verify
 
-restore: ## put a backup back, over a stack with data after asking twice (FROM= as for backup)
+restore: ## put a backup back, over a stack with data after asking twice (FROM= SNAPSHOT= OVER=)
 	@$(STACK) restore
 
 doctor: ## check this machine: ports, memory, disk, Docker

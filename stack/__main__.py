@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib
+import signal
 import sys
 
+from stack.paths import ROOT
 from stack.terminal import StackError, say
 
 # command: (module, what it does). The module's main() takes no arguments; settings are variables.
@@ -34,9 +37,17 @@ COMMANDS = {
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (_, what) in COMMANDS.items():
-        commands.add_parser(name, help=what)
+    for name, (module, what) in COMMANDS.items():
+        commands.add_parser(
+            name,
+            help=what,
+            description=_described(module),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
     module, _ = COMMANDS[parser.parse_args().command]
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup has it ignored
+            signal.signal(number, signal.default_int_handler)
     try:
         return importlib.import_module(module).main() or 0
     except StackError as error:
@@ -45,6 +56,12 @@ def main() -> int:
     except KeyboardInterrupt:
         say("interrupted")
         return 130
+
+
+def _described(module: str) -> str:
+    """Its docstring, which names the variables that it takes; read without what it imports."""
+    text = (ROOT / f"{module.replace('.', '/')}.py").read_text()
+    return ast.get_docstring(ast.parse(text)) or ""
 
 
 if __name__ == "__main__":

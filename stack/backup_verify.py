@@ -1,6 +1,7 @@
 """`make backup-verify`: read a backup whole, and check that each version has its artifacts.
 
-FROM= says where it is, as for `make backup`; SNAPSHOT= which, the newest if it says nothing.
+FROM=FOLDER or FROM=s3://BUCKET/FOLDER says where it is, else it is backups/.
+SNAPSHOT=ID says which, else it is the newest that lacks nothing.
 """
 
 from __future__ import annotations

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,11 @@ DEFAULT = ROOT / "backups"
 GROUP = 10005  # which the container's secrets are readable to: services/secrets, catalogue
 RECOVERY_KEY = "docker compose run --rm backup recovery-key"
 RUN = ["docker", "compose", "--progress", "quiet", "run", "--rm", "-T", "--no-deps"]
+PARTS = {"config", "data", "index", "keys", "locks", "snapshots"}  # of a restic repository
+WHOLE = PARTS - {"locks"}  # a copy may leave empty folders out
+
+# The lock of `alone`, for what runs under it: a container may outlive a `make` that is killed.
+_held: list[int] = []
 
 
 @dataclass(frozen=True)
@@ -49,43 +56,63 @@ def snapshot() -> str:
     return os.environ.get("SNAPSHOT", "")
 
 
-def alone() -> AbstractContextManager[int]:
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
     """One backup, verification or restore of this checkout at a time."""
-    return lock.alone(__file__, "backs up or restores")
+    with lock.alone(__file__, "backs up or restores") as descriptor:
+        _held.append(descriptor)
+        try:
+            yield
+        finally:
+            _held.clear()
 
 
 def need_compose(command: str) -> None:
-    """Raises StackError where the stack runs without Docker."""
+    """Raises StackError where the stack runs without Docker, or on servers of the team's own."""
     if modes.choose(settings.read()).mode == "local":
         raise StackError(
             f"make {command} is for the stack under Docker Compose; of this one, stop it "
             "(make down) and copy the folder .local, or put a copy back (secrets are in it)"
         )
+    if elsewhere := compose.elsewhere():
+        servers = " and ".join(server.what for server in elsewhere)
+        raise StackError(
+            f"make {command} knows the stack's own servers alone, not {servers}: "
+            "see docs/external.md"
+        )
 
 
 def build(*services: str) -> None:
     what = f"preparing images: {', '.join(services)} (the first time, this takes a minute)"
-    run_quietly([*compose.PLAIN, "build", *services], what, folder=ROOT)
+    quietly([*compose.PLAIN, "build", *services], what)
 
 
 def make_folder(where: Place) -> None:
-    """Raises StackError."""
+    """Raises StackError, and then leaves all as it is, if it holds anything but a backup."""
     if where.folder is None:
         return
     try:
         where.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not _is_repository(where.folder):
+            _refuse_other_files(where)
+        _give(where.folder)
     except OSError as error:
         raise _refused(where, error) from None
-    _give(where)
 
 
 def need_folder(where: Place) -> None:
-    """Raises StackError."""
+    """Raises StackError, and then leaves all as it is, if it holds no backup."""
     if where.folder is None:
         return
     if not where.folder.is_dir():
         raise StackError(f"{where.variable}={where.shown}: there is no such folder")
-    _give(where)
+    try:
+        if not _is_repository(where.folder):
+            raise StackError(f"{where.variable}={where.shown}: the folder holds no backup")
+        _give(where.folder)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise _refused(where, error) from None
 
 
 def run(command: str, what: str, where: Place | None = None, *, snapshot: str = "") -> str:
@@ -94,7 +121,7 @@ def run(command: str, what: str, where: Place | None = None, *, snapshot: str = 
     options: list[str] = []
     if where and where.folder:
         options += ["--volume", f"{where.folder}:/repository{'' if writes else ':ro'}"]
-        options += ["--user", f"{os.geteuid() or GROUP}:{GROUP}"]
+        options += ["--user", f"{user(where.folder)}:{GROUP}"]
     elif where:
         options += ["--env", f"BACKUP_REPOSITORY={where.address}"]
     arguments = [command, "--shown", where.shown] if where else [command]
@@ -104,7 +131,7 @@ def run(command: str, what: str, where: Place | None = None, *, snapshot: str = 
 
 def ask(command: str, what: str) -> dict:
     """The JSON that a command of services/backup prints."""
-    return json.loads(run_quietly([*RUN, "backup", command], what, folder=ROOT).splitlines()[-1])
+    return json.loads(quietly([*RUN, "backup", command], what).splitlines()[-1])
 
 
 def hand_over(command: str, what: str) -> None:
@@ -113,8 +140,14 @@ def hand_over(command: str, what: str) -> None:
 
 
 def deliver() -> None:
-    """Bring the secrets to the container: the stack may never have run."""
-    run_quietly([*RUN, "secrets"], "delivering secrets", folder=ROOT)
+    """Bring the secrets to the containers: the stack may never have run, or a restore of it not
+    have ended."""
+    hand_over("deliver", "delivering secrets")
+
+
+def quietly(command: list[str], what: str) -> str:
+    """As run_quietly, in the checkout and under the lock."""
+    return run_quietly(command, what, folder=ROOT, descriptors=_held)
 
 
 def tell_recovery_key() -> None:
@@ -124,23 +157,42 @@ def tell_recovery_key() -> None:
 def _run(command: list[str], what: str) -> str:
     """As run_loudly; the container's own line is the reason, without what ran it."""
     try:
-        return run_loudly(command, what, folder=ROOT)
+        return run_loudly(command, what, folder=ROOT, descriptors=_held)
     except StackError as error:
         _, refused, reason = str(error).partition("refused: ")
         raise StackError(reason if refused else str(error)) from None
 
 
-def _give(where: Place) -> None:
-    """To the container's user, where root calls: it is no root, and root may read it all the
-    same. Raises StackError."""
+def _is_repository(folder: Path) -> bool:
+    return (folder / "config").is_file() and WHOLE.issubset(path.name for path in folder.iterdir())
+
+
+def _refuse_other_files(where: Place) -> None:
+    """Empty folders may be of a backup that was interrupted while it made the repository."""
+    for path in sorted(where.folder.iterdir()):
+        if path.name not in PARTS or not path.is_dir() or any(map(Path.is_file, path.rglob("*"))):
+            raise StackError(
+                f"{where.variable}={where.shown}: holds other files ({path.name}) and no backup: "
+                "name an empty folder, or one that is not there yet"
+            )
+
+
+def user(folder: Path) -> int:
+    """Who uses a repository: the caller; where root calls, its owner or the container's own user,
+    which is no root."""
+    config = folder / "config"
+    return os.geteuid() or (config if config.exists() else folder).stat().st_uid or GROUP
+
+
+def _give(folder: Path) -> None:
+    """All parts of a repository to its user, where root calls. Raises OSError."""
     if os.geteuid() != 0:
         return
-    try:
-        for path in (where.folder, *where.folder.rglob("*")):
-            if path.lstat().st_uid != GROUP:
-                os.chown(path, GROUP, GROUP, follow_symlinks=False)
-    except OSError as error:
-        raise _refused(where, error) from None
+    owner = user(folder)
+    parts = [folder / name for name in sorted(PARTS) if (folder / name).exists()]
+    for path in (folder, *parts, *(inner for part in parts for inner in part.rglob("*"))):
+        if path.lstat().st_uid != owner:
+            os.chown(path, owner, -1, follow_symlinks=False)
 
 
 def _refused(where: Place, error: OSError) -> StackError:

@@ -1,21 +1,33 @@
 """`make restore`: put a backup back, into a new stack or, asked twice, over this one.
 
-FROM= says where it is, as for `make backup`; SNAPSHOT= which, the newest if it says nothing. Up to
-the moment when the services stop nothing is changed, and from then on the same command goes on
-where it was.
+FROM=FOLDER or FROM=s3://BUCKET/FOLDER says where it is, else it is backups/.
+SNAPSHOT=ID says which, else it is the newest that lacks nothing.
+YES=1 OVER=NAME replaces the data of the stack called NAME without asking.
+
+Up to the moment when the services stop nothing is changed. From then on nothing starts before the
+same command has brought it to its end.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 
 from stack import compose, repository
 from stack.paths import ROOT
-from stack.terminal import StackError, run_loudly, run_quietly, say
+from stack.terminal import StackError, run_loudly, say
 
 STORES = ("postgres", "minio")  # what a restore writes to; the others stop meanwhile
 PREPARED_BY = ("database", "bucket")
+UNTOUCHED = "nothing was changed"
+STOPPED = "nothing was changed, but the services are stopped: make up starts them"
+CHANGING = (
+    "the restore is not finished, and the services are stopped: the same command brings it to its "
+    "end, and nothing starts before"
+)
+RESTORED = "all is restored: make up starts it"
 KNOWN = "from tracking_server.schema import installed; print(*installed().known)"
 
 
@@ -24,18 +36,18 @@ def main() -> int:
     repository.need_compose("restore")
     repository.need_folder(where)
     with repository.alone():
-        changing = False
+        state = UNTOUCHED
         try:
-            _look(where)
-            changing = True
-            _replace()
+            asked = _look(where)
+            state = STOPPED
+            with _tidied():
+                _stop(asked)
+                state = CHANGING
+                repository.run("apply", "restoring")
+                repository.hand_over("adopt", "restoring secrets and deployments")
+            state = RESTORED
+            compose.up()
         except (StackError, KeyboardInterrupt) as error:
-            state = (
-                "the restore is not finished, and the services are stopped: the same command goes "
-                "on, or make up starts what is there now"
-                if changing
-                else "nothing was changed"
-            )
             if isinstance(error, KeyboardInterrupt):
                 say(f"\n{state}")
                 raise
@@ -43,14 +55,20 @@ def main() -> int:
         return _check()
 
 
-def _look(where: repository.Place) -> None:
-    """All that can be refused before anything is changed."""
-    repository.build("secrets", "backup", "tracking", "serving")
+def _look(where: repository.Place) -> bool:
+    """All that can be refused before anything is changed; whether the user agreed to lose data."""
+    repository.build("secrets", "backup", "tracking", "serving", *PREPARED_BY)
     _start_stores()
-    here = repository.ask("holds", "looking at what is here")["databases"]
-    if here:
-        _ask(here)
+    here = repository.ask("holds", "looking at what is here")
+    asked = bool(here["databases"] and not here["unfinished"])
+    if asked:
+        _ask(here["databases"])
     repository.run("fetch", f"reading {where.shown}", where, snapshot=repository.snapshot())
+    with _tidied():
+        return _compare(here, asked)
+
+
+def _compare(here: dict, asked: bool) -> bool:
     repository.hand_over("may-adopt", "comparing secrets")
     found = repository.ask("compare", "comparing it with what is here")
     if found["missing"]:
@@ -58,30 +76,56 @@ def _look(where: repository.Place) -> None:
             f"the backup has the database {found['missing'][0]}, and this stack has none: turn on "
             "the overlay that it belongs to in .env (COMPOSE_FILE), and try again"
         )
-    known = run_quietly(
+    known = repository.quietly(
         [*repository.RUN, "--entrypoint", "python3", "tracking", "-c", KNOWN],
         "comparing the database's schema with this version's",
-        folder=ROOT,
     )
     if found["revision"] not in known.split():
         raise StackError(
             f"the backup's database (schema {found['revision']}) was written by a newer version of "
             "this stack: restore it with that one"
         )
-    if found["objects"] and not here:
-        _ask(f"{found['objects']} artifact file(s) that the backup does not have")
+    # An interrupted restore of this snapshot was agreed to, or went into an empty stack.
+    if asked or found["snapshot"] == here["unfinished"]:
+        return True
+    objects = f"{found['objects']} artifact file(s) that the backup does not have"
+    if losing := found["databases"] or (objects if found["objects"] else ""):
+        _ask(losing)
+    return bool(losing)
 
 
 def _start_stores() -> None:
-    """PostgreSQL and the storage, with what gives them roles and the bucket."""
-    there = compose.services()
-    for one in PREPARED_BY:
-        if one in there:
-            command = [*compose.PLAIN, "run", "--rm", "-T", "--build", one]
-            try:
-                run_quietly(command, f"preparing {one}", folder=ROOT)
-            except StackError as error:
-                raise StackError(compose.explain_failure() or str(error)) from None
+    """PostgreSQL and the storage, with what gives them roles and the bucket; without what would
+    not start where a restore was interrupted."""
+    repository.deliver()
+    try:
+        command = [*compose.PLAIN, "up", "--detach", "--wait", "--no-deps", *STORES]
+        repository.quietly(command, f"starting {' and '.join(STORES)}")
+        for one in PREPARED_BY:
+            repository.quietly([*repository.RUN, one], f"preparing {one}")
+    except StackError as error:
+        raise StackError(compose.explain_failure() or str(error)) from None
+
+
+def _stop(asked: bool) -> None:
+    """Stop what writes. Raises StackError if it wrote into what was empty."""
+    others = [name for name in compose.running_services() if name not in STORES]
+    if others:
+        command = [*compose.PLAIN, "stop", *others]
+        repository.quietly(command, f"stopping {', '.join(others)}")
+        if not asked and (found := repository.ask("holds", "looking again")["databases"]):
+            raise StackError(f"this stack was empty, and holds data now: {found}")
+
+
+@contextlib.contextmanager
+def _tidied() -> Iterator[None]:
+    """What was fetched holds secrets: none of it stays where it is not put in place."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(StackError):
+            repository.quietly([*repository.RUN, "backup", "tidy"], "removing what was fetched")
+        raise
 
 
 def _ask(losing: str) -> None:
@@ -99,15 +143,6 @@ def _ask(losing: str) -> None:
         raise StackError("not restored")
     if input(f"It cannot be undone. Type the stack's name, {name}: ").strip() != name:
         raise StackError("not restored")
-
-
-def _replace() -> None:
-    others = [name for name in compose.running_services() if name not in STORES]
-    if others:
-        run_quietly([*compose.PLAIN, "stop", *others], f"stopping {', '.join(others)}", folder=ROOT)
-    repository.run("apply", "restoring")
-    repository.hand_over("adopt", "restoring secrets and deployments")
-    compose.up()
 
 
 def _check() -> int:

@@ -123,14 +123,19 @@ def run_loudly(
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
     hidden: re.Pattern[str] | None = None,
+    descriptors: Sequence[int] = (),
 ) -> str:
-    """Run `command` under a step; its output, shown as it comes save for `hidden` lines."""
+    """Run `command` under a step; its output, shown as it comes save for `hidden` lines.
+
+    It inherits `descriptors`.
+    """
     with (
         step(what) as write,
         subprocess.Popen(
             command,
             env=environment,
             cwd=folder,
+            pass_fds=descriptors,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

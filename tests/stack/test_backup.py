@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -18,7 +21,7 @@ import pytest
 from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import LinearRegression
 
-from stack.repository import Place, need_folder
+from stack.repository import Place, need_folder, user
 from tests.readme import blocks
 from tests.stack.shipped import Stack, copy_shipped_files, docker
 from tests.support import ROOT, Process, free_port, run, wait_until
@@ -58,6 +61,11 @@ class Clone(Stack):
         command = ["make", "--no-print-directory", f"PYTHON={sys.executable}", target, *given]
         return run(command, self.folder, self.environment())
 
+    def process(self, target: str, log: Path, **settings: object) -> Process:
+        given = [f"{name}={value}" for name, value in settings.items()]
+        command = ["make", f"PYTHON={sys.executable}", "--directory", self.folder, target, *given]
+        return Process(command, self.environment(), log)
+
     def paste(self, number: int) -> str:
         """What README's commands on backups print, block by block."""
         script = blocks("backup")[number].script.replace("make ", f"make PYTHON={sys.executable} ")
@@ -74,12 +82,29 @@ class Clone(Stack):
     def recovery_key(self) -> str:
         return self.compose("run", "--rm", "-T", "backup", "recovery-key").stdout.strip()
 
-    def verify(self, repository: Path) -> subprocess.CompletedProcess[str]:
+    def verify(self, repository: Path, *snapshot: str) -> subprocess.CompletedProcess[str]:
         """What `make backup-verify` runs, without what it prepares."""
         need_folder(Place("FROM", "", repository, str(repository)))
-        mount = [f"--user={os.geteuid() or 10005}:10005", f"--volume={repository}:/repository:ro"]
-        command = ["run", "--rm", "-T", "--no-deps", *mount, "backup", "verify"]
+        mount = [f"--user={user(repository)}:10005", f"--volume={repository}:/repository:ro"]
+        command = ["run", "--rm", "-T", "--no-deps", *mount, "backup", "verify", *snapshot]
         return self.compose(*command, check=False)
+
+    def left_in_work(self) -> str:
+        """What the volume backup-work holds in clear beside the mirror."""
+        script = "cd /stack/volumes/backup-work; ls -d databases handover 2>/dev/null || true"
+        return self.run("secrets", "-c", script, entrypoint="sh").strip()
+
+    @contextlib.contextmanager
+    def holding(self, statement: str, log: Path) -> Iterator[None]:
+        """Run a statement that keeps others waiting, as PostgreSQL's administrator, meanwhile."""
+        psql = ["psql", "--username=postgres", "--dbname=mlflow", "--quiet"]
+        script = f"{statement}; SELECT pg_sleep(600)"
+        command = ["docker", "compose", "exec", "-T", "postgres", *psql, "--command", script]
+        with Process(["env", "--chdir", self.folder, *command], self.environment(), log) as held:
+            asleep = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+            held.wait_for(lambda: self.sql(asleep), 30, statement)
+            yield
+            self.sql(asleep.replace("SELECT pid", "SELECT pg_terminate_backend(pid)"))
 
 
 class Registered:
@@ -146,6 +171,7 @@ def old(clones, tmp_path_factory):
         bulk = tmp_path_factory.mktemp("bulk") / "random"
         bulk.write_bytes(os.urandom(2**23))
         mlflow.log_artifact(str(bulk))
+    mlflow.genai.register_prompt("greeting", "Good day, {{name}}!")
     register("constant", 1.0)
     register("constant", 2.0)
     log(LinearRegression().fit(ROWS, [1.0, 3.0]), "line, with ümlaut")
@@ -173,8 +199,9 @@ def old(clones, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def backed_up(old):
-    """Its backups/, made while models are logged; what the command printed."""
+def backed_up(old, tmp_path_factory):
+    """Its backups/, made while models are logged; what the command printed. `busy` of the stack is
+    a copy of that backup alone."""
     over = threading.Event()
     registered = []
 
@@ -191,6 +218,8 @@ def backed_up(old):
     finally:
         over.set()
         logging.join()
+    old.busy = tmp_path_factory.mktemp("busy") / "backups"
+    shutil.copytree(old.folder / "backups", old.busy)
     return old.folder / "backups", printed
 
 
@@ -202,6 +231,7 @@ def new_bytes(printed: str) -> float:
 def test_backup_tells_where_the_recovery_key_is(old, backed_up):
     _, printed = backed_up
     assert "good: " in printed, "make backup-verify"
+    assert "greeting" not in printed, "a prompt has no artifacts"
     (command,) = re.findall(r"elsewhere: docker compose (.*)$", printed, re.MULTILINE)
     shown = old.compose(*command.split()).stdout.strip()
     assert shown == old.secrets()["backup-password"]
@@ -209,24 +239,55 @@ def test_backup_tells_where_the_recovery_key_is(old, backed_up):
     assert json.loads(last).keys() == {"finished", "snapshot"}
 
 
-def test_second_backup_adds_what_is_new(old, backed_up):
+def test_second_backup_waits_for_a_clean_up_and_adds_what_is_new(old, backed_up, tmp_path):
     folder, first = backed_up
     before = sum(path.stat().st_size for path in folder.rglob("*"))
     mlflow.set_tracking_uri(old.tracking)
     with mlflow.start_run():
         mlflow.log_text("new " * 100, "note.txt")
-    second = old.done("backup")
+    log = tmp_path / "log"
+    with old.process("backup", log) as backup:
+        with old.holding(f"SELECT pg_advisory_lock({0x6D6C666C6F78})", tmp_path / "psql"):
+            backup.wait_for(lambda: "waiting for a clean-up" in backup.text(), 60, "the lock")
+            assert "dumping" not in backup.text()
+        assert backup.wait(120) == 0, backup.text()
+    second = backup.text()
     assert len(list((folder / "snapshots").iterdir())) == 2
     assert new_bytes(second) < 0.5
     grown = sum(path.stat().st_size for path in folder.rglob("*")) - before
     assert grown < before / 2, f"{grown} of {before}: {first}{second}"
 
 
+def test_a_version_without_artifacts_is_told(old, backed_up):
+    folder, _ = backed_up
+    mlflow.set_tracking_uri(old.tracking)
+    register("hollow", 1.0)
+    client = mlflow.MlflowClient()
+    source = client.get_model_version("hollow", "1").source
+    model = client.get_logged_model(source.removeprefix("models:/"))
+    place = model.artifact_location.removeprefix("mlflow-artifacts:/")
+    old.storage(f"mc rm --recursive --force stack/mlflow/{place}")
+    refused = old.make("backup")
+    client.delete_registered_model("hollow")
+    assert refused.returncode != 0
+    assert "hollow version 1" in refused.stdout.splitlines()[-2]
+    assert not old.left_in_work(), "dumps and the passphrase are gone, as after a good one"
+
+    found = old.verify(folder)
+    assert found.returncode == 0, found.stderr
+    newer = re.search(r"a newer one is snapshot (\w+) .* \(lacks artifacts", found.stdout)[1]
+    assert f"SNAPSHOT={newer} takes it" in found.stdout
+    lacking = old.verify(folder, newer[:6])
+    assert "the backup lacks the artifacts of hollow version 1" in lacking.stderr
+    wrong = old.verify(folder, "no-such")
+    assert "SNAPSHOT=no-such: none" in wrong.stderr
+    assert newer in wrong.stdout
+    assert "reading" not in wrong.stdout
+
+
 def test_a_killed_backup_shows_no_secret_and_is_no_hindrance(old, backed_up, tmp_path):
     folder, _ = backed_up
     values = {name: value for name, value in old.secrets().items() if len(value) > 20}
-    command = ["make", f"PYTHON={sys.executable}", "backup", f"TO={folder}"]
-    command += ["--directory", old.folder]
 
     def container() -> str:
         label = f"label=com.docker.compose.project={old.project}"
@@ -237,7 +298,7 @@ def test_a_killed_backup_shows_no_secret_and_is_no_hindrance(old, backed_up, tmp
         return list((folder / "locks").iterdir())
 
     for number in range(5):  # a kill may come between two steps that lock
-        with Process(command, old.environment(), tmp_path / f"log{number}") as backup:
+        with old.process("backup", tmp_path / f"log{number}", TO=folder) as backup:
             killed = backup.wait_for(container, 60, "the container")
             seen = inspected = docker("inspect", killed).stdout
             backup.wait_for(locks, 60, "the repository's lock")
@@ -258,7 +319,8 @@ def test_a_killed_backup_shows_no_secret_and_is_no_hindrance(old, backed_up, tmp
 
     old.done("backup", BACKUP_KEEP="last=2")
     assert not locks()
-    assert len(list((folder / "snapshots").iterdir())) == 2, "retention keeps the last two"
+    left = list((folder / "snapshots").iterdir())
+    assert len(left) == 3, "the last two good ones, and the last that lacks something"
 
 
 @pytest.mark.usefixtures("backed_up")
@@ -298,33 +360,42 @@ def test_a_flipped_bit_is_refused(old, backed_up, part, tmp_path):
         assert httpx.get(f"{old.tracking}/readyz").status_code == 200
 
 
-@pytest.mark.usefixtures("backed_up")
-def test_a_version_without_artifacts_is_told(old):
-    mlflow.set_tracking_uri(old.tracking)
-    register("hollow", 1.0)
-    client = mlflow.MlflowClient()
-    source = client.get_model_version("hollow", "1").source
-    model = client.get_logged_model(source.removeprefix("models:/"))
-    place = model.artifact_location.removeprefix("mlflow-artifacts:/")
-    old.storage(f"mc rm --recursive --force stack/mlflow/{place}")
-    refused = old.make("backup")
-    client.delete_registered_model("hollow")
-    assert refused.returncode != 0
-    assert "hollow version 1" in refused.stdout.splitlines()[-2]
+def interrupted(new: Clone, folder: Path) -> tuple[str, str]:
+    """What a restore says that is stopped when the data is back, and its passphrase is not; what
+    a start says then."""
+    new.compose("up", "--detach", "--wait", "postgres")
+    new.compose("run", "--rm", "database")
+    lock = "import fcntl, time; fcntl.flock(open('/stack/master/.lock', 'w'), 2); print('held'); "
+    command = ["run", "--rm", "-T", "--no-deps", "--entrypoint", "python3", "secrets", "-uc"]
+    command = ["env", "--chdir", new.folder, "docker", "compose", *command]
+    secrets = Process([*command, f"{lock} time.sleep(600)"], new.environment(), folder / "secrets")
+    with new.process("restore", folder / "log", FROM="backups") as restore:
+        hold = "CREATE TABLE t (); ALTER TABLE t OWNER TO mlflow; COMMIT; BEGIN; "
+        with new.holding(f"{hold}LOCK TABLE t IN ACCESS SHARE MODE", folder / "psql"):
+            at = "restoring the database mlflow"
+            restore.wait_for(lambda: at in restore.text(), 180, at)
+            secrets.start()
+            secrets.wait_for(lambda: "held" in secrets.text(), 30, "the secrets are locked")
+        at = "restoring secrets"
+        restore.wait_for(lambda: at in restore.text(), 60, at)
+        restore.send(signal.SIGTERM)
+        assert restore.wait(60) != 0
+        secrets.stop()
+    new.compose("up", "--detach", check=False)
+    return restore.text(), new.compose("logs", "--no-log-prefix", "secrets").stdout
 
 
 @pytest.fixture(scope="module")
-def restored(old, backed_up, clones, tmp_path_factory):
-    """Another machine, given the folder and the recovery key, once the first is gone; what each
-    version was on the first."""
-    folder, _ = backed_up
+def restored(old, clones, tmp_path_factory):
+    """Another machine, given the busy backup and the recovery key, once the first is gone; what
+    each version was on the first. Its restore was interrupted once."""
     new = clones[1]
-    old.done("backup")
     before = Registered(old).models(tmp_path_factory.mktemp("before"))
     key, kek = old.recovery_key(), old.secrets()["kek-passphrase"]
     old.compose("--profile", "*", "down", "--volumes", "--timeout", "5")
     (new.folder / "secrets" / "backup-password").write_text(key)
-    shutil.copytree(folder, new.folder / "backups")
+    shutil.copytree(old.busy, new.folder / "backups")
+    new.interrupted = interrupted(new, tmp_path_factory.mktemp("interrupted"))
     printed = new.paste(1)
     assert new.secrets()["kek-passphrase"] == kek
     return new, before, printed
@@ -332,10 +403,21 @@ def restored(old, backed_up, clones, tmp_path_factory):
 
 def test_every_version_is_as_before_on_another_machine(restored, tmp_path):
     new, before, printed = restored
-    assert len(before) >= 5
-    assert Registered(new).models(tmp_path) == before
-    assert f"{len(before)} of {len(before)} registered version(s) load" in printed
+    now = Registered(new).models(tmp_path)
+    assert now == {version: before[version] for version in now}
+    acknowledged = {("constant", "1"), ("constant", "2"), ("twice", "1"), ("under way", "1")}
+    assert acknowledged < now.keys()
+    assert f"{len(now)} of {len(now)} registered version(s) load" in printed
     assert "line, with ümlaut version 1 loads" in printed
+
+
+def test_an_interrupted_restore_goes_on_and_nothing_starts_before(restored):
+    new, _, printed = restored
+    said, start = new.interrupted
+    assert "the restore is not finished" in said
+    assert "a restore is not finished: run make restore again" in start
+    assert "This replaces all" not in printed, "it was asked for already"
+    assert not new.left_in_work()
 
 
 def test_what_was_encrypted_and_deployed_is_there(old, restored):
@@ -349,18 +431,20 @@ def test_what_was_encrypted_and_deployed_is_there(old, restored):
     wait_until(answered, 60, "the deployment is served again")
 
 
-def test_a_stack_with_data_is_replaced_only_when_asked_twice(restored, backed_up, tmp_path):
-    new, before, _ = restored
+def test_a_stack_with_data_is_replaced_only_when_asked_twice(old, restored):
+    new, *_ = restored
+    before = Registered(new).versions
     mlflow.set_tracking_uri(new.tracking)
     register("later", 9.0)
     for once in ({}, {"YES": "1"}):
-        refused = new.make("restore", FROM=backed_up[0], **once)
+        refused = new.make("restore", FROM=old.busy, **once)
         assert refused.returncode != 0
         assert f"YES=1 OVER={new.project}" in refused.stdout
         assert "nothing was changed" in refused.stdout
         assert "later" in {name for name, _ in Registered(new).versions}
-    new.done("restore", FROM=backed_up[0], YES=1, OVER=new.project)
-    assert Registered(new).models(tmp_path) == before
+    (snapshot,) = (old.busy / "snapshots").iterdir()
+    new.done("restore", FROM=old.busy, YES=1, OVER=new.project, SNAPSHOT=snapshot.name[:5])
+    assert Registered(new).versions == before
 
 
 # The wheel's PostgreSQL on the image that is here: another major version, with the same entrypoint.
@@ -399,7 +483,8 @@ def upgrade_commands() -> list[list[str]]:
 
 @pytest.mark.skipif(os.environ.get("FULL") != "1", reason="takes minutes: FULL=1")
 def test_another_major_version_of_postgresql(restored, next_major, tmp_path):
-    new, before, _ = restored
+    new, *_ = restored
+    before = Registered(new).models(tmp_path / "before")
     new.done("backup")
     new.compose("stop", "postgres")
     refused = new.compose("up", "--detach", "postgres", check=False, POSTGRES_IMAGE=next_major)
@@ -419,7 +504,7 @@ def test_another_major_version_of_postgresql(restored, next_major, tmp_path):
         assert "registered version(s) load" in printed
         assert new.sql("SHOW server_version_num")[0].startswith("18")
         assert "(PostgreSQL) 18" in new.run("migrate", "--version", entrypoint="pg_dump")
-        assert Registered(new).models(tmp_path) == before
+        assert Registered(new).models(tmp_path / "after") == before
         new.done("backup")
     finally:
         (new.folder / ".env").unlink()

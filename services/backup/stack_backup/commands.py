@@ -11,38 +11,36 @@ from stack_backup.errors import RefusedError, ToolError
 from stack_backup.repository import COMPLETE, LACKING, Repository, Snapshot
 from stack_backup.settings import Settings
 from stack_backup.versions import Version
-from stack_backup.work import BUCKET, DATABASES, HANDOVER, PARTS, Work
-
-MLFLOW_DUMP = f"{database.MLFLOW}.dump"
+from stack_backup.work import BUCKET, DATABASES, HANDOVER, MLFLOW_DUMP, PARTS, Work
 
 
 def backup(settings: Settings, shown: str, _: str) -> None:
     """One snapshot of everything. Dumps come first: artifacts are written before the version that
     points to them, so a bucket copied later has all that a dump names. The lock keeps away what
     deletes artifacts."""
-    work, repository, databases = (
-        Work(settings.work),
-        Repository(settings, shown),
-        Databases(settings),
-    )
-    work.prepare()
-    with databases.locked():
+    work, repository = Work(settings.work), Repository(settings, shown)
+    databases = Databases(settings)
+    with work.alone(), work.tidied(), databases.locked() as held:
+        work.prepare()
         repository.open(create=True)
         for old in work.dumps():
             old.unlink()
         for name in databases.there():
             print(f"dumping the database {name}")
             databases.dump(name, work.databases / f"{name}.dump")
+        work.refuse_partial()
         print("copying new artifacts from the bucket")
         Bucket(settings).fetch(work.bucket)
         known = versions.read(work.databases / MLFLOW_DUMP, settings.artifacts)
         lost = versions.lacking(known, versions.in_folder(work.bucket))
+        held()
         print("writing the snapshot")
         identity = repository.back_up(work.root, PARTS, LACKING if lost else COMPLETE)
         repository.check()
+        held()
         if not lost:
             repository.forget(settings.keep)
-    _tell_of_elsewhere(known)
+    elsewhere = _tell_of_elsewhere(known)
     if lost:
         raise RefusedError(
             f"{_list(lost)}: artifacts are gone from the bucket, so this snapshot lacks them too: "
@@ -50,72 +48,85 @@ def backup(settings: Settings, shown: str, _: str) -> None:
         )
     work.last.unlink(missing_ok=True)
     work.last.write_text(json.dumps({"finished": int(time.time()), "snapshot": identity}))
-    work.tidy()
-    print(f"{len(known)} registered version(s), each with its artifacts")
+    print(f"{len(known) - elsewhere} registered version(s), each with artifacts")
 
 
 def verify(settings: Settings, shown: str, wanted: str) -> None:
     """Read a repository whole, and look that each version of a snapshot has its artifacts."""
     work, repository = Work(settings.work), Repository(settings, shown)
-    work.prepare()
-    snapshot = _sound(repository, wanted)
-    repository.restore(snapshot, DATABASES, work.databases)
-    known = versions.read(work.databases / MLFLOW_DUMP, settings.artifacts)
-    files = repository.files(snapshot, BUCKET)
-    work.tidy()
-    _refuse_lacking(known, versions.in_files(files))
+    with work.alone(), work.tidied():
+        work.prepare()
+        snapshot = _sound(repository, wanted)
+        for one in repository.snapshots():
+            print(one)
+        files = repository.files(snapshot)
+        work.refuse_partial(files)
+        repository.restore(snapshot, DATABASES, work.databases)
+        known = versions.read(work.databases / MLFLOW_DUMP, settings.artifacts)
+    inside = f"{BUCKET}/"
+    artifacts = {name.removeprefix(inside) for name in files if name.startswith(inside)}
+    _refuse_lacking(known, versions.in_files(artifacts))
     _tell_of_elsewhere(known)
-    for one in repository.snapshots():
-        print(f"snapshot {one.identity} of {one.time} UTC{_note(one)}")
     print(
-        f"good: {len(known)} registered version(s) and {len(files)} artifact file(s) in snapshot "
-        f"{snapshot.identity}"
+        f"good: {len(known)} registered version(s) and {len(artifacts)} artifact file(s) in "
+        f"snapshot {snapshot.identity[:8]}"
     )
 
 
 def fetch(settings: Settings, shown: str, wanted: str) -> None:
     """Read a repository whole, then lay a snapshot out on the volume. The stack is not touched."""
     work, repository = Work(settings.work), Repository(settings, shown)
-    work.prepare()
-    snapshot = _sound(repository, wanted)
-    print(f"fetching snapshot {snapshot.identity} of {snapshot.time} UTC{_note(snapshot)}")
-    for part, folder in (
-        (DATABASES, work.databases),
-        (HANDOVER, work.handover),
-        (BUCKET, work.bucket),
-    ):
-        repository.restore(snapshot, part, folder)
-    known = versions.read(work.databases / MLFLOW_DUMP, settings.artifacts)
-    has = versions.in_folder(work.bucket)
-    if LACKING not in snapshot.tags:
-        _refuse_lacking(known, has)
-    elif lost := versions.lacking(known, has):
-        print(f"note: the artifacts of {_list(lost)} were gone when this snapshot was made")
+    with work.alone(), work.tidied(on_success=False):
+        work.prepare()
+        snapshot = _sound(repository, wanted)
+        print(f"fetching {snapshot}")
+        for part, folder in (
+            (DATABASES, work.databases),
+            (HANDOVER, work.handover),
+            (BUCKET, work.bucket),
+        ):
+            repository.restore(snapshot, part, folder)
+        work.refuse_partial()
+        known = versions.read(work.databases / MLFLOW_DUMP, settings.artifacts)
+        has = versions.in_folder(work.bucket)
+        if not snapshot.lacks:
+            _refuse_lacking(known, has)
+        elif lost := versions.lacking(known, has):
+            print(f"note: the artifacts of {_list(lost)} were gone when this snapshot was made")
+        work.fetched.write_text(snapshot.identity)
 
 
 def holds(settings: Settings, _: str, __: str) -> None:
-    """As JSON, what is here already."""
-    print(json.dumps({"databases": Databases(settings).holds()}))
+    """As JSON, what is here already, and the snapshot that a restore has not put in place yet."""
+    unfinished = Work(settings.work).restoring()
+    print(json.dumps({"databases": Databases(settings).holds(), "unfinished": unfinished}))
 
 
 def compare(settings: Settings, _: str, __: str) -> None:
-    """As JSON, what the fetched set needs, and how many artifact files it would take away."""
-    work = Work(settings.work)
-    missing = {path.stem for path in work.dumps()} - set(Databases(settings).there())
+    """As JSON, what the fetched set is and needs, and what it would take away."""
+    work, databases = Work(settings.work), Databases(settings)
+    missing = {path.stem for path in work.dumps()} - set(databases.there())
     files = (path for path in work.bucket.rglob("*") if path.is_file())
     mirrored = {str(path.relative_to(work.bucket)) for path in files}
     (revision,) = (
         row["version_num"] for row in database.rows(work.databases / MLFLOW_DUMP, "alembic_version")
     )
-    objects = len(Bucket(settings).files() - mirrored)
-    print(json.dumps({"objects": objects, "missing": sorted(missing), "revision": revision}))
+    found = {
+        "snapshot": work.fetched.read_text(),
+        "missing": sorted(missing),
+        "revision": revision,
+        "databases": databases.holds(),
+        "objects": len(Bucket(settings).files() - mirrored),
+    }
+    print(json.dumps(found))
 
 
 def apply(settings: Settings, _: str, __: str) -> None:
     """Put the fetched set in place. Up to the moment when a database is replaced, which happens
     wholly or not at all, what was there works as before."""
     work, databases, bucket = Work(settings.work), Databases(settings), Bucket(settings)
-    with databases.locked(alone=True):
+    with work.alone(), work.tidied(handover=False), databases.locked(alone=True):
+        work.begin_restore()
         print("copying artifacts into the bucket")
         bucket.send(work.bucket)
         # MLflow's last: with it, the set is the one that counts.
@@ -129,6 +140,13 @@ def apply(settings: Settings, _: str, __: str) -> None:
         bucket.send_and_drop(work.bucket)
 
 
+def tidy(settings: Settings, _: str, __: str) -> None:
+    """Leave nothing of a fetched set that is not put in place after all."""
+    work = Work(settings.work)
+    with work.alone():
+        work.tidy()
+
+
 def recovery_key(settings: Settings, _: str, __: str) -> None:
     print((settings.secrets / "password").read_text())
 
@@ -140,6 +158,7 @@ ALL: dict[str, Callable[[Settings, str, str], None]] = {
     "holds": holds,
     "compare": compare,
     "apply": apply,
+    "tidy": tidy,
     "recovery-key": recovery_key,
 }
 
@@ -147,9 +166,10 @@ ALL: dict[str, Callable[[Settings, str, str], None]] = {
 def _sound(repository: Repository, wanted: str) -> Snapshot:
     """A snapshot of a repository of which every byte was read. Raises RefusedError."""
     repository.open()
+    snapshot = repository.find(wanted)
     print("reading and checking every file of the backup", flush=True)
     repository.read_all()
-    return repository.find(wanted)
+    return snapshot
 
 
 def _refuse_lacking(known: list[Version], has: Callable[[str], bool]) -> None:
@@ -157,16 +177,14 @@ def _refuse_lacking(known: list[Version], has: Callable[[str], bool]) -> None:
         raise RefusedError(f"the backup lacks the artifacts of {_list(lost)}")
 
 
-def _tell_of_elsewhere(known: list[Version]) -> None:
-    for one in known:
-        if one.artifacts is None:
-            print(f"note: {one} points to {one.location}, which is not in the backup")
+def _tell_of_elsewhere(known: list[Version]) -> int:
+    """How many versions have their artifacts elsewhere."""
+    found = [one for one in known if one.artifacts is None]
+    for one in found:
+        print(f"note: {one} points to {one.location}, which is not in the backup")
+    return len(found)
 
 
 def _list(found: list[Version]) -> str:
     shown = ", ".join(map(str, found[:10]))
     return f"{shown} and {len(found) - 10} more" if len(found) > 10 else shown
-
-
-def _note(snapshot: Snapshot) -> str:
-    return " (lacks artifacts that were gone)" if LACKING in snapshot.tags else ""

@@ -5,11 +5,11 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from stack_backup import tools
+from stack_backup import holdings, tools
 from stack_backup.errors import RefusedError, ToolError
 from stack_backup.settings import Settings
 
@@ -19,13 +19,6 @@ BACKUP_LOCK = 0x6D6C666C6F79
 """One backup or restore of a stack at a time."""
 MLFLOW, LOGINS = "mlflow", "logins"
 EMPTY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public;\n"
-# "public" may hold the experiment that every new database has.
-COUNTS = """
-SELECT format('%s run(s), %s registered model(s), %s experiment(s)', r, m, e)
-FROM (SELECT (SELECT count(*) FROM runs) r, (SELECT count(*) FROM registered_models) m,
-             (SELECT count(*) FROM experiments WHERE experiment_id <> 0) e) AS counts
-WHERE r + m + e > 0
-"""
 
 
 class Databases:
@@ -44,11 +37,11 @@ class Databases:
         return [LOGINS, MLFLOW] if LOGINS in names else [MLFLOW]
 
     @contextlib.contextmanager
-    def locked(self, *, alone: bool = False) -> Iterator[None]:
+    def locked(self, *, alone: bool = False) -> Iterator[Callable[[], None]]:
         """Keep clean-ups and other backups away, `alone`: those that share the lock as well.
 
-        The lock is the session's: it ends with this process, however that happens. Raises
-        RefusedError if it was lost on the way.
+        The lock is the session's: it ends with this process, however that happens. What is yielded
+        raises RefusedError if it was lost on the way, and is called at the end.
         """
         form = "" if alone else "_shared"
         self._first_answer()
@@ -66,6 +59,10 @@ class Databases:
                 session.stdin.flush()
             return session.stdout.readline().strip()
 
+        def held() -> None:
+            if ask("SELECT 'held';") != "held":
+                raise RefusedError("the database was restarted meanwhile: run it again")
+
         try:
             for lock, call, who in (
                 (BACKUP_LOCK, "pg_try_advisory_lock", "another backup or restore"),
@@ -79,9 +76,8 @@ class Databases:
                     time.sleep(0.5)
                 if got != "t":
                     raise RefusedError("the database gave no lock: try again")
-            yield
-            if ask("SELECT 'held';") != "held":
-                raise RefusedError("the database was restarted meanwhile: run it again")
+            yield held
+            held()
         finally:
             session.stdin.close()
             session.terminate()
@@ -111,10 +107,15 @@ class Databases:
             script.unlink(missing_ok=True)
 
     def holds(self) -> str:
-        """What MLflow's database has in it, "" if nothing that anyone made."""
-        if not self._ask("SELECT to_regclass('public.registered_models')"):
-            return ""
-        return self._ask(COUNTS)
+        """What the databases have in them, "" if nothing that anyone made."""
+        return holdings.told({name: self._rows(name) for name in reversed(self.there())})
+
+    def _rows(self, name: str) -> dict[str, int]:
+        tables = self._ask(holdings.TABLES, name).splitlines()
+        if not tables:
+            return {}
+        lines = self._ask(holdings.counting(tables), name).splitlines()
+        return {table: int(count) for table, _, count in (line.partition("|") for line in lines)}
 
     def _first_answer(self) -> None:
         try:
@@ -124,8 +125,9 @@ class Databases:
                 f"the database does not answer (make up starts it): {error}"
             ) from None
 
-    def _ask(self, query: str) -> str:
-        return tools.run(*_psql(self._url), "--command", query, variables=self._variables).strip()
+    def _ask(self, query: str, name: str = MLFLOW) -> str:
+        command = [*_psql(self._of(name)), "--command", query]
+        return tools.run(*command, variables=self._variables).strip()
 
     def _of(self, name: str) -> str:
         if name == MLFLOW:

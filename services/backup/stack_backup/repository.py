@@ -1,26 +1,34 @@
 """The restic repository: encrypted, deduplicated, every file named by the hash of its content."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from stack_backup import tools
 from stack_backup.errors import RefusedError, ToolError
 from stack_backup.settings import Settings
 
-NO_REPOSITORY, LOCKED, WRONG_PASSWORD = 10, 11, 12  # restic's exit statuses
-PARTS = {"config", "data", "index", "keys", "locks", "snapshots"}
+NO_REPOSITORY, WRONG_PASSWORD = 10, 12  # restic's exit statuses
+DAMAGED = re.compile(r"is damaged|invalid data returned|repository contains errors|ciphertext ver")
+RETRIED = re.compile(r"returned error, retrying after [^:]*: (.*)")
+PATIENCE = 30.0  # seconds; restic itself asks a server for 15 minutes, saying nothing
 COMPLETE, LACKING = "complete", "lacking"
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """identity: restic's short one. time: when it was begun. tags: COMPLETE, or LACKING for one
-    that holds versions whose artifacts were gone already."""
+    """identity: 64 hex digits, of which 8 are shown. time: when it was begun. lacks: it holds
+    versions whose artifacts were gone already."""
 
     identity: str
     time: str
-    tags: tuple[str, ...]
+    lacks: bool = False
+
+    def __str__(self) -> str:
+        note = " (lacks artifacts that were gone)" if self.lacks else ""
+        return f"snapshot {self.identity[:8]} of {self.time} UTC{note}"
 
 
 class Repository:
@@ -45,7 +53,7 @@ class Repository:
         Raises RefusedError.
         """
         try:
-            self._run("cat", "config", "--no-lock")
+            self._run("cat", "config", "--no-lock", patience=PATIENCE)
         except ToolError as error:
             if error.status != NO_REPOSITORY:
                 raise self._explained(error) from None
@@ -76,47 +84,57 @@ class Repository:
             # As it lies there, not as an earlier command has kept it; and leaving nothing behind.
             self._run("check", "--read-data", "--no-lock", "--no-cache", loud=True)
         except ToolError as error:
-            if error.status in (NO_REPOSITORY, WRONG_PASSWORD):
-                raise self._explained(error) from None
             for line in error.said.strip().splitlines()[:20]:
                 print(line)
-            raise RefusedError(f"{self.shown} is damaged: use another copy of it") from None
+            self.open()  # a server that is gone meanwhile looks like damage
+            raise self._explained(error) from None
 
     def forget(self, keep: tuple[str, ...]) -> None:
-        """Drop the snapshots that `keep` does not name, and the data that only they needed."""
-        options = ["--quiet", "--prune", "--group-by", "", "--retry-lock", "1m"]
-        self._run("forget", *options, *keep)
+        """Drop the good snapshots that `keep` does not name, those that lack something but for
+        the last, and the data that only they needed."""
+        options = ["--quiet", "--group-by", "", "--retry-lock", "1m"]
+        self._run("forget", *options, "--tag", COMPLETE, *keep)
+        self._run("forget", *options, "--tag", LACKING, "--keep-last", "1", "--prune")
 
     def snapshots(self) -> list[Snapshot]:
-        """Oldest first."""
-        listed = json.loads(self._run("snapshots", "--json", "--no-lock", "--no-cache"))
+        """Oldest first. Raises RefusedError."""
+        try:
+            listed = json.loads(self._run("snapshots", "--json", "--no-lock", "--no-cache"))
+        except ToolError as error:
+            raise self._explained(error) from None
         found = [
-            Snapshot(
-                one["short_id"], one["time"][:19].replace("T", " "), tuple(one.get("tags", ()))
-            )
-            for one in listed
+            Snapshot(one["id"], one["time"][:19].replace("T", " "), LACKING in one.get("tags", ()))
+            for one in sorted(listed, key=lambda one: one["time"])
         ]
-        return sorted(found, key=lambda snapshot: snapshot.time)
+        if not found:
+            self.read_all()  # restic leaves out the damaged ones
+            raise RefusedError(f"{self.shown} holds no snapshot")
+        return found
 
     def find(self, wanted: str) -> Snapshot:
-        """The snapshot `wanted`, the newest for "". Raises RefusedError."""
-        found = [one for one in self.snapshots() if wanted.startswith(one.identity) or not wanted]
-        if not found:
-            what = f"no snapshot {wanted}" if wanted else "no snapshot"
-            raise RefusedError(f"{self.shown} holds {what}")
-        return found[-1]
+        """The snapshot that begins with `wanted`; for "" the newest that lacks nothing, if there
+        is one. Raises RefusedError."""
+        there = self.snapshots()
+        if not wanted:
+            good = [one for one in there if not one.lacks] or there
+            if good[-1] != there[-1]:
+                newer = there[-1].identity[:8]
+                print(f"note: a newer one is {there[-1]}: SNAPSHOT={newer} takes it")
+            return good[-1]
+        found = [one for one in there if one.identity.startswith(wanted)]
+        if len(found) != 1:
+            for one in found or there:
+                print(one)
+            what = "more than one" if found else "none"
+            raise RefusedError(f"SNAPSHOT={wanted}: {what} of {self.shown} begins so; see above")
+        return found[0]
 
-    def files(self, snapshot: Snapshot, folder: str) -> set[str]:
-        """Paths in a folder of a snapshot, relative to it."""
+    def files(self, snapshot: Snapshot) -> set[str]:
+        """Paths of all files in a snapshot."""
         options = ["--json", "--recursive", "--no-lock", "--no-cache"]
-        said = self._run("ls", *options, snapshot.identity, f"/{folder}")
+        said = self._run("ls", *options, snapshot.identity)
         entries = (json.loads(line) for line in said.splitlines())
-        inside = f"/{folder}/"
-        return {
-            entry["path"].removeprefix(inside)
-            for entry in entries
-            if entry.get("type") == "file" and entry["path"].startswith(inside)
-        }
+        return {entry["path"].strip("/") for entry in entries if entry.get("type") == "file"}
 
     def restore(self, snapshot: Snapshot, folder: str, target: Path) -> None:
         """Make `target` equal to a folder of a snapshot, what it holds already included."""
@@ -124,14 +142,7 @@ class Repository:
         self._run("restore", f"{snapshot.identity}:/{folder}", *options)
 
     def _create(self) -> None:
-        folder = Path(self._settings.repository)
-        if self._settings.repository.startswith("/"):
-            strange = {path.name for path in folder.iterdir()} - PARTS
-            if strange:
-                raise RefusedError(
-                    f"{self.shown} holds other files ({sorted(strange)[0]}) and no backup: "
-                    "name an empty folder, or one that is not there yet"
-                )
+        """In a folder of which `make backup` has seen that it is empty."""
         try:
             self._run("init", "--quiet")
         except ToolError as error:
@@ -144,12 +155,18 @@ class Repository:
                 f"{self.shown} was made with another recovery key: put that one into "
                 "secrets/backup-password"
             )
-        if "permission denied" in error.said:
-            return RefusedError(f"{self.shown} cannot be used by you: {error.said.splitlines()[0]}")
-        return RefusedError(f"{self.shown}: {error}")
+        for line in error.said.splitlines():
+            if "permission denied" in line:
+                return RefusedError(f"{self.shown} cannot be used by you: {line.strip()}")
+        if DAMAGED.search(error.said):
+            return RefusedError(f"{self.shown} is damaged: use another copy of it")
+        if retried := RETRIED.findall(error.said):
+            return RefusedError(f"{self.shown} cannot be reached: {retried[-1]}")
+        fatal = re.search(r"^Fatal: (.*)", error.said, re.MULTILINE)  # where it is may follow
+        return RefusedError(f"{self.shown}: {fatal[1] if fatal else error}")
 
-    def _run(self, *arguments: str, folder: Path | None = None, loud: bool = False) -> str:
-        return tools.run("restic", *arguments, variables=self._variables, folder=folder, loud=loud)
+    def _run(self, *arguments: str, **options: Any) -> str:
+        return tools.run("restic", *arguments, variables=self._variables, **options)
 
 
 def _address(settings: Settings) -> str:

@@ -13,10 +13,12 @@ def run(
     variables: Mapping[str, str] | None = None,
     folder: Path | None = None,
     loud: bool = False,
+    patience: float | None = None,
 ) -> str:
     """What a command prints; `loud`: its lines are shown as they come, and "" is returned.
 
-    Raises ToolError with the last line that it wrote to standard error.
+    Raises ToolError with the last line that it wrote to standard error, also where it lasts longer
+    than `patience` seconds.
     """
     with subprocess.Popen(
         command,
@@ -29,6 +31,9 @@ def run(
         errors="replace",
     ) as process:
         try:
+            printed, said = process.communicate(timeout=patience)
+        except subprocess.TimeoutExpired:
+            process.terminate()
             printed, said = process.communicate()
         except BaseException:
             process.terminate()  # restic then takes its lock away

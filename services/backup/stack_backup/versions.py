@@ -7,13 +7,14 @@ from pathlib import Path
 from stack_backup import database
 
 DELETED = "Deleted_Internal"
+PROMPT = "mlflow.prompt.is_prompt"  # tag of what MLflow registers like models, without artifacts
 PROXIED = "mlflow-artifacts:"
 
 
 @dataclass(frozen=True)
 class Version:
-    """artifacts: the folder in the bucket, below the store's prefix; None: they are elsewhere,
-    where `location` says."""
+    """artifacts: the folder or file in the bucket, below the store's prefix; None: they are
+    elsewhere, where `location` says."""
 
     name: str
     version: str
@@ -29,8 +30,15 @@ def read(dump: Path, store: str) -> list[Version]:
     models = {
         row["model_id"]: row["artifact_location"] for row in database.rows(dump, "logged_models")
     }
+    prompts = {
+        (row["name"], row["version"])
+        for row in database.rows(dump, "model_version_tags")
+        if row["key"] == PROMPT
+    }
     found = [
-        row for row in database.rows(dump, "model_versions") if row["current_stage"] != DELETED
+        row
+        for row in database.rows(dump, "model_versions")
+        if row["current_stage"] != DELETED and (row["name"], row["version"]) not in prompts
     ]
     places = {
         (row["name"], row["version"]): row["storage_location"] or row["source"] for row in found
@@ -66,16 +74,19 @@ def _in_bucket(uri: str, store: str) -> str | None:
 
 
 def lacking(versions: list[Version], has: Callable[[str], bool]) -> list[Version]:
-    """Those of whose artifacts nothing is there. has: whether a folder holds a file."""
+    """Those of whose artifacts nothing is there. has: whether a path is a file, or a folder that
+    holds one."""
     return [one for one in versions if one.artifacts is not None and not has(one.artifacts)]
 
 
 def in_files(files: set[str]) -> Callable[[str], bool]:
     """`has` for a list of paths."""
     folders = {parent.as_posix() for file in files for parent in Path(file).parents}
-    return lambda folder: folder in folders
+    return lambda path: (path or ".") in folders or path in files
 
 
 def in_folder(root: Path) -> Callable[[str], bool]:
     """`has` for files on disk."""
-    return lambda folder: any(path.is_file() for path in (root / folder).rglob("*"))
+    return lambda path: (
+        (root / path).is_file() or any(one.is_file() for one in (root / path).rglob("*"))
+    )

@@ -3,14 +3,25 @@
 bucket/      mirror of the artifacts; kept, so that the next backup fetches what is new
 databases/   dumps
 handover/    what the one-shot `secrets` has put there, or is to take from there
+
+The file `unfinished-restore` names the snapshot that is being put in place; `secrets` takes it away
+in the end, and starts nothing before that.
 """
 
+import contextlib
+import fcntl
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+
+from stack_backup.errors import RefusedError
 
 BUCKET, DATABASES, HANDOVER = "bucket", "databases", "handover"
 PARTS = [BUCKET, DATABASES, HANDOVER]
+MLFLOW_DUMP = "mlflow.dump"
+NEEDED = [f"{DATABASES}/{MLFLOW_DUMP}", f"{HANDOVER}/secrets/kek-passphrase"]
+"""Without these a set is of no use."""
 
 
 class Work:
@@ -18,6 +29,19 @@ class Work:
         self.root = root
         self.bucket, self.databases, self.handover = (root / part for part in PARTS)
         self.last = root / "last-backup.json"
+        self.fetched = root / "fetched-snapshot"
+        self.unfinished = root / "unfinished-restore"
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Wait for a command that is at work here still: its `make` may have been killed."""
+        with (self.root / ".lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print("waiting for an earlier backup or restore, which is still at work")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def prepare(self) -> None:
         """Every folder is there and this user's: of files that another user's command left, only
@@ -28,10 +52,37 @@ class Work:
         for folder in (self.bucket, self.databases, self.handover):
             folder.mkdir(mode=0o770, exist_ok=True)
 
-    def tidy(self) -> None:
+    def tidy(self, *, handover: bool = True) -> None:
         """Leave the mirror alone: dumps and secrets lie in the repository, encrypted."""
-        for folder in (self.databases, self.handover):
+        self.fetched.unlink(missing_ok=True)
+        for folder in (self.databases, *([self.handover] if handover else [])):
             shutil.rmtree(folder, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def tidied(self, *, on_success: bool = True, handover: bool = True) -> Iterator[None]:
+        """Tidy in the end, however it comes. handover: also what `secrets` takes from there after
+        a success."""
+        try:
+            yield
+        except BaseException:
+            self.tidy()
+            raise
+        if on_success:
+            self.tidy(handover=handover)
+
+    def restoring(self) -> str:
+        """The snapshot of which a restore has begun to replace what is here; "" for none."""
+        return self.unfinished.read_text() if self.unfinished.exists() else ""
+
+    def begin_restore(self) -> None:
+        self.unfinished.unlink(missing_ok=True)  # it may be another user's
+        self.unfinished.write_text(self.fetched.read_text())
+
+    def refuse_partial(self, files: set[str] | None = None) -> None:
+        """Raises RefusedError if the set, or the one of these files, is not whole."""
+        for name in NEEDED:
+            if not ((self.root / name).is_file() if files is None else name in files):
+                raise RefusedError(f"the set lacks {name}, without which it cannot be restored")
 
     def dumps(self) -> list[Path]:
         """In the order to restore them: MLflow's last."""

@@ -1,6 +1,6 @@
 """What the one-shot `secrets` runs: `stack_secrets [keep | rotate [NAME...] | show NAME]`.
 
-`make backup` and `make restore` run collect, record, may-adopt and adopt.
+`make backup` and `make restore` run deliver, collect, record, may-adopt and adopt.
 """
 
 import fcntl
@@ -25,9 +25,12 @@ def main(arguments: list[str], environ: Mapping[str, str], keeper: Keeper) -> in
             fcntl.flock(lock, fcntl.LOCK_EX)
             match arguments:
                 case [] | ["keep"]:
+                    handover.refuse_unfinished(keeper)
                     print(keeper.keep())
                 case ["rotate", *names]:
-                    print("\n".join(keeper.rotate(names)))
+                    said = keeper.rotate(names)
+                    handover.take_as_it_is(keeper)
+                    print("\n".join(said))
                 case [name] if name in handover.COMMANDS:
                     print(handover.COMMANDS[name](keeper))
                 case ["show", name]:

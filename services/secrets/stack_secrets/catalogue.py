@@ -137,7 +137,6 @@ READERS = {
             "backup-s3.ini": _S3_INI % ("backup-s3-access-key", "backup-s3-secret-key"),
         },
         by_group=True,
-        uses_stores=True,
     ),
 }
 

@@ -17,17 +17,19 @@ from pathlib import Path
 
 from stack_secrets import files
 from stack_secrets.catalogue import BACKUP, SERVING, TRACKING
-from stack_secrets.keeper import PREVIOUS, Keeper, RefusedError
+from stack_secrets.keeper import PREVIOUS, ROTATE, Keeper, RefusedError
 
 KEK = "kek-passphrase"
 OF_SERVING = re.compile(r"(deployments|tokens).*")
 SERVING_VOLUMES = ("serving-tokens", "serving-cache")  # the first is the team overlay's
 LARGEST = 64 * 2**20
 LAST = "last-backup.json"
+UNFINISHED = "unfinished-restore"  # services/backup leaves it before it replaces anything
 
 
 def collect(keeper: Keeper) -> str:
     """Put copies where `backup` reads them. Raises RefusedError, OSError."""
+    refuse_unfinished(keeper)
     keeper.keep()
     folder = _folder(keeper)
     shutil.rmtree(folder, ignore_errors=True)
@@ -76,10 +78,26 @@ def adopt(keeper: Keeper) -> str:
         volume = volumes[0] if name.startswith("tokens") else volumes[-1]
         files.write(volume / name, text, SERVING, keeper.give, 0o600)
     shutil.rmtree(folder, ignore_errors=True)
+    take_as_it_is(keeper)
     return f"adopted: {', '.join([KEK, *coming])}"
 
 
+def refuse_unfinished(keeper: Keeper) -> None:
+    """Data that a restore has brought back is no use without what `adopt` brings."""
+    if _read(_unfinished(keeper)) is not None:
+        raise RefusedError(
+            "a restore is not finished: run make restore again, or take what is here as it is "
+            f"with '{ROTATE}'"
+        )
+
+
+def take_as_it_is(keeper: Keeper) -> None:
+    """What a restore has left is what the stack starts with."""
+    _unfinished(keeper).unlink(missing_ok=True)
+
+
 COMMANDS: dict[str, Callable[[Keeper], str]] = {
+    "deliver": Keeper.keep,  # for a restore, which may go on with one that was interrupted
     "collect": collect,
     "record": record,
     "may-adopt": may_adopt,
@@ -89,6 +107,10 @@ COMMANDS: dict[str, Callable[[Keeper], str]] = {
 
 def _folder(keeper: Keeper) -> Path:
     return keeper.volumes / "backup-work" / "handover"
+
+
+def _unfinished(keeper: Keeper) -> Path:
+    return keeper.volumes / "backup-work" / UNFINISHED
 
 
 def _passphrase(keeper: Keeper) -> str:

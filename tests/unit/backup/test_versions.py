@@ -20,8 +20,9 @@ def version(source, location=None, name="wine", number="1", stage="None"):
 
 @pytest.fixture
 def read(monkeypatch):
-    def read(*rows, models=(), runs=()):
+    def read(*rows, models=(), runs=(), tags=()):
         tables = {"model_versions": rows, "logged_models": models, "runs": runs}
+        tables["model_version_tags"] = tags
         monkeypatch.setattr(database, "rows", lambda _, table: iter(tables[table]))
         return {str(one): one.artifacts for one in versions.read(None, STORE)}
 
@@ -58,12 +59,28 @@ def test_deleted_versions_need_nothing(read):
     assert read(version("mlflow-artifacts:/1/a", stage="Deleted_Internal")) == {}
 
 
-def test_a_folder_is_there_if_a_file_is_in_it():
-    has = versions.in_files({"1/m-1/artifacts/MLmodel", "1/m-10/x"})
+def test_prompts_need_nothing(read):
+    tag = {"name": "wine", "version": "1", "key": "mlflow.prompt.is_prompt", "value": "true"}
+    found = read(version("dummy-source"), version("prompt-template", number="2"), tags=[tag])
+    assert list(found) == ["wine version 2"]
+
+
+@pytest.mark.parametrize("form", ["files", "folder"])
+def test_artifacts_are_a_folder_with_a_file_in_it_or_a_file(form, tmp_path):
+    files = {"1/m-1/artifacts/MLmodel", "1/m-10/x", "2/model.onnx"}
+    for file in files:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
+    (tmp_path / "1/empty").mkdir()
+    has = versions.in_files(files) if form == "files" else versions.in_folder(tmp_path)
     assert has("1/m-1/artifacts")
     assert has("1/m-1")
+    assert has("2/model.onnx")
+    assert has(""), "the whole bucket"
     assert not has("1/m-")
     assert not has("1/m-2")
+    assert not has("1/empty")
+    assert not has("2/model.onnx/x")
 
 
 @pytest.mark.parametrize(

@@ -112,3 +112,22 @@ def test_keys_of_another_s3_server_may_look_as_its_maker_likes(stack):
     (stack.given / "backup-s3-secret-key").write_text("abc/def+ghi==")
     assert stack.run() == 0
     assert "abc/def+ghi==" in stack.delivered()["backup/backup-s3.ini"]
+
+
+def test_an_unfinished_restore_starts_nothing_until_it_is_finished(stack, capsys):
+    stack.run("collect")
+    marker = stack.volumes / "backup-work" / "unfinished-restore"
+    marker.write_text("f00")
+    for command in ([], ["keep"], ["collect"]):
+        assert stack.run(*command) == 1
+        assert "a restore is not finished: run make restore again" in capsys.readouterr().out
+    assert stack.run("deliver") == 0, "for the restore that goes on"
+    assert stack.run("adopt") == 0
+    assert not marker.exists()
+    assert stack.run() == 0
+
+
+def test_what_an_unfinished_restore_left_can_be_taken_as_it_is(stack):
+    (stack.volumes / "backup-work" / "unfinished-restore").write_text("f00")
+    assert stack.run("rotate") == 0
+    assert stack.run() == 0
