@@ -386,9 +386,10 @@ def interrupted(new: Clone, folder: Path) -> tuple[str, str]:
 
 
 @pytest.fixture(scope="module")
-def restored(old, clones, tmp_path_factory):
+def restored(old, backed_up, clones, tmp_path_factory):
     """Another machine, given the busy backup and the recovery key, once the first is gone; what
     each version was on the first. Its restore was interrupted once."""
+    assert backed_up
     new = clones[1]
     before = Registered(old).models(tmp_path_factory.mktemp("before"))
     key, kek = old.recovery_key(), old.secrets()["kek-passphrase"]
