@@ -17,12 +17,17 @@ HEAD = b"content-type: application/json\r\n"
 ANSWER = b'{"predictions": [0]}'
 
 
+def admit_body(_: Exchange) -> None:
+    pass
+
+
 def handle(exchange: Exchange) -> None:
     exchange.answer(200, HEAD, ANSWER)
 
 
 async def serve(port: int) -> None:
-    await Listener(LIMITS, handle).start(socket.create_server(("127.0.0.1", port), backlog=2048))
+    front = Listener(LIMITS, admit_body, handle)
+    await front.start(socket.create_server(("127.0.0.1", port), backlog=2048))
     await asyncio.Event().wait()
 
 

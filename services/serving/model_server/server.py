@@ -79,7 +79,7 @@ async def serve(settings: Settings, sock: socket.socket, cache: Cache) -> None:
         head_seconds=settings.header_timeout,
         body_seconds=settings.body_timeout,
     )
-    listener = Listener(limits, app.handle)
+    listener = Listener(limits, app.admit_body, app.handle)
     end = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -14,6 +14,7 @@ import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model_server.errors import RefusedError
 from model_server.front import http1
 from model_server.front.exchange import Exchange
 from model_server.front.listener import Limits, Listener
@@ -24,10 +25,11 @@ GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 
 class Echo:
     """A front in a thread of its own. Its handler answers with what it was asked; a path that
-    begins with /wait is answered when the test says so."""
+    begins with /wait is answered when the test says so. It takes no body for /closed."""
 
     def __init__(self, limits: Limits = LIMITS) -> None:
-        self.front = Listener(limits, self._handle)
+        self.front = Listener(limits, self._admit_body, self._handle)
+        self.admitted = 0
         self.waiting: list[Exchange] = []
         self.loop = uvloop.new_event_loop()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -36,6 +38,11 @@ class Echo:
         self._thread = threading.Thread(target=self.loop.run_forever)
         self._thread.start()
         self.run(self.front.start(self._listener))
+
+    def _admit_body(self, exchange: Exchange) -> None:
+        self.admitted += 1
+        if exchange.url == b"/closed":
+            raise RefusedError(401, "UNAUTHENTICATED", "Not you.")
 
     def _handle(self, exchange: Exchange) -> None:
         if exchange.refusal:
@@ -217,6 +224,34 @@ def test_client_that_asks_first_is_told_to_continue(echo):
 def test_client_that_asks_first_is_told_that_it_is_too_much(echo):
     head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\nExpect: 100-continue\r\n\r\n"
     assert sent(echo, head)[0] == 413
+
+
+@pytest.mark.parametrize("size", [b"Content-Length: 9", b"Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("first", [b"", b"Expect: 100-continue\r\n"])
+def test_body_that_is_not_to_be_read_is_refused_before_it_comes(echo, size, first):
+    with connection(echo) as sock:
+        sock.sendall(b"POST /closed HTTP/1.1\r\nHost: x\r\n%b%b\r\n\r\n" % (first, size))
+        assert [status for status, _ in answers(sock, 1)] == [401]
+        assert is_closed(sock)
+
+
+def test_refused_body_waits_for_the_answers_before_it_and_nothing_follows(echo):
+    with connection(echo) as sock:
+        sock.sendall(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+        sock.sendall(b"POST /closed HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc" + GET)
+        echo.let_go(1)
+        assert [status for status, _ in answers(sock, 2)] == [200, 401]
+        assert is_closed(sock)
+
+
+def test_only_what_has_a_body_is_asked_about_and_once(echo):
+    before = echo.admitted
+    offer = b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\nok"
+    assert sent(echo, b"POST /b HTTP/1.1\r\nHost: x\r\n" + offer)[0] == 200
+    assert echo.admitted == before + 1
+    assert sent(echo, b"POST /closed HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")[0] == 200
+    assert sent(echo, b"GET /closed HTTP/1.1\r\nHost: x\r\n\r\n")[0] == 200
+    assert echo.admitted == before + 1
 
 
 def test_head_request_gets_no_body(echo):

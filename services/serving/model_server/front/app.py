@@ -21,7 +21,7 @@ from model_server.following.deployments import Deployments
 from model_server.following.follower import Follower
 from model_server.front import served, shadow
 from model_server.front.exchange import Exchange
-from model_server.front.grants import Grant
+from model_server.front.grants import OPEN, Grant
 from model_server.front.guard import PROBES, Guard
 from model_server.front.refusals import Refusals, is_noted
 from model_server.front.routes import GET, JSON, POST, Response, Route, Routes
@@ -80,6 +80,13 @@ class App:
             (GET, "/readyz", self._readyz),
         ]
 
+    def admit_body(self, exchange: Exchange) -> None:
+        """Whether its body is to be read at all: nobody unknown may have any held here. Raises
+        RefusedError."""
+        self._admit(exchange)
+        if exchange.grant is NOBODY:
+            raise self._tokens.unknown(exchange)
+
     def handle(self, exchange: Exchange) -> None:
         """Sees to it that the exchange is answered, now or later."""
         self._running += 1
@@ -89,12 +96,8 @@ class App:
         try:
             if exchange.refusal is not None:
                 raise exchange.refusal
-            headers = exchange.headers
-            self._guard.check(
-                exchange.method, exchange.url, headers.get(b"host", b""), headers.get(b"origin")
-            )
-            if self._closed:
-                exchange.grant = self._tokens.admit(exchange)
+            if exchange.grant is None:
+                self._admit(exchange)
             handler, values = self._routes.find(exchange)
             if isinstance(handler, str):
                 self._predict(exchange, _PROTOCOLS[handler], **values)
@@ -104,6 +107,13 @@ class App:
             self._refuse(exchange, refusal)
         except Exception:
             self._fail(exchange)
+
+    def _admit(self, exchange: Exchange) -> None:
+        headers = exchange.headers
+        self._guard.check(
+            exchange.method, exchange.url, headers.get(b"host", b""), headers.get(b"origin")
+        )
+        exchange.grant = self._tokens.admit(exchange) if self._closed else OPEN
 
     # Predictions.
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from model_server.errors import RefusedError
-from model_server.front.grants import OPEN, Grant
+from model_server.front.grants import Grant
 
 if TYPE_CHECKING:
     from model_server.front.http1 import Connection
@@ -37,8 +37,8 @@ class Exchange:
         self.refusal: RefusedError | None = None
         """Why this is no request to be handled: to be answered, and nothing else."""
         self.request_id = ""
-        self.grant: Grant = OPEN
-        """What its token lets it do."""
+        self.grant: Grant | None = None
+        """What its token lets it do, once it is admitted."""
         self.model: str | None = None
         """The served name that was asked for, once it is known."""
 

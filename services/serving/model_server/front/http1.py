@@ -164,8 +164,11 @@ class Connection(asyncio.Protocol):
         exchange.keeps_alive = self._parser.should_keep_alive()
         headers = exchange.headers
         length = headers.get(b"content-length")
-        if length is None and b"transfer-encoding" not in headers:
+        if (length is None and b"transfer-encoding" not in headers) or length == b"0":
             return
+        if self._parser.should_upgrade():
+            return  # its head comes once more, without the offer
+        self._front.admit_body(exchange)
         announced = int(length) if length is not None and length.isdigit() else 0
         if problem := self._too_much(announced, self._front.held + announced):
             raise problem

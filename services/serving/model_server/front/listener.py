@@ -30,9 +30,17 @@ class Limits:
 class Listener:
     """All connections of one server."""
 
-    def __init__(self, limits: Limits, handle: Callable[[Exchange], None]) -> None:
-        """`handle` is called with each request when it is whole, and must see to its answer."""
+    def __init__(
+        self,
+        limits: Limits,
+        admit_body: Callable[[Exchange], None],
+        handle: Callable[[Exchange], None],
+    ) -> None:
+        """`admit_body` is called with the head of each request that has a body, before that is
+        read, and raises RefusedError where it is not to be. `handle` is called with each request
+        when it is whole, and must see to its answer."""
         self.limits = limits
+        self.admit_body = admit_body
         self.handle = handle
         self.held = 0
         """Bytes of bodies that were read and not yet answered."""

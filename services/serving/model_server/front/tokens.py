@@ -61,13 +61,12 @@ class Tokens:
             return OPEN
         if time.monotonic() - self._looked > LOOK:
             self._refresh()
-        authorization = exchange.headers.get(b"authorization")
-        grant = self._find(authorization)
+        grant = self._find(exchange.headers.get(b"authorization"))
         if grant is None:
             path = exchange.url.partition(b"?")[0]
             if path in OPEN_PATHS or path in PROBES:
                 return NOBODY
-            raise self._unknown(authorization)
+            raise self.unknown(exchange)
         grant.count()
         return grant
 
@@ -82,10 +81,9 @@ class Tokens:
                 "Load, unload and deploy are off: they need a token in the file that "
                 "SERVING_TOKEN_FILE names, or one made by `model-server tokens add --manage`.",
             )
-        authorization = exchange.headers.get(b"authorization")
-        grant = self._find(authorization)
+        grant = self._find(exchange.headers.get(b"authorization"))
         if grant is None:
-            raise self._unknown(authorization)
+            raise self.unknown(exchange)
         grant.need_manage()
         grant.need(model)
 
@@ -107,8 +105,9 @@ class Tokens:
             return None
         return grant
 
-    def _unknown(self, authorization: bytes | None) -> RefusedError:
-        if authorization is not None:
+    def unknown(self, exchange: Exchange) -> RefusedError:
+        """That it has no good token, or none: 401."""
+        if b"authorization" in exchange.headers:
             self._count_wrong()
         return RefusedError(
             401,
