@@ -19,6 +19,12 @@ PERMISSIONS = ("READ", "USE", "EDIT", "MANAGE", "DENY")
 DEFAULT_EXPERIMENT = "0"
 NAME = re.compile(r"[A-Za-z0-9.@_+-]{1,64}")  # a colon ends it in a login
 KINDS = {"experiment": "experiment", "model": "registered_model", "prompt": "prompt"}
+PROMPTS = """
+    SELECT name FROM registered_model_tags
+    WHERE key = 'mlflow.prompt.is_prompt' AND lower(value) = 'true'
+"""
+ALL = "SELECT name FROM registered_models"
+"""Models, and the prompts that are kept among them."""
 
 
 def add_parsers(commands: argparse._SubParsersAction) -> None:
@@ -31,7 +37,7 @@ def add_parsers(commands: argparse._SubParsersAction) -> None:
         (actions.add_parser("password", help="give a user another one, and print it"), _password),
         (actions.add_parser("remove", help="remove a user and its permissions"), _remove),
     ):
-        parser.add_argument("name")
+        parser.add_argument("name", help="the user")
         if do is not _remove:
             parser.add_argument(
                 "--stdin", action="store_true", help="read the password (12 characters or more)"
@@ -41,12 +47,13 @@ def add_parsers(commands: argparse._SubParsersAction) -> None:
 
     permission = commands.add_parser("permission", help="grant, revoke and list permissions")
     actions = permission.add_subparsers(required=True, metavar="ACTION")
-    for action, do in (("grant", _grant), ("revoke", _revoke)):
-        parser = actions.add_parser(action)
+    grant = actions.add_parser("grant", help="let a user do something")
+    revoke = actions.add_parser("revoke", help="take it back")
+    for parser, do in ((grant, _grant), (revoke, _revoke)):
         parser.add_argument("name", help="the user")
         if do is _grant:
-            parser.add_argument("permission", choices=PERMISSIONS)
-        parser.add_argument("kind", choices=KINDS)
+            parser.add_argument("permission", choices=PERMISSIONS, help="what it may do")
+        parser.add_argument("kind", choices=KINDS, help="of what")
         parser.add_argument("what", help="its name; '*' for all")
         parser.set_defaults(do=do)
     listed = actions.add_parser("list", help="show a user's")
@@ -88,6 +95,7 @@ def _password(store: SqlAlchemyStore, asked: argparse.Namespace, _: Settings) ->
 def _remove(store: SqlAlchemyStore, asked: argparse.Namespace, _: Settings) -> None:
     store.delete_user(asked.name)
     print(f"removed {asked.name}")
+    print(f"What it opened ends within {logins.CACHE_SECONDS} s.", file=sys.stderr)
 
 
 def _list(store: SqlAlchemyStore, _: argparse.Namespace, __: Settings) -> None:
@@ -99,6 +107,9 @@ def _grant(store: SqlAlchemyStore, asked: argparse.Namespace, settings: Settings
     what = _identified(asked, settings)
     store.grant_user_permission(asked.name, KINDS[asked.kind], what, asked.permission)
     print(f"{asked.name} may {asked.permission} {asked.kind} {asked.what}")
+    if asked.kind != "experiment" and what != "*" and what not in _known(asked.kind, settings):
+        # It may come later, so this is no mistake for certain.
+        print(f"There is no {asked.kind} {what} yet.", file=sys.stderr)
 
 
 def _revoke(store: SqlAlchemyStore, asked: argparse.Namespace, settings: Settings) -> None:
@@ -122,6 +133,12 @@ def _identified(asked: argparse.Namespace, settings: Settings) -> str:
         if asked.what in (name, str(number)):
             return str(number)
     raise RefusedError(f"there is no experiment {asked.what}")
+
+
+def _known(kind: str, settings: Settings) -> set[str]:
+    store = backend.open_store(settings)
+    prompts = {name for (name,) in store.rows(PROMPTS)}
+    return prompts if kind == "prompt" else {name for (name,) in store.rows(ALL)} - prompts
 
 
 def _new(asked: argparse.Namespace) -> str:

@@ -59,12 +59,24 @@ def test_logins_hold_over_many_workers_and_a_restart(server, passwords):
     for _ in range(2):
         server.start()
         with httpx.Client(base_url=server.uri, timeout=60) as http:
-            search = "/api/2.0/mlflow/experiments/search?max_results=1"
+            api = "/api/2.0/mlflow"
+            search = f"{api}/experiments/search?max_results=1"
             assert http.get(search).status_code == 401
             for _ in range(30):  # each worker has its own connections
                 assert httpx.get(f"{server.uri}{search}", auth=login).status_code == 200
             assert http.get(search, auth=("admin", "wrong password")).status_code == 401
+            made = http.post(f"{api}/registered-models/create", json={"name": "wine"}, auth=login)
+            assert made.status_code in (200, 400)  # it is there the second time
         server.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "note"), [("wine", ""), ("wien", "There is no model wien yet.\n")]
+)
+def test_a_grant_on_a_model_that_is_not_there_is_given_and_noted(server, name, note):
+    done = server.run("permission", "grant", "serving", "EDIT", "model", name)
+    assert done.stdout == f"serving may EDIT model {name}\n"
+    assert (done.returncode, done.stderr) == (0, note)
 
 
 @pytest.mark.parametrize(
