@@ -65,7 +65,7 @@ lint: ## check all files (FIX=1: mend what can be mended)
 lock: ## pin all packages anew from the .in files (UPGRADE=1: newest versions)
 	@$(STACK) lock
 
-audit: ## ask a public database for known holes in what the locks pin
+audit: ## ask a public database for known holes in what the locks pin (AUDIT=required)
 	@$(STACK) audit
 
 licences: ## write into docs/images.md which packages the images hold, and their licences
