@@ -14,6 +14,8 @@ from stack.paths import ROOT, shown
 from stack.terminal import say
 
 PAGE = ROOT / "docs" / "images.md"
+BOOTSTRAP = ROOT / "stack" / "bootstrap.txt"
+UV = "/opt/uv/bin/uv"
 IN_IMAGES = {"python_version": "3.13", "python_full_version": "3.13.0"}
 UNKNOWN = {"UNKNOWN": "in its files alone"}
 LONGEST = 60  # characters; some packages put the licence's whole text where its name belongs
@@ -29,7 +31,7 @@ def table() -> str:
     """A Markdown table: package, version, licence, images."""
     images: dict[tuple[str, str], list[str]] = {}
     for lock in sorted(ROOT.glob("services/*/requirements.txt")):
-        for package in _locked(lock):
+        for package in [*_locked(lock), *_copied(lock.parent)]:
             images.setdefault(package, []).append(lock.parent.name)
     licences = _licences([name for name, _ in images])
     lines = ["| package | version | licence | images |", "| --- | --- | --- | --- |"]
@@ -50,6 +52,13 @@ def _locked(lock: Path) -> Iterator[tuple[str, str]]:
             continue
         if not marker or Marker(marker).evaluate(linux | IN_IMAGES):
             yield name, version
+
+
+def _copied(service: Path) -> list[tuple[str, str]]:
+    """The uv that installs the packages, where an image keeps it."""
+    if f"COPY --from=builder {UV} " not in (service / "Dockerfile").read_text():
+        return []
+    return [found for found in _locked(BOOTSTRAP) if found[0] == "uv"]
 
 
 def _licences(names: list[str]) -> dict[str, str]:

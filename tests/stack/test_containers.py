@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from stack.licences import PAGE
 from tests.stack.shipped import docker
 
 ROOT_ALLOWED = {"secrets"}  # gives volumes their owners, without a network
@@ -219,3 +220,23 @@ def test_images_hold_no_compiler_and_no_package_cache(containers, service):
     found = docker("run", "--rm", "--entrypoint", "sh", "--network", "none", image, "-c", look,
                    check=False)  # fmt: skip
     assert found.stdout == ""
+
+
+LIST_PACKAGES = """
+import importlib.metadata, re, shutil
+for found in importlib.metadata.distributions():
+    print(re.sub("[-_.]+", "-", found.name).lower(), found.version)
+print("uv", "is there" if shutil.which("uv") else "is not")
+"""
+
+
+@pytest.mark.parametrize("service", ["tracking", "serving"])
+def test_the_page_on_images_lists_what_an_image_holds(stack, service):
+    rows = [row.strip("| ").split(" | ") for row in PAGE.read_text().splitlines()]
+    listed = {(row[0], row[1]) for row in rows if service in row[-1].split(", ") and len(row) == 4}
+    said = stack.execute(service, "python", "-c", LIST_PACKAGES).splitlines()
+    *found, (_, is_there) = (tuple(line.split(" ", 1)) for line in said)
+    assert ("uv" in dict(listed)) == (is_there == "is there")
+    assert set(found) - {("pip", dict(found).get("pip"))} == {
+        one for one in listed if one[0] != "uv"
+    }
