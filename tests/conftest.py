@@ -2,6 +2,7 @@
 
 import os
 
+import hypothesis
 import pytest
 
 FOREIGN_PREFIXES = (
@@ -16,6 +17,10 @@ FOREIGN_PREFIXES = (
     "COMPOSE_",
     "PYTHONDONTWRITEBYTECODE",  # with which each start of MLflow takes seconds more
 )
+
+# How long one case takes says more of the machine than of the code.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -157,7 +157,7 @@ def test_plain_request(echo):
     assert answer.headers["date"].endswith(" GMT")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=20), st.integers(1, 400))
 def test_pipelined_requests_are_answered_in_order_however_they_are_cut(echo, bodies, piece):
     stream = b"".join(
@@ -315,7 +315,7 @@ def test_what_is_no_http_gets_a_400_and_the_end(echo, garbage):
         assert is_closed(sock)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(min_size=1, max_size=2000))
 def test_no_bytes_upset_it(echo, noise):
     with connection(echo) as sock:

@@ -11,9 +11,7 @@ import csv_records
 from checking import examine
 from common.errors import BadInput
 
-QUICK = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+QUICK = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 KINDS = {
     "number": st.floats(-1e6, 1e6).map(lambda x: f"{x:.3f}") | st.integers(-999, 999).map(str),
     "text": st.text("abcxyzäßł ,;'\"", min_size=1, max_size=8).map(lambda t: "w" + t),

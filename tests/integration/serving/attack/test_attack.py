@@ -287,7 +287,6 @@ def attacked(
     @seeded(SEED)
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
         phases=[Phase.generate],

@@ -144,7 +144,7 @@ def answers(scorer: Scorer, bodies: list) -> list[Answer]:
     return sorted(found, key=lambda answer: answer.number)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(
     st.lists(st.lists(st.integers(0, ROWS - 1), min_size=1, max_size=5), min_size=1, max_size=12)
 )
@@ -179,7 +179,7 @@ def logistic(tmp_path_factory):
     return model, [Scorer(model, folder, Options(fast=fast)) for fast in (False, True)]
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(
     requests=st.lists(
         st.lists(st.sampled_from(["good", "good", "bad"]), min_size=1, max_size=3),
@@ -222,7 +222,7 @@ def text_bodies(texts: list[str]) -> list[dict]:
 TEXT = Schema([ColSpec("string", "text")])
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(texts=st.lists(st.text("abcdefgh☃", min_size=1), min_size=2, max_size=20, unique=True))
 def test_nobody_gets_anothers_data(texts, tmp_path_factory):
     """The model's errors hold all that it was given."""
@@ -359,7 +359,7 @@ def call(rows: int, group: object = None) -> Call:
     return Call(request({}), Table("a", block=np.zeros((rows, 1))), bytes, None, group)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(st.lists(st.floats(allow_nan=False) | st.none() | st.integers() | st.text(max_size=3)))
 def test_predictions_are_the_same_as_themselves_alone(values):
     for form in (values, tuple(values), {"a": values}, np.array([*values, "x"], dtype=object)):

@@ -212,7 +212,6 @@ def bodies(draw, names: list[str], rows: list[list[str]]) -> bytes:
 
 THOROUGH = settings(
     max_examples=EXAMPLES,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 

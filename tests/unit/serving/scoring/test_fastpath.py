@@ -289,7 +289,6 @@ def test_each_kind_of_model_has_an_engine_that_answers_the_same_without_its_help
 
 @settings(
     max_examples=200 if FULL else 20,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())

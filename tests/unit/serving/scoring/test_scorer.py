@@ -317,7 +317,7 @@ def identical(one: object, other: object) -> bool:
     return type(one) is type(other) and one == other
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=1_000)
 @given(RESULTS)
 def test_answers_are_written_as_mlflow_would(result):
     try:

@@ -400,7 +400,7 @@ READERS = {
 def test_whatever_comes_is_answered_or_refused(kind):
     reader = READERS[kind]()
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(hostile_bodies)
     def try_one(content):
         request = reader.request(content)
