@@ -30,6 +30,7 @@ def test_a_certificate_of_the_users_own_is_trusted_elsewhere(gateway):
     assert team.trust() is None
 
 
-def test_an_authority_that_is_not_made_yet_is_an_error(gateway):
+@pytest.mark.usefixtures("gateway")
+def test_an_authority_that_is_not_made_yet_is_an_error():
     with pytest.raises(StackError, match="wait until the gateway is healthy"):
         team.trust()
