@@ -13,6 +13,7 @@ from stack.settings import Settings
 from stack.terminal import StackError, step
 
 ROOT_CERTIFICATE = LOCAL / "root-certificate.pem"
+OWN_CERTIFICATE = 3  # status of the gateway's root-certificate
 TOKEN_LIFE = "1h"  # noqa: S105 - of the token that a command makes for itself
 
 
@@ -40,12 +41,10 @@ def enter(settings: Settings) -> None:
 
 def trust() -> Path | None:
     """The local CA's certificate, in a file; None where the certificate is the user's own."""
-    try:
-        text = _said("exec", "-T", "gateway", "root-certificate")
-    except StackError as error:
-        if "your own" in str(error):
-            return None
-        raise
+    done = _asked("exec", "-T", "gateway", "root-certificate")
+    if done.returncode == OWN_CERTIFICATE:
+        return None
+    text = _output(done)
     LOCAL.mkdir(exist_ok=True)
     ROOT_CERTIFICATE.write_text(f"{text}\n")
     return ROOT_CERTIFICATE
@@ -65,8 +64,12 @@ def explain(settings: Settings) -> list[str]:
 
 
 def _said(*arguments: str) -> str:
-    """What a container prints."""
-    done = subprocess.run(
+    """What a container prints; raises StackError where it fails."""
+    return _output(_asked(*arguments))
+
+
+def _asked(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         ["docker", "compose", *arguments],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
@@ -74,7 +77,10 @@ def _said(*arguments: str) -> str:
         text=True,
         check=False,
     )
+
+
+def _output(done: subprocess.CompletedProcess[str]) -> str:
     if done.returncode != 0:
         last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
-        raise StackError(f"docker compose {arguments[0]}: {' '.join(last)}")
+        raise StackError(f"{' '.join(done.args[:3])}: {' '.join(last)}")
     return done.stdout.strip()

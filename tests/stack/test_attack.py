@@ -35,7 +35,15 @@ def ended(stack) -> dict[str, tuple]:
 class TestServing(AttackedPort):
     @pytest.fixture(scope="class")
     def door(self, stack):
-        return Door(stack.serving_port, "/v2/repository/index", b"{}", b"[", tells_ids=True)
+        return Door(
+            stack.serving_port,
+            "/v2/repository/index",
+            b"{}",
+            b"[",
+            patience=10,
+            body_limit=16 * MIB,
+            tells_ids=True,
+        )
 
     def test_more_bodies_than_memory(self, door):
         """All but their last byte, all at once: 429 for those that the server cannot hold."""
@@ -62,4 +70,11 @@ class TestTracking(AttackedPort):
     @pytest.fixture(scope="class")
     def door(self, stack):
         path = "/api/2.0/mlflow/experiments/search"
-        return Door(stack.tracking_port, path, b'{"max_results": 1}', b'"experiments"')
+        return Door(
+            stack.tracking_port,
+            path,
+            b'{"max_results": 1}',
+            b'"experiments"',
+            body_limit=32 * MIB,
+            faults={500},  # MLflow's own
+        )

@@ -1,17 +1,26 @@
 """What the gateway lets through, and how it is confined."""
 
+import contextlib
 import hashlib
 import os
 import re
+import socket
 import ssl
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from stack.team import OWN_CERTIFICATE
+from tests.stack.shipped import docker
+from tests.support import free_port, wait_until
+
 FULL = os.environ.get("FULL") == "1"
 MIB = 2**20
+PUBLIC = "127.0.0.43"
+"""Where mlflow.test is: of 127.0.0.1, port 443 may be another's."""
 
 
 def test_a_large_artifact_passes_whole(eve, as_user, tmp_path):
@@ -48,6 +57,55 @@ def test_the_pages_load_and_may_write(team):
             assert not {"server", "via", "strict-transport-security"} & answer.headers.keys()
 
 
+def ask(url: str, name: str, verify: ssl.SSLContext | bool) -> httpx.Response:
+    """As if `name` led to this machine."""
+    named = {"sni_hostname": name} if name[-1].isalpha() else {}  # addresses name nobody
+    with httpx.Client(verify=verify, trust_env=False) as http:
+        return http.get(url, headers={"host": name}, extensions=named)
+
+
+def test_unknown_names_are_told_so(team):
+    for url in (team.tracking, team.serving):
+        with team.client() as http:
+            answer = http.get(f"{url}/health", headers={"host": "evil.test"})
+        again = ask(f"{url}/health", "evil.test", verify=False)
+        for found in (answer, again):
+            assert found.status_code == 421
+            assert found.headers["content-type"] == "application/json"
+            assert "STACK_NAMES" in found.json()["message"]
+        with pytest.raises(httpx.ConnectError, match="CERTIFICATE"):
+            ask(f"{url}/health", "evil.test", verify=team.context)
+
+
+def test_a_failing_service_is_named_without_what_clients_sent(team):
+    """In the middle of an answer, and before it."""
+    secret = f"canary-{os.urandom(8).hex()}"
+    headers = {"x-mlflow-authorization": f"Basic {secret}", "x-own": secret, "cookie": secret}
+    large = f"{team.tracking}/api/2.0/mlflow-artifacts/artifacts/large"
+    with team.client(auth=("admin", team.admin)) as http:
+        assert (
+            http.put(
+                large,
+                content=bytes(40 * MIB),  # more than TRACKING_BODY_LIMIT
+            ).status_code
+            == 200
+        )
+        with http.stream("GET", large, headers=headers) as answer:
+            parts = answer.iter_raw()
+            next(parts)
+            team.stack.compose("kill", "tracking")
+            with pytest.raises(httpx.RemoteProtocolError):
+                list(parts)
+        answer = http.get(f"{team.tracking}/", headers=headers)
+        assert answer.status_code == 502
+        assert answer.json()["error_code"] == "TEMPORARILY_UNAVAILABLE"
+        team.stack.up("--no-deps", "tracking")
+    logs = team.stack.compose("logs", "--no-log-prefix", "gateway").stdout
+    assert "aborting with incomplete response" in logs
+    assert '"status":502' in logs
+    assert secret not in logs
+
+
 def test_only_the_gateway_is_published(team):
     published = {
         (name, port, binding["HostIp"], binding["HostPort"])
@@ -62,6 +120,13 @@ def test_only_the_gateway_is_published(team):
     with httpx.Client(trust_env=False) as http:
         for port in (team.stack.tracking_port, team.stack.serving_port):
             assert http.get(f"http://localhost:{port}/").status_code == 400
+    context = team.context
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with (
+        socket.create_connection(("127.0.0.1", team.stack.serving_port)) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as sock,
+    ):
+        assert sock.selected_alpn_protocol() == "http/1.1"
 
 
 def test_the_gateway_is_confined(team):
@@ -106,9 +171,93 @@ def test_a_certificate_of_ones_own_is_used(team, tmp_path):
                 assert http.get(f"{url}/health").status_code in (200, 404)
         with team.client() as http, pytest.raises(httpx.ConnectError, match="CERTIFICATE"):
             http.get(f"{team.tracking}/health")
+        assert ask(f"{team.tracking}/health", "evil.test", verify=False).status_code == 421
+        said = team.stack.compose("exec", "-T", "gateway", "root-certificate", check=False)
+        assert said.returncode == OWN_CERTIFICATE
     finally:
         for name in given:
             (secrets / name).unlink(missing_ok=True)
         team.stack.up("--force-recreate", "secrets", "gateway")
     with team.client() as http:
         assert http.get(f"{team.tracking}/health").status_code == 200
+
+
+AUTHORITY = """
+{{
+    admin off
+    auto_https disable_redirects
+    http_port {other_port}
+    https_port {port}
+    default_sni {address}
+    persist_config off
+    skip_install_trust
+}}
+https://{address}:{port} {{
+    tls internal
+    acme_server {{
+        challenges tls-alpn-01
+    }}
+}}
+"""
+TRUST = """
+services:
+  gateway:
+    volumes: ["{root}:/etc/ssl/certs/acme-ca.pem:ro"]
+"""
+
+
+@contextlib.contextmanager
+def authority(name: str, image: str, address: str, port: int, folder: Path) -> Iterator[str]:
+    """An ACME server on this machine; its certificate. It takes mlflow.test for PUBLIC."""
+    settings = {"address": address, "port": port, "other_port": free_port()}
+    (folder / "Caddyfile").write_text(AUTHORITY.format(**settings))
+    folder.chmod(0o755)
+    options = ["--network=host", f"--add-host=mlflow.test:{PUBLIC}", f"--volume={folder}:/ca:ro"]
+    options += ["--tmpfs=/data:mode=777", "--entrypoint=caddy"]
+    run = ["run", "--config=/ca/Caddyfile", "--adapter=caddyfile"]
+    docker("run", "--detach", "--name", name, *options, image, *run)
+    try:
+        root = ["exec", name, "cat", "/data/caddy/pki/authorities/local/root.crt"]
+        wait_until(lambda: not docker(*root, check=False).returncode, 30, "the authority is made")
+        yield docker(*root).stdout
+    finally:
+        docker("rm", "--force", "--volumes", name)
+
+
+def test_an_authority_issues_the_certificate_of_the_public_name(team, tmp_path):
+    """By ACME, asking at port 443, while further names have those of the stack's own."""
+    with socket.socket() as probe:
+        try:
+            probe.bind((PUBLIC, 443))
+        except OSError as error:
+            pytest.skip(f"port 443: {error}")
+    stack = team.stack
+    gateway = stack.container("gateway")
+    address = gateway["NetworkSettings"]["Networks"][f"{stack.project}_front"]["Gateway"]
+    name, port = f"{stack.project}-authority", free_port()
+    try:
+        with authority(name, gateway["Config"]["Image"], address, port, tmp_path) as root:
+            (tmp_path / "root.pem").write_text(root)
+            overlay = tmp_path / "compose.trust.yml"
+            overlay.write_text(TRUST.format(root=tmp_path / "root.pem"))
+            stack.up(
+                *("--no-deps", "--force-recreate", "gateway"),
+                COMPOSE_FILE=os.pathsep.join([*stack.files, str(overlay)]),
+                TRACKING_PORT="443",
+                STACK_HOST=PUBLIC,
+                STACK_NAMES="MLflow.lan,fd00::5,192.0.2.7,mlflow.test",
+                STACK_DOMAIN="mlflow.test",
+                STACK_ACME_CA=f"https://{address}:{port}/acme/local/directory",
+            )
+            theirs = ssl.create_default_context(cadata=root)
+            url = f"https://{PUBLIC}/health"
+            answer = wait_until(lambda: ask(url, "mlflow.test", theirs), 60, "it is issued")
+            assert answer.headers["strict-transport-security"]
+            named = wait_until(lambda: ask(url, "mlflow.lan", team.context), 30, "and the other")
+            assert named.status_code != 421
+            with pytest.raises(httpx.ConnectError, match="CERTIFICATE"):
+                ask(url, "mlflow.lan", theirs)
+            for host in ("[fd00::5]", "192.0.2.7"):
+                assert ask(url, host, verify=False).status_code != 421
+    finally:
+        stack.up("--no-deps", "--force-recreate", "gateway")

@@ -107,7 +107,7 @@ class V2:
     async def _index(self, exchange: Exchange) -> Response:
         try:
             only_ready = msgspec.json.decode(exchange.body or b"{}", type=_Index).ready
-        except (msgspec.DecodeError, ValueError):
+        except (msgspec.DecodeError, ValueError, RecursionError):
             raise RefusedError(
                 400, "BAD_REQUEST", 'The body must be {"ready": true} or {"ready": false}.'
             ) from None

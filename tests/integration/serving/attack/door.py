@@ -31,21 +31,29 @@ class Door:
     tls: ssl.SSLContext | None = None
     authorization: str | None = None
     patience: float | None = None
-    """Seconds in which a request must have come, or the connection ends; None if there is no such
-    limit."""
+    """Seconds in which a request's head must have come, or the connection ends; None if there is
+    no such limit."""
+    body_patience: float | None = None
+    """The same for its body."""
+    body_limit: int | None = None
+    """Bytes that it may have."""
     headers: Collection[str] | None = None
     """Names that headers of answers may have, as they are written; None for any."""
+    faults: Collection[int] = ()
+    """Statuses above 499 with which the application answers what it did not expect."""
     tells_ids: bool = False
     """An answer has its request's X-Request-Id."""
 
     @contextlib.contextmanager
-    def opened(self, seconds: float = 30) -> Iterator[tuple[socket.socket, Client]]:
+    def opened(
+        self, seconds: float = 30, versions: Collection[str] = ("HTTP/1.1",)
+    ) -> Iterator[tuple[socket.socket, Client]]:
         """A connection, on which everything is over in so many seconds."""
         with socket.create_connection((self.host, self.port), timeout=seconds) as sock:
             if self.tls:
                 sock = self.tls.wrap_socket(sock, server_hostname=self.name)
             with sock:
-                yield sock, Client(sock, seconds, self.headers)
+                yield sock, Client(sock, seconds, self.headers, versions)
 
     def request(
         self,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
+import json
 import os
 import ssl
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +12,7 @@ from random import Random
 
 import pytest
 
-from tests.integration.serving.attack.door import Door, reset
+from tests.integration.serving.attack.door import AT_ONCE, Door, reset
 from tests.integration.serving.hostile.attacks import CHUNKS, FRAMINGS, MIB, START_LINES
 from tests.integration.serving.hostile.client import Answer, HangError
 
@@ -18,11 +20,32 @@ FULL = os.environ.get("FULL") == "1"
 CONNECTIONS = 1000 if FULL else 200
 WITHOUT_LIMIT = 3.0
 """Seconds to wait for ports that set none."""
-REFUSED = {400, 403, 404, 405, 408, 411, 413, 414, 415, 417, 422, 431, 501, 505}
+ONE_MORE = 1.0
+"""Seconds to wait for an answer behind the last, on a connection that may be kept."""
+REFUSED = {400, 401, 403, 404, 405, 408, 411, 413, 414, 415, 417, 421, 422, 431, 501, 505}
 """For what is no sound HTTP; also 2xx, where a port reads more than it must."""
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
 """Behind a request that two readers may end at two places."""
+BODIES = (
+    *(b"[" * 100_000, b'{"a":' * 100_000, b'{"max_results": NaN}', b'{"max_results": -Infinity}'),
+    *(b'{"max_results": 1e999}', b'{"max_results": ' + b"9" * 10_000 + b"}", b"NaN", b"\xff\xfe{}"),
+    *(
+        b'{"filter": "\\ud800"}',
+        b'{"\xff": 1}',
+        b'{"a": 1, "a": 2}',
+        b"\x00",
+        b"null",
+        b"[]",
+        b'""',
+    ),
+)
 LEAKS = (b"Traceback", b'File "', b"site-packages", b"goroutine", b"SMUGGLED")
+
+
+UNFINISHED_HEADS = {"NULs", "only line ends", "TLS", "SOCKS", "SSH"}
+"""Of `unsound`, where a port may take what came for the beginning of a head."""
+UNFINISHED_BODIES = {"no end of chunks", "a length too large", "chunks and length"}
+"""Where more of a body may come. Everything else is answered or closed at once."""
 
 
 def tls_hello() -> bytes:
@@ -87,11 +110,16 @@ def unsound(door: Door) -> dict[str, bytes]:
     }
 
 
-def outcome(door: Door, data: bytes) -> str:
+def outcome(door: Door, case: str, data: bytes) -> str:
     """What was answered, or how it ended; raises AssertionError for what may not be."""
+    patience = 0.0
+    if case in UNFINISHED_HEADS:
+        patience = door.patience
+    elif case in UNFINISHED_BODIES:
+        patience = door.body_patience
+    may_wait = patience is None
     answers: list[Answer] = []
-    seconds = door.patience or WITHOUT_LIMIT
-    with door.opened(seconds + 10 if door.patience else seconds) as (sock, client):
+    with door.opened(WITHOUT_LIMIT if may_wait else patience + AT_ONCE) as (sock, client):
         with contextlib.suppress(OSError):
             sock.sendall(data)
         try:
@@ -99,15 +127,36 @@ def outcome(door: Door, data: bytes) -> str:
                 answers.append(answer)
                 if len(answers) > 1 or answer.status < 400:
                     break
+                client.allow(ONE_MORE)
         except HangError:
-            if door.patience:
+            if not answers:
+                if may_wait:
+                    return "waits"
                 raise
-            return "waits"
     for answer in answers:
         assert answer.status < 300 or answer.status in REFUSED, answer.raw[:300]
         for leak in LEAKS:
             assert leak not in answer.body.replace(b"smuggled", b""), answer.body[:300]
     return " ".join(str(answer.status) for answer in answers) or "closed"
+
+
+def slow(door: Door, sent: int, patience: float | None) -> None:
+    """Many requests, `sent` bytes at once and some more one by one; those must end in time."""
+    request = door.request(body=door.body + b" " * 100)
+    with contextlib.ExitStack() as stack:
+        opened = [stack.enter_context(door.opened(120)) for _ in range(CONNECTIONS)]
+        for sock, _ in opened:
+            sock.sendall(request[:sent])
+        for at in range(sent, sent + 4):
+            door.check()
+            for sock, _ in opened:
+                with contextlib.suppress(OSError):
+                    sock.sendall(request[at : at + 1])
+        if patience:
+            for _, client in opened:
+                client.allow(patience + AT_ONCE)
+                answer = client.read()
+                assert answer is None or answer.status in (400, 408)
 
 
 class AttackedPort:
@@ -124,7 +173,7 @@ class AttackedPort:
 
         def tried(case: str) -> str:
             try:
-                return outcome(door, cases[case])
+                return outcome(door, case, cases[case])
             except AssertionError as error:
                 return f"{type(error).__name__}: {error}"
 
@@ -136,20 +185,10 @@ class AttackedPort:
 
     def test_many_slow_heads(self, door):
         """Unfinished heads, each sent on byte by byte, take nothing from good requests."""
-        head = door.request()[:60]
-        with contextlib.ExitStack() as stack:
-            opened = [stack.enter_context(door.opened(120)) for _ in range(CONNECTIONS)]
-            for sock, _ in opened:
-                sock.sendall(head)
-            for at in range(60, 64):
-                door.check()
-                for sock, _ in opened:
-                    with contextlib.suppress(OSError):
-                        sock.sendall(door.request()[at : at + 1])
-            if door.patience:
-                for _, client in opened:
-                    answer = client.read()
-                    assert answer is None or answer.status == 408
+        slow(door, 60, door.patience)
+
+    def test_many_slow_bodies(self, door):
+        slow(door, len(door.request(body=door.body + b" " * 100)) - 90, door.body_patience)
 
     def test_many_idle_connections(self, door):
         with contextlib.ExitStack() as stack:
@@ -180,6 +219,37 @@ class AttackedPort:
             if end:
                 assert client.read().status in REFUSED
 
+    @pytest.mark.parametrize("is_announced", [True, False])
+    def test_more_than_the_largest_body(self, door, is_announced):
+        if door.body_limit is None:
+            pytest.skip("bodies have no limit here")
+        size = max(door.body_limit // MIB + 1, 100)
+        piece = b" " * MIB
+        framing = {"Content_Length": str(size * MIB)} if is_announced else {}
+        head = door.request(body=b"", **framing)
+        if not is_announced:
+            head = head.replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+            piece = b"100000\r\n" + piece + b"\r\n"
+        with door.opened(60) as (sock, client):
+            with contextlib.suppress(OSError):
+                sock.sendall(head)
+                for _ in range(size):
+                    sock.sendall(piece)
+            answer = client.read()
+        assert answer.status == 413
+        assert json.loads(answer.body)["error_code"] == "INVALID_PARAMETER_VALUE"
+
+    def test_bodies_that_are_not_what_they_should_be(self, door):
+        bomb = gzip.compress(bytes(100 * MIB))
+        statuses = {
+            **{body[:20]: door.ask(door.request(body=body)).status for body in BODIES},
+            "bomb": door.ask(door.request(body=bomb, Content_Encoding="gzip")).status,
+        }
+        print(statuses)
+        assert not [
+            status for status in statuses.values() if status >= 500 and status not in door.faults
+        ]
+
     def test_resets(self, door):
         """In the middle of a head, of a body and of an answer."""
         request = door.request()
@@ -194,9 +264,9 @@ class AttackedPort:
                 reset(sock)
 
     def test_older_and_other_forms_of_a_request(self, door):
-        answer = door.ask(door.request(version="1.0"))
-        assert answer is not None
-        assert answer.status == 200
+        with door.opened(versions=("HTTP/1.0", "HTTP/1.1")) as (sock, client):
+            sock.sendall(door.request(version="1.0"))
+            assert client.read().status == 200
         with door.opened() as (sock, client):
             sock.sendall(door.request(Expect="100-continue"))
             assert client.read().status == 200

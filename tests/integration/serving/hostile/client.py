@@ -64,13 +64,18 @@ def launch(attack: Attack, port: int, seconds: float) -> list[Answer]:
 
 class Client:
     """Of one connection, which ends within so many seconds. `known`: the names that headers of
-    answers may have; None for any."""
+    answers may have; None for any. `versions`: what their status lines may begin with."""
 
     def __init__(
-        self, sock: socket.socket, seconds: float, known: Collection[str] | None = HEADERS
+        self,
+        sock: socket.socket,
+        seconds: float,
+        known: Collection[str] | None = HEADERS,
+        versions: Collection[str] = ("HTTP/1.1",),
     ) -> None:
         self._sock = sock
         self._known = known
+        self._versions = versions
         self._started = time.monotonic()
         self._deadline = self._started + seconds
         self._data = b""
@@ -90,6 +95,10 @@ class Client:
             except OSError:
                 return
 
+    def allow(self, seconds: float) -> None:
+        """So many from now on, in place of those at first."""
+        self._deadline = time.monotonic() + seconds
+
     def read(self, *, is_head: bool = False) -> Answer | None:
         """The next answer; None when there is no more."""
         while True:
@@ -99,7 +108,7 @@ class Client:
                         raise BrokenAnswerError(f"an answer's head ends early: {self._data[:200]}")
                     return None
             head, _, rest = self._data.partition(b"\r\n\r\n")
-            status, headers = _parsed(head, self._known)
+            status, headers = _parsed(head, self._known, self._versions)
             if status >= 200:
                 break
             self._data = rest
@@ -155,11 +164,13 @@ class Client:
         return left
 
 
-def _parsed(head: bytes, known: Collection[str] | None) -> tuple[int, dict[str, str]]:
+def _parsed(
+    head: bytes, known: Collection[str] | None, versions: Collection[str]
+) -> tuple[int, dict[str, str]]:
     """Strictly: an answer that holds what a client slipped in is found here."""
     first, *lines = head.decode("latin-1").split("\r\n")
     version, _, status = first.partition(" ")
-    if version != "HTTP/1.1" or not status[:3].isdigit():
+    if version not in versions or not status[:3].isdigit():
         raise BrokenAnswerError(f"no status line: {first[:200]}")
     headers: dict[str, str] = {}
     for line in lines:
