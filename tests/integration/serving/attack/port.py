@@ -42,8 +42,11 @@ BODIES = (
 LEAKS = (b"Traceback", b'File "', b"site-packages", b"goroutine", b"SMUGGLED")
 
 
-UNFINISHED_HEADS = {"NULs", "only line ends", "TLS", "SOCKS", "SSH"}
-"""Of `unsound`, where a port may take what came for the beginning of a head."""
+UNFINISHED_HEADS = {
+    *("NULs", "only line ends", "TLS", "SOCKS", "SSH", "a header without end"),
+    *("no end of a chunk's size", "no end of a chunk's extension", "no end of trailers"),
+}
+"""Of `unsound`, where a port may take what came for the beginning of a head, or of a line."""
 UNFINISHED_BODIES = {"no end of chunks", "a length too large", "chunks and length"}
 """Where more of a body may come. Everything else is answered or closed at once."""
 
