@@ -34,7 +34,8 @@ def ended(stack) -> dict[str, tuple]:
 
 class TestServing(AttackedPort):
     @pytest.fixture(scope="class")
-    def door(self, stack):
+    @classmethod
+    def door(cls, stack):
         return Door(
             stack.serving_port,
             "/v2/repository/index",
@@ -68,7 +69,8 @@ class TestServing(AttackedPort):
 
 class TestTracking(AttackedPort):
     @pytest.fixture(scope="class")
-    def door(self, stack):
+    @classmethod
+    def door(cls, stack):
         path = "/api/2.0/mlflow/experiments/search"
         return Door(
             stack.tracking_port,

@@ -4,6 +4,7 @@ A flag wins over its variable. A wrong value stops the start with one line that 
 """
 
 import argparse
+import ipaddress
 import logging
 import os
 import re
@@ -20,8 +21,7 @@ from model_server.following.wanted import Wanted, WantedError, parse_wanted
 log = logging.getLogger(__name__)
 
 MIB = 2**20
-_HOST = re.compile(r"[\w-]+(\.[\w-]+)*|\[[\da-fA-F:.]+\]", re.ASCII)
-"""A name or IPv4 address, or an IPv6 address in brackets."""
+_HOST = re.compile(r"[\w-]+(\.[\w-]+)*", re.ASCII)
 
 
 class SettingsError(Exception):
@@ -40,10 +40,20 @@ def _list(text: str | tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _names(text: str | tuple[str, ...]) -> tuple[str, ...]:
-    for name in _list(text):
-        if not _HOST.fullmatch(name):
-            raise ValueError(f"{name!r} is no host name: plain names, without scheme and port")
-    return _list(text)
+    return tuple(_name(name) for name in _list(text))
+
+
+def _name(name: str) -> str:
+    """As it stands in a Host header, without a port."""
+    try:
+        address = ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        if _HOST.fullmatch(name):
+            return name
+        raise ValueError(
+            f"{name!r} is no host name: plain names, without scheme and port"
+        ) from None
+    return f"[{address}]" if address.version == 6 else str(address)
 
 
 def _level(level: str) -> str:

@@ -40,7 +40,8 @@ def test_bodies_that_nobody_known_holds_keep_no_one_out(team):
 
 class TestServing(AttackedPort):
     @pytest.fixture(scope="class")
-    def door(self, team):
+    @classmethod
+    def door(cls, team):
         token = team.tokens("add", "attacker", "--models", "*", "--manage")
         yield Door(
             team.stack.serving_port,
@@ -58,7 +59,8 @@ class TestServing(AttackedPort):
 
 class TestTracking(AttackedPort):
     @pytest.fixture(scope="class")
-    def door(self, team):
+    @classmethod
+    def door(cls, team):
         path = "/api/2.0/mlflow/experiments/search"
         return Door(
             team.stack.tracking_port,

@@ -42,8 +42,8 @@ def test_empty_variable_is_no_variable(given):
 
 
 def test_names_are_a_list(given):
-    given(SERVING_NAMES="serving,, 10.0.0.1 ,")
-    assert load([]).names == ("serving", "10.0.0.1")
+    given(SERVING_NAMES="serving,, 10.0.0.1 ,fd00::5,[fd00::6]")
+    assert load([]).names == ("serving", "10.0.0.1", "[fd00::5]", "[fd00::6]")
 
 
 @pytest.mark.parametrize(
