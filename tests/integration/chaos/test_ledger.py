@@ -19,6 +19,7 @@ def kept(client, local_tracking):
     """A ledger of things that are all there, and their run's id."""
     ledger = Ledger()
     run_id = client.create_run("0").info.run_id
+    ledger.created(run_id)
     metrics, params = steps(0, 3), [Param("depth", "3")]
     client.log_batch(run_id, metrics, params)
     ledger.logged(run_id, metrics, params)
@@ -34,6 +35,7 @@ def kept(client, local_tracking):
 def test_what_is_there_is_not_lost(kept, local_tracking):
     ledger, _ = kept
     assert ledger.counts() == {
+        "runs": 1,
         "metrics": 30,
         "params": 1,
         "artifacts": 1,
@@ -45,6 +47,7 @@ def test_what_is_there_is_not_lost(kept, local_tracking):
 
 def test_what_is_not_there_is_lost(kept, client, local_tracking):
     ledger, run_id = kept
+    ledger.created("0" * 32)
     ledger.logged(run_id, steps(3, 1), [Param("trees", "100")])
     ledger.ended(run_id, "FAILED")
     ledger.stored("ledger/nowhere.bin")
@@ -55,13 +58,14 @@ def test_what_is_not_there_is_lost(kept, client, local_tracking):
 
     lost = ledger.lost(local_tracking.uri)
 
+    assert "run 00000000000000000000000000000000: RESOURCE_DOES_NOT_EXIST" in lost
     assert f"run {run_id}: FINISHED instead of FAILED" in lost
     assert f"run {run_id}: param trees" in lost
     assert f"run {run_id}: 1 of 4 values of m0" in lost
     assert "artifact ledger/nowhere.bin: status 404" in lost
     assert "version 1 of nobody: RESOURCE_DOES_NOT_EXIST" in lost
     assert "alias champion of ledger: names None" in lost
-    assert len(lost) == 5 + 10  # a line for each of ten keys
+    assert len(lost) == 6 + 10  # a line for each of ten keys
 
 
 def test_an_artifact_that_is_there_in_part_is_lost_though_nobody_was_told_of_it(
