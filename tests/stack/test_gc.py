@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 import uuid
 
+from tests.stack.shipped import docker
 from tests.support import Process, wait_until
 
 
@@ -66,7 +68,11 @@ def test_an_interrupt_ends_the_clean_up_where_output_goes_to_a_file(stack, clien
         wait_until(lambda: stack.sql(sleeping), 60, "the run is held")
         cleaning = Process(make, environment, tmp_path / "log").start()
         cleaning.wait_for(lambda: stack.sql(waits), 60, "the clean-up waits")
+        since = f"{time.time():.3f}"
         os.killpg(cleaning.pid, signal.SIGINT)
+        # Once it is released, it goes on unless it has been told before.
+        told = ["events", "--since", since, "--filter", "event=kill", "--until"]
+        wait_until(lambda: "signal=2" in docker(*told, f"{time.time():.3f}").stdout, 30, "told")
         stack.sql(release)
         assert cleaning.wait(60) != 0
     assert "tracking-server: interrupted" in cleaning.text()
