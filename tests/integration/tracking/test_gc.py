@@ -328,9 +328,8 @@ def test_a_postgresql_lost_in_the_middle_is_said_in_one_line(on_postgres, postgr
         cursor.execute("SELECT 1 FROM runs WHERE run_uuid = %s FOR UPDATE", [run])
         waits = "SELECT 1 FROM pg_locks WHERE NOT granted"
         waiting.start().wait_for(lambda: postgres.execute(waits), 60, "it waits for the row")
-        postgres.stop()
-    status = waiting.wait(60)
-    postgres.start()
+        with postgres.gone():
+            status = waiting.wait(60)
     assert status == 1
     assert "Traceback" not in waiting.text()
     assert waiting.text().splitlines()[-1].startswith("tracking-server: ")

@@ -142,10 +142,9 @@ def test_a_restore_that_is_lost_in_the_middle_changes_nothing(
         if lost == "process":
             restore.kill()
         else:
-            postgres.stop()
+            with postgres.gone():
+                status = restore.wait(60)
     if lost == "postgres":
-        status = restore.wait(60)
-        postgres.start()
         assert status == 1
         assert restore.text().splitlines()[-1].startswith("tracking-server: ")
         assert "Traceback" not in restore.text()
@@ -195,9 +194,8 @@ def test_a_postgresql_lost_while_addresses_change_is_said_in_one_line(
         one.cursor().execute("SELECT 1 FROM experiments FOR UPDATE")
         waits = "SELECT 1 FROM pg_locks WHERE NOT granted"
         adopt.start().wait_for(lambda: postgres.execute(waits), 60, "it waits for a row")
-        postgres.stop()
-    status = adopt.wait(60)
-    postgres.start()
+        with postgres.gone():
+            status = adopt.wait(60)
     assert status == 1
     (line,) = adopt.text().splitlines()
     assert line.startswith("tracking-server: ")
@@ -299,11 +297,8 @@ def test_a_file_that_is_no_database_is_named(on_sqlite):
 def test_it_waits_for_the_database_a_bounded_time_and_says_so(on_postgres, postgres):
     server = on_postgres
     server.environment["TRACKING_PATIENCE"] = "1"
-    postgres.stop()
-    try:
+    with postgres.gone():
         gone = server.migrate()
-    finally:
-        postgres.start()
     assert gone.returncode == 1
     assert "waiting for the backend store" in gone.stderr
     assert "TRACKING_PATIENCE" in gone.stderr.splitlines()[-1]

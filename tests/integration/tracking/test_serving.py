@@ -131,15 +131,12 @@ def test_no_secret_shows_in_environments_arguments_or_the_log(own):
 
 def test_readiness_names_the_database_while_it_is_away_and_heals(own, http, postgres):
     assert http.get("/readyz").json() == {"status": "ready"}
-    postgres.stop()
-    try:
+    with postgres.gone():
         away = wait_until(lambda: failing(http), 15, "503 while PostgreSQL is away")
         assert away == {"backend store": "cannot connect"}
         health = own.run("healthy")
         assert health.returncode == 1
         assert "backend store" in health.stdout
-    finally:
-        postgres.start()
     wait_until(lambda: http.get("/readyz").status_code == 200, 15, "ready again")
     # Its pool held connections to the server that was killed.
     found = http.post("/api/2.0/mlflow/experiments/search", json={"max_results": 1})
