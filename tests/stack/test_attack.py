@@ -5,46 +5,25 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.integration.serving.attack.door import Door
 from tests.integration.serving.attack.port import AttackedPort
 from tests.integration.serving.hostile.attacks import MIB
+from tests.stack.doors import serving_door, tracking_door, unharmed
 
 BODIES = 40
 """Together far more than a container's memory."""
 
 
 @pytest.fixture(autouse=True)
-def unharmed(stack):
-    """No container was killed for its memory, or started anew."""
-    before = ended(stack)
-    yield
-    assert ended(stack) == before
-
-
-def ended(stack) -> dict[str, tuple]:
-    return {
-        service: (
-            container["State"]["OOMKilled"],
-            container["RestartCount"],
-            container["State"]["StartedAt"],
-        )
-        for service, container in stack.containers().items()
-    }
+def nothing_ends(stack):
+    with unharmed(stack):
+        yield
 
 
 class TestServing(AttackedPort):
     @pytest.fixture(scope="class")
     @classmethod
     def door(cls, stack):
-        return Door(
-            stack.serving_port,
-            "/v2/repository/index",
-            b"{}",
-            b"[",
-            patience=10,
-            body_limit=16 * MIB,
-            tells_ids=True,
-        )
+        return serving_door(stack.serving_port)
 
     def test_more_bodies_than_memory(self, door):
         """All but their last byte, all at once: 429 for those that the server cannot hold."""
@@ -71,12 +50,4 @@ class TestTracking(AttackedPort):
     @pytest.fixture(scope="class")
     @classmethod
     def door(cls, stack):
-        path = "/api/2.0/mlflow/experiments/search"
-        return Door(
-            stack.tracking_port,
-            path,
-            b'{"max_results": 1}',
-            b'"experiments"',
-            body_limit=32 * MIB,
-            faults={500},  # MLflow's own
-        )
+        return tracking_door(stack.tracking_port)

@@ -7,17 +7,15 @@ import pytest
 from tests.integration.serving.attack.door import Door
 from tests.integration.serving.attack.port import AttackedPort
 from tests.integration.serving.hostile.attacks import MIB
+from tests.stack.doors import serving_door, tracking_door, unharmed
 from tests.stack.team.team import basic, bearer
-from tests.stack.test_attack import ended
 from tests.support import wait_until
 
 
 @pytest.fixture(autouse=True)
-def unharmed(team):
-    """No container was killed for its memory, or started anew."""
-    before = ended(team.stack)
-    yield
-    assert ended(team.stack) == before
+def nothing_ends(team):
+    with unharmed(team.stack):
+        yield
 
 
 def test_bodies_that_nobody_known_holds_keep_no_one_out(team):
@@ -43,17 +41,8 @@ class TestServing(AttackedPort):
     @classmethod
     def door(cls, team):
         token = team.tokens("add", "attacker", "--models", "*", "--manage")
-        yield Door(
-            team.stack.serving_port,
-            "/v2/repository/index",
-            b"{}",
-            b"[",
-            tls=team.context,
-            patience=10,
-            body_limit=16 * MIB,
-            authorization=f"Bearer {token}",
-            tells_ids=True,
-        )
+        authorization = f"Bearer {token}"
+        yield serving_door(team.stack.serving_port, tls=team.context, authorization=authorization)
         team.tokens("remove", "attacker")
 
 
@@ -61,15 +50,9 @@ class TestTracking(AttackedPort):
     @pytest.fixture(scope="class")
     @classmethod
     def door(cls, team):
-        path = "/api/2.0/mlflow/experiments/search"
-        return Door(
+        return tracking_door(
             team.stack.tracking_port,
-            path,
-            b'{"max_results": 1}',
-            b'"experiments"',
             tls=team.context,
             patience=10,
-            body_limit=32 * MIB,
-            faults={500},  # MLflow's own
             authorization=basic("admin", team.admin),
         )
