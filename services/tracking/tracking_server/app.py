@@ -37,10 +37,11 @@ def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
         else:
             from mlflow.server.fastapi_app import app
 
-            app.add_middleware(Bodies, limit=settings.body_limit)
-
         from tracking_server import artifacts
 
+    app.add_middleware(Bodies, limit=settings.body_limit)
+    if settings.logins:
+        logins.guard(app)  # around the former: without a login, no body is read
     artifacts.register()
     flask_app.register_error_handler(OperationalError, _database_error)
     checks = readiness.checks(settings, schema.installed().head)

@@ -112,10 +112,11 @@ def _pieces(scope: Scope, receive: Receive, limit: int | None) -> Receive:
         if not more:  # what comes now is that the client leaves
             return await receive()
         try:
-            message = await asyncio.wait_for(receive(), PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                message = await receive()
         except TimeoutError:
-            message = "The rest of the request's body did not come."
-            raise _RefusedError(408, "REQUEST_TIMEOUT", message) from None
+            text = "The rest of the request's body did not come."
+            raise _RefusedError(408, "REQUEST_TIMEOUT", text) from None
         more = message.get("more_body", False)
         read += len(message.get("body", b""))
         if limit is not None and read > limit:
