@@ -38,12 +38,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module, what) in COMMANDS.items():
-        commands.add_parser(
-            name,
-            help=what,
-            description=_described(module),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+        command = commands.add_parser(
+            name, help=what, formatter_class=argparse.RawDescriptionHelpFormatter
         )
+        if name in sys.argv[1:2]:
+            command.description = _described(module)
     module, _ = COMMANDS[parser.parse_args().command]
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup has it ignored
