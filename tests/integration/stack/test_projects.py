@@ -7,14 +7,19 @@ import sys
 import pytest
 
 from stack import projects
+from stack.test import why_no_stack
 from tests.projects import PROJECTS, assert_all_ran, names
 from tests.readme import blocks
 from tests.support import clean_environment, run
 from tests.tiny_t5 import build
 
 pytestmark = pytest.mark.timeout(900)
+FULL = os.environ.get("FULL") == "1"
 
 
+@pytest.mark.skipif(
+    not FULL and not why_no_stack(), reason="the stack tier does the same in containers: FULL=1"
+)
 def test_one_command_runs_every_project_and_asks_each_model(checkout, tmp_path):
     output = checkout.make("projects", T5=str(build(tmp_path / "t5")), timeout=800)
 
