@@ -316,6 +316,7 @@ def test_a_store_that_does_not_answer_loses_nothing(on_postgres, s3, tmp_path):
     assert "artifact store does not answer" in refused.errors.splitlines()[-1]
     assert run in records.runs_left()
     assert records.of(run)
+    assert "deleted 1 runs" in records.gc("--yes").said
 
 
 def test_a_postgresql_lost_in_the_middle_is_said_in_one_line(on_postgres, postgres, tmp_path):
