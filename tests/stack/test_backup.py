@@ -365,10 +365,12 @@ def interrupted(new: Clone, folder: Path) -> tuple[str, str]:
     a start says then."""
     new.compose("up", "--detach", "--wait", "postgres")
     new.compose("run", "--rm", "database")
-    lock = "import fcntl, time; fcntl.flock(open('/stack/master/.lock', 'w'), 2); print('held'); "
-    command = ["run", "--rm", "-T", "--no-deps", "--entrypoint", "python3", "secrets", "-uc"]
-    command = ["env", "--chdir", new.folder, "docker", "compose", *command]
-    secrets = Process([*command, f"{lock} time.sleep(600)"], new.environment(), folder / "secrets")
+    lock = "import fcntl, time; held = open('/stack/master/.lock', 'w'); fcntl.flock(held, 2); "
+    holder = f"{new.project}-holder"
+    command = ["run", "--rm", "-T", "--no-deps", "--name", holder, "--entrypoint", "python3"]
+    command = ["env", "--chdir", new.folder, "docker", "compose", *command, "secrets", "-uc"]
+    command += [f"{lock}print('held'); time.sleep(600)"]
+    secrets = Process(command, new.environment(), folder / "secrets")
     with new.process("restore", folder / "log", FROM="backups") as restore:
         hold = "CREATE TABLE t (); ALTER TABLE t OWNER TO mlflow; COMMIT; BEGIN; "
         with new.holding(f"{hold}LOCK TABLE t IN ACCESS SHARE MODE", folder / "psql"):
@@ -380,7 +382,9 @@ def interrupted(new: Clone, folder: Path) -> tuple[str, str]:
         restore.wait_for(lambda: at in restore.text(), 60, at)
         restore.send(signal.SIGTERM)
         assert restore.wait(60) != 0
-        secrets.stop()
+        # What was to take over the passphrase may wait for the lock still, and get it now.
+        docker("rm", "--force", holder)
+        secrets.wait(30)
     new.compose("up", "--detach", check=False)
     return restore.text(), new.compose("logs", "--no-log-prefix", "secrets").stdout
 

@@ -55,8 +55,14 @@ class Work:
     def tidy(self, *, handover: bool = True) -> None:
         """Leave the mirror alone: dumps and secrets lie in the repository, encrypted."""
         self.fetched.unlink(missing_ok=True)
-        for folder in (self.databases, *([self.handover] if handover else [])):
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(self.databases, ignore_errors=True)
+        if handover:
+            # Whole at once: `secrets` may be reading it still, and must not take half of it.
+            gone = self.root / f"{HANDOVER}.gone"
+            shutil.rmtree(gone, ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):
+                self.handover.rename(gone)
+            shutil.rmtree(gone, ignore_errors=True)
 
     @contextlib.contextmanager
     def tidied(self, *, on_success: bool = True, handover: bool = True) -> Iterator[None]:

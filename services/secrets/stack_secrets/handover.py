@@ -63,11 +63,16 @@ def may_adopt(keeper: Keeper) -> str:
 
 
 def adopt(keeper: Keeper) -> str:
-    """Take over what a restored set has handed over. The same again changes nothing."""
+    """Take over what a restored set has handed over. The same again changes nothing.
+
+    Raises RefusedError, with nothing changed, where the set is not there, or was moved away while
+    it was read: whoever interrupts a restore may do so before this container has ended.
+    """
     folder = _folder(keeper)
-    keeper.adopt(_passphrase(keeper), _read(folder / "secrets" / PREVIOUS))
+    previous = _read(folder / "secrets" / PREVIOUS)
     read = {path.name: _read(path) for path in _of_serving(folder / "serving")}
     coming = {name: text for name, text in read.items() if text is not None}
+    keeper.adopt(_passphrase(keeper), previous)
     volumes = [keeper.volumes / name for name in SERVING_VOLUMES]
     volumes = [volume for volume in volumes if volume.is_dir()]
     for volume in volumes:

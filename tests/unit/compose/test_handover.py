@@ -86,6 +86,21 @@ def test_adopt_keeps_the_passphrase_before(stack):
     assert (stack.master / PREVIOUS).read_text() == "y" * 20
 
 
+def test_adopt_takes_nothing_of_a_set_that_is_going_away(stack, capsys):
+    """Whoever interrupts a restore has the set removed, maybe while this reads it."""
+    stack.run("collect")
+    cache(stack, deployments_json="{}")
+    folder = stack.volumes / "backup-work"
+    (folder / "unfinished-restore").write_text("abc")
+    (folder / "handover" / "secrets" / KEK).unlink()
+    before = stack.values()
+    assert stack.run("adopt") == 1
+    assert "run make restore again" in capsys.readouterr().out
+    assert stack.values() == before
+    assert (stack.volumes / "serving-cache" / "deployments.json").read_text() == "{}"
+    assert (folder / "unfinished-restore").exists()
+
+
 def test_adopt_refuses_where_the_user_has_given_another(stack, capsys):
     stack.run("collect")
     (stack.given / KEK).write_text("z" * 20)
