@@ -57,7 +57,7 @@ def new_stack(clone):
     def make(*overlays: str) -> Stack:
         project = f"mlflow-stack-test-{os.getpid()}-{next(numbers)}"
         stack = Stack(clone, project, free_port(), free_port(), overlays)
-        made.callback(stack.down, "--volumes", "--timeout", "5")
+        made.callback(stack.remove)
         return stack
 
     with contextlib.ExitStack() as made:  # removes all, even where one cannot be

@@ -96,6 +96,13 @@ class Stack:
     def down(self, *arguments: str) -> None:
         self.compose("--profile", "runner", "down", *arguments)
 
+    def remove(self) -> None:
+        """With its data, also that of overlays which only some test added."""
+        self.down("--volumes", "--timeout", "5")
+        label = f"label=com.docker.compose.project={self.project}"
+        if left := docker("volume", "ls", "--quiet", "--filter", label).stdout.split():
+            docker("volume", "rm", *left)
+
     def execute(self, service: str, *command: str, stdin: str | None = None) -> str:
         """What a command prints inside a running container."""
         return self.compose("exec", "-T", service, *command, stdin=stdin).stdout

@@ -255,8 +255,8 @@ def partly(running, outside):
             give(running, name, outside.values[name])
         own = ("postgres", "database", "minio", "bucket")
         there = running.compose("config", "--services", COMPOSE_FILE=chosen).stdout.split()
-        running.compose("rm", "--stop", "--force", *(name for name in own if name in there),
-                        COMPOSE_FILE=chosen)  # fmt: skip
+        command = ["rm", "--stop", "--force", "--volumes", *(name for name in own if name in there)]
+        running.compose(*command, COMPOSE_FILE=chosen)
 
 
 def comes_back(client: httpx.Client, name: str) -> bytes:
