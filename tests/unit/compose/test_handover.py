@@ -2,6 +2,7 @@
 
 import pytest
 
+from stack_secrets import handover
 from stack_secrets.keeper import PREVIOUS
 from tests.unit.compose.test_secrets import Stack, cheap_fingerprints
 
@@ -86,14 +87,23 @@ def test_adopt_keeps_the_passphrase_before(stack):
     assert (stack.master / PREVIOUS).read_text() == "y" * 20
 
 
-def test_adopt_takes_nothing_of_a_set_that_is_going_away(stack, capsys):
-    """Whoever interrupts a restore has the set removed, maybe while this reads it."""
+def test_adopt_takes_nothing_of_a_set_that_is_going_away(stack, capsys, monkeypatch):
+    """Whoever interrupts a restore has the set moved away, maybe while this reads it."""
+    cache(stack, deployments_json="[]", tokens_json="[]")
     stack.run("collect")
     cache(stack, deployments_json="{}")
     folder = stack.volumes / "backup-work"
     (folder / "unfinished-restore").write_text("abc")
-    (folder / "handover" / "secrets" / KEK).unlink()
     before = stack.values()
+    read = handover._read
+
+    def read_the_first(path):
+        text = read(path)
+        if path.parent.name == "serving" and path.exists():
+            path.parent.parent.rename(folder / "handover.gone")
+        return text
+
+    monkeypatch.setattr(handover, "_read", read_the_first)
     assert stack.run("adopt") == 1
     assert "run make restore again" in capsys.readouterr().out
     assert stack.values() == before
