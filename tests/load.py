@@ -11,8 +11,9 @@ import httpx
 
 @dataclass(frozen=True)
 class Sample:
-    at: float
-    """time.monotonic() when the answer was there."""
+    asked: float
+    """time.monotonic() when the request was sent."""
+    answered: float
     status: int
     version: str
     prediction: object
@@ -31,19 +32,22 @@ class Load:
     def _ask(self, url: str, content: dict) -> None:
         with httpx.Client(timeout=60) as http:
             while not self._stop.is_set():
+                asked = time.monotonic()
                 try:
                     answer = http.post(url, json=content)
                     body = answer.json()
                     prediction = body.get("predictions", body)
                     version = answer.headers.get("x-model-version", "")
-                    sample = Sample(time.monotonic(), answer.status_code, version, prediction)
+                    status = answer.status_code
                 except httpx.HTTPError as error:
-                    sample = Sample(time.monotonic(), 0, "", repr(error))
-                self.samples.append(sample)
+                    status, version, prediction = 0, "", repr(error)
+                answered = time.monotonic()
+                self.samples.append(Sample(asked, answered, status, version, prediction))
 
     def first(self, version: str, since: float) -> float | None:
-        """Seconds from `since` to the first answer of `version` after it."""
-        times = [s.at for s in list(self.samples) if s.version == version and s.at > since]
+        """Seconds from `since` to the first answer of `version` to a request sent after it: one
+        sent before may still be answered by a version that is on its way out."""
+        times = [s.answered for s in list(self.samples) if s.version == version and s.asked > since]
         return min(times) - since if times else None
 
     def failures(self) -> list[Sample]:
