@@ -63,9 +63,8 @@ class Gate:
                 break  # else the alias moved meanwhile: there is another version to beat
         if outcome.promoted:
             self.move(candidate, by)
-            if mode == "auto":
-                self.settle(candidate, self.promoted() - known - {candidate})
-            if (holder := self.holder()) != candidate:
+            holder = self.settled(candidate, known) if mode == "auto" else self.holder()
+            if holder != candidate:
                 self.untag(candidate)
                 outcome = Outcome(False, f"version {holder} was promoted at the same time")
         self.registry.set_model_version_tag(self.name, candidate, "promotion", outcome.reason)
@@ -85,6 +84,20 @@ class Gate:
             return Outcome(False, f"{error}; promote=always replaces it without comparison")
         judgement = "at least as good as" if result.good_enough else "worse than"
         return Outcome(result.good_enough, f"{judgement} version {incumbent}: {result.text}")
+
+    def settled(self, candidate: str, known: set[str]) -> str | None:
+        """Who holds the alias once all that were promoted since `known` are compared.
+
+        A rival may tag its version and move the alias right after a look: then another is due.
+        """
+        rivals = self.promoted() - known - {candidate}
+        while True:
+            self.settle(candidate, rivals)
+            if (holder := self.holder()) == candidate:
+                return holder
+            before, rivals = rivals, self.promoted() - known - {candidate}
+            if rivals == before:
+                return holder
 
     def settle(self, candidate: str, rivals: set[str]) -> None:
         """Give the alias to the best version promoted at the same time; of equals, the newest.

@@ -213,6 +213,30 @@ def test_of_two_promotions_at_the_same_moment_the_better_model_stays(name, held_
     assert "promoted_at" in tags(name, "2")
 
 
+def test_a_rival_that_comes_after_the_look_is_settled_with_too(name, held_out):
+    for model in (bad(), good(), bad()):
+        register(name, model)
+    mlflow.MlflowClient().set_registered_model_alias(name, "champion", "1")
+    rival = Gate(name, "champion", held_out.comparing(name))
+
+    class Followed(Gate):
+        """A rival, found good enough before, moves the alias just after this one's look."""
+
+        followed = False
+
+        def settle(self, candidate, rivals):
+            super().settle(candidate, rivals)
+            if not self.followed:
+                self.followed = True
+                rival.move("3", "another")
+
+    outcome = Followed(name, "champion", held_out.comparing(name)).promote("2", "auto", "someone")
+
+    assert outcome.promoted
+    assert rival.settled("3", known={"1"}) == "2"
+    assert "promoted_at" in tags(name, "2")
+
+
 def test_a_simultaneous_rival_that_cannot_be_compared_does_not_win(name, held_out):
     candidate, rival = register(name, good()), register(name, good(), split=Split(0.001, 2))
     gate = Gate(name, "champion", held_out.comparing(name))
