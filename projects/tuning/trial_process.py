@@ -21,7 +21,12 @@ _FORKS.set_forkserver_preload(["click", "pandas", "sklearn.compose", "sklearn.sv
 
 def prepare() -> None:
     """Start the server that forks, which imports while the caller goes on."""
-    forkserver.ensure_running()
+    # Inherited by trials, as Ctrl-C reaches the whole group: it is for the search to end them.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class TrialProcess:
@@ -57,7 +62,6 @@ class TrialProcess:
 def _work(connection: Connection, function: object, arguments: tuple) -> None:
     from threadpoolctl import threadpool_limits
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_search, args=(connection,), daemon=True).start()
     try:

@@ -11,6 +11,13 @@ from trial_process import TrialProcess
 from tuned_pipeline import cross_validate
 
 FAR = 90  # seconds
+INTERRUPTED = """
+import signal
+from trial_process import TrialProcess, prepare
+if __name__ == "__main__":
+    prepare()
+    print(TrialProcess(signal.raise_signal, signal.SIGINT).outcome()[0])
+"""
 HANGS = """
 import sys
 import time
@@ -51,17 +58,27 @@ def test_a_death_is_said_too():
     assert ended(TrialProcess(signal.raise_signal, signal.SIGKILL)).endswith("status -9")
 
 
-def test_it_ends_with_the_search_that_started_it(tmp_path):
-    script = tmp_path / "hangs.py"
-    script.write_text(HANGS)
+def start(folder, text):
+    """A search of its own, by a script, which a process that forks must be able to import."""
+    script = folder / "search.py"
+    script.write_text(text)
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "projects" / "tuning")}
-    search = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, script],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment,
         text=True,
     )
+
+
+def test_ctrl_c_is_for_the_search_alone(tmp_path):
+    search = start(tmp_path, INTERRUPTED)
+    assert search.communicate(timeout=FAR)[0] == "None\n"
+
+
+def test_it_ends_with_the_search_that_started_it(tmp_path):
+    search = start(tmp_path, HANGS)
     trial = int(search.stdout.readline())
     assert exists(trial)
 
