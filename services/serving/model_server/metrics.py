@@ -134,7 +134,7 @@ class _Versions:
 
     def collect(self) -> Iterable[Metric]:
         groups: dict[tuple[str, str], list[VersionMetrics]] = defaultdict(list)
-        for metrics in _alive:
+        for metrics in _alive.copy():  # we are in a thread, and versions end meanwhile
             groups[metrics.labels].append(metrics)
         requests = CounterMetricFamily(
             "model_server_requests", "Answers given, by status", labels=(*VERSION, "status")

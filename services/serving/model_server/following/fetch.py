@@ -55,6 +55,7 @@ def main(
         os.environ["MLFLOW_TRACKING_URI"] = tracking_uri
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "2"  # the server retries too, and says why
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "30"
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"  # the log is lines of JSON
     import mlflow.artifacts  # not at the top: the HTTP process imports this module
 
     problem = None

@@ -109,6 +109,7 @@ class Version:
         self.warnings += loaded.warnings
         self.description = loaded.description
         self._replicas = replicas
+        self._used = time.monotonic()  # what loading took is no idle time
         self._schedule()
 
     def submit(self, question: Question, done: Done, context: object = None) -> None:
