@@ -68,11 +68,16 @@ def wait_until(condition: Callable[[], T], timeout: float, what: str) -> T:
 def clean_environment(**variables: str | Path) -> dict[str, str]:
     """This process's environment, with the services importable and `variables` on top.
 
-    Without pytest's own variables: MLflow behaves differently when it sees them.
+    Without pytest's own variables: MLflow behaves differently when it sees them. But for those
+    that `free_port` goes by.
     """
     sources = [ROOT / "services" / "tracking", ROOT / "services" / "serving"]
     path = os.pathsep.join([*map(str, sources), os.environ.get("PYTHONPATH", "")])
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("PYTEST_") or name.startswith("PYTEST_XDIST_WORKER")
+    }
     given = {name: str(value) for name, value in variables.items()}
     return {
         **inherited,

@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import httpx
 import pytest
@@ -108,7 +109,10 @@ def test_what_is_served_stays(registrar, server, mood):
 @pytest.mark.parametrize("mood", ["is no tracking server", HANGS])
 def test_start_serves_from_the_cache(registrar, server, mood):
     """Until then it says that it is starting: a 404 would tell clients to give up."""
+    record = Path(server.process.environment["SERVING_CACHE"]) / "index.json"
+    server.wait_for(lambda: "steady" in record.read_text(), 10, "the record of what is served")
     server.process.kill()
+    registrar.woken.clear()
     registrar.mood = mood
     statuses = set()
 

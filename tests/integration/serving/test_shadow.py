@@ -65,4 +65,4 @@ def test_challenger_is_asked_too_and_answers_nobody(server, shelf, models):
     shelf.client.delete_registered_model_alias("mirrored", "challenger")
     server.wait_for(lambda: not server.model("mirrored@challenger"), 20, "the shadow to go")
     assert ask(server, "answer") == (200, [1])
-    assert not compared(server)
+    server.wait_for(lambda: not compared(server), 10, "its series to go")

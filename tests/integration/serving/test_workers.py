@@ -47,6 +47,7 @@ def is_answering(server: ModelServer, name: str, expected: int) -> bool:
 @pytest.mark.parametrize("fault", ["crash", "segfault", "hang", "leak"])
 def test_fault_fails_its_own_request_alone(server, fault):
     before = server.model("other")["workers"]
+    told = len(reasons(server))
     started = time.monotonic()
     with ThreadPoolExecutor(1) as pool:
         failing = pool.submit(server.ask, act(*[fault] * 12), "faulty")
@@ -58,14 +59,20 @@ def test_fault_fails_its_own_request_alone(server, fault):
     elif failing.result().status_code != 200:  # a leak is seen during a request or after it
         assert_error(failing.result(), 503, "TEMPORARILY_UNAVAILABLE")
     assert seconds < TIMEOUT + 3
+    (reason,) = server.wait_for(lambda: reasons(server)[told:], 20, "the loss of its worker")
+    words = {"crash": "died", "segfault": "died", "hang": "no answer", "leak": "MiB"}
+    assert words[fault] in reason
     server.wait_for(lambda: is_answering(server, "faulty", 1), 20, "the faulty model to be back")
     assert server.model("other")["workers"] == before
-    reasons = [line["reason"] for line in server.log_lines("worker lost")]
-    words = {"crash": "died", "segfault": "died", "hang": "no answer", "leak": "MiB"}
-    assert words[fault] in reasons[-1]
 
 
-def test_what_a_model_starts_ends_with_its_worker(server):
+def reasons(server: ModelServer) -> list[str]:
+    """Why workers were lost."""
+    return [line["reason"] for line in server.log_lines("worker lost")]
+
+
+def test_what_a_model_starts_ends_with_its_worker(make, models):
+    server = make(SERVING_MODELS=f"faulty={models.chameleon}")
     (worker,) = server.model("faulty")["workers"]
     server.ask(act("fork"), "faulty")
     (child,) = psutil.Process(worker).children()
@@ -96,7 +103,7 @@ def test_replicas_share_the_work(make, models):
 
 
 def test_idle_model_sleeps_until_it_is_asked(make, models):
-    server = make(SERVING_MODELS=f"model={models.chameleon}", SERVING_IDLE=0.5)
+    server = make(SERVING_MODELS=f"model={models.chameleon}", SERVING_IDLE=2)
     (worker,) = server.model("model")["workers"]
     process = psutil.Process(worker)
     server.wait_for(lambda: server.model("model")["asleep"], 20, "the model to sleep")

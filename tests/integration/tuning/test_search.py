@@ -1,8 +1,10 @@
 """A search by `mlflow run`, against a real tracking server: recorded, killed, gone on with."""
 
+import contextlib
 import io
 import json
 import os
+import re
 import shlex
 import signal
 import sys
@@ -143,7 +145,6 @@ def test_a_killed_search_goes_on_with_what_is_missing(runs, tmp_path):
     with begin(runs, "killed", tmp_path, **given) as process:
         process.wait_for(lambda: finished(runs, "killed", 3), 120, "three trials")
         process.kill()
-    before = below(runs, "killed", "trial")
     kept = finished(runs, "killed", 3)
     assert len(kept) < 10, "killed too late"
     assert parent(runs, "killed").info.status == "RUNNING"  # as a kill leaves it
@@ -151,11 +152,13 @@ def test_a_killed_search_goes_on_with_what_is_missing(runs, tmp_path):
     summary = search("killed", **given)
 
     trials = below(runs, "killed", "trial")
-    assert f"{10 - len(kept)} new, {len(kept)} from before; 0 of all failed" in summary
+    # What it had asked for when it was killed may have been done after that.
+    new, old = map(int, re.search(r"(\d+) new, (\d+) from before; 0 of", summary).groups())
+    assert old >= len(kept)
+    assert new == 10 - old
     assert numbers(trials) == list(range(10))  # each once
     assert kept <= {run.info.run_id for run in trials if run.info.status == "FINISHED"}
-    assert len(trials) == 10 + len(before) - len(kept)
-    assert "RUNNING" not in statuses(trials)
+    assert set(statuses(trials)) <= {"FINISHED", "KILLED"}
     assert parent(runs, "killed").info.status == "FINISHED"
     assert statuses(below(runs, "killed", "attempt")) == ["KILLED", "FINISHED"]
     assert runs.client.get_model_version_by_alias("killed", "champion").version == "1"
@@ -163,13 +166,11 @@ def test_a_killed_search_goes_on_with_what_is_missing(runs, tmp_path):
 
 def kill_a_trial(process):
     """Kill a process that computes a trial; false while there is none."""
-    family = psutil.Process(process.pid).children(recursive=True)
-    forked = [
-        child for child in family if child.parent() and child.cmdline() == child.parent().cmdline()
-    ]
-    for child in forked[:1]:
-        child.kill()
-        return True
+    for child in psutil.Process(process.pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # they end all the time
+            if child.parent() and child.cmdline() == child.parent().cmdline():
+                child.kill()
+                return True
     return False
 
 

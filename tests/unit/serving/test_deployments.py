@@ -189,5 +189,5 @@ def test_abandoned_start_leaves_no_process(tmp_path, monkeypatch):
     monkeypatch.setattr(multiprocessing.context.ForkServerProcess, "start", start, raising=False)
     asyncio.run(abandon())
     (child,) = started
-    child.join(0.5)
+    child.join(20)
     assert child.exitcode == -signal.SIGKILL

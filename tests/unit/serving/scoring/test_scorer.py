@@ -94,8 +94,6 @@ def test_answers_come_as_soon_as_they_are_there(tmp_path):
 
 
 def test_deadline_that_passes_in_the_frame(tmp_path):
-    deadline = time.monotonic() + 0.2
-
     def until_then(frame: pd.DataFrame) -> list:
         while time.monotonic() <= deadline:
             pass
@@ -104,6 +102,7 @@ def test_deadline_that_passes_in_the_frame(tmp_path):
     scorer = Scorer(of_function(until_then, doubles("a")), tmp_path)
     body = {"inputs": {"a": [1]}}
     alone = {"dataframe_split": {"columns": ["a"], "data": [[1]], "index": [7]}}
+    deadline = time.monotonic() + 0.2
     requests = [request(body, 1), *(request(b, 2, deadline=deadline) for b in (body, alone))]
     statuses = [a.status for reply in scorer.replies(requests) for a in reply.answers]
     assert statuses == [200, 504, 504]
