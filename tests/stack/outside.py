@@ -103,12 +103,13 @@ class Outside:
         asked = docker("exec", "-i", "--workdir=/tmp", self._names[0], *psql, stdin=statement)
         return asked.stdout.splitlines()
 
-    def storage(self, script: str, stdin: str = "") -> str:
+    def storage(self, script: str, stdin: str = "", *, check: bool = True) -> str:
         """What a shell script prints that uses the storage as its administrator, `mc` alias
         `root`."""
         login = f"mc alias set root http://127.0.0.1:9000 root{self._root_key[:6]} {self._root_key}"
         script = f"{login} >/dev/null\n{script}"
-        return docker("exec", "-i", self._names[1], "sh", "-ec", script, stdin=stdin).stdout
+        command = ["exec", "-i", self._names[1], "sh", "-ec", script]
+        return docker(*command, stdin=stdin, check=check).stdout
 
     def _make_database(self) -> None:
         """By the statements of docs/external.md."""
@@ -122,7 +123,8 @@ class Outside:
         policy = json.loads(_documented("json"))
         policy["Statement"][1]["Resource"] = [f"arn:aws:s3:::{BUCKET}/{PREFIX}/*"]
         key, secret = self.values["s3-access-key"], self.values["s3-secret-key"]
-        wait_until(lambda: self.storage(f"mc mb --ignore-existing root/{BUCKET}"), 60, "S3 answers")
+        make = f"mc mb --ignore-existing root/{BUCKET}"
+        wait_until(lambda: self.storage(make, check=False), 60, "S3 answers")
         self.storage(
             f"cat > /tmp/policy.json; mc admin policy create root team /tmp/policy.json\n"
             f"mc admin user add root {key} {secret}\n"

@@ -246,11 +246,14 @@ def test_second_backup_waits_for_a_clean_up_and_adds_what_is_new(old, backed_up,
     with mlflow.start_run():
         mlflow.log_text("new " * 100, "note.txt")
     log = tmp_path / "log"
-    with old.process("backup", log) as backup:
-        with old.holding(f"SELECT pg_advisory_lock({0x6D6C666C6F78})", tmp_path / "psql"):
+    with contextlib.ExitStack() as clean_up:
+        lock = f"SELECT pg_advisory_lock({0x6D6C666C6F78})"
+        clean_up.enter_context(old.holding(lock, tmp_path / "psql"))
+        with old.process("backup", log) as backup:
             backup.wait_for(lambda: "waiting for a clean-up" in backup.text(), 60, "the lock")
             assert "dumping" not in backup.text()
-        assert backup.wait(120) == 0, backup.text()
+            clean_up.close()
+            assert backup.wait(120) == 0, backup.text()
     second = backup.text()
     assert len(list((folder / "snapshots").iterdir())) == 2
     assert new_bytes(second) < 0.5
@@ -297,23 +300,28 @@ def test_a_killed_backup_shows_no_secret_and_is_no_hindrance(old, backed_up, tmp
     def locks() -> list[Path]:
         return list((folder / "locks").iterdir())
 
-    for number in range(5):  # a kill may come between two steps that lock
-        with old.process("backup", tmp_path / f"log{number}", TO=folder) as backup:
-            killed = backup.wait_for(container, 60, "the container")
-            seen = inspected = docker("inspect", killed).stdout
-            backup.wait_for(locks, 60, "the repository's lock")
-            seen += docker("top", killed, check=False).stdout
-            docker("kill", killed, check=False)
-            backup.wait(30)
-            seen += backup.text()
+    def stopped_with_a_lock() -> bool:
         if locks():
-            break
+            docker("pause", killed)
+            if locks():  # else the step that held it ended meanwhile
+                return True
+            docker("unpause", killed)
+        return False
+
+    with old.process("backup", tmp_path / "log", TO=folder) as backup:
+        killed = backup.wait_for(container, 60, "the container")
+        seen = inspected = docker("inspect", killed).stdout
+        backup.wait_for(stopped_with_a_lock, 60, "the repository's lock")
+        seen += docker("top", killed).stdout
+        docker("kill", killed)
+        backup.wait(30)
+        seen += backup.text()
     (confined,) = json.loads(inspected)
     assert re.fullmatch(r"[1-9]\d*:10005", confined["Config"]["User"])
     assert confined["HostConfig"]["ReadonlyRootfs"]
     assert confined["HostConfig"]["CapDrop"] == ["ALL"]
     assert not confined["HostConfig"]["CapAdd"]
-    assert locks(), "no kill came while the repository was locked"
+    assert locks()
     assert "restic" in seen
     assert [name for name, value in values.items() if value in seen] == []
 

@@ -6,6 +6,7 @@ import itertools
 import os
 import threading
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -28,20 +29,20 @@ def test_fifty_users_log_at_once_at_a_good_part_of_the_rate_without_logins(
             login = {"username": name, "password": password}
             http.post(f"{team.tracking}{api}/users/create", json=login).raise_for_status()
 
-    def clients(url: str, logins: list) -> list[tuple[httpx.Client, str]]:
-        found = []
-        for number, login in enumerate(logins):
-            http = team.client(auth=login, base_url=url)
-            name = {"name": f"load-{time.time_ns()}-{number}"}
-            experiment = http.post(f"{api}/experiments/create", json=name).json()["experiment_id"]
-            run = http.post(f"{api}/runs/create", json={"experiment_id": experiment}).json()
-            found.append((http, run["run"]["info"]["run_id"]))
-        return found
+    def client(url: str, login: tuple[str, str] | None) -> tuple[httpx.Client, str]:
+        http = team.client(auth=login, base_url=url)
+        name = {"name": f"load-{uuid.uuid4()}"}
+        experiment = http.post(f"{api}/experiments/create", json=name).json()["experiment_id"]
+        run = http.post(f"{api}/runs/create", json={"experiment_id": experiment}).json()
+        return http, run["run"]["info"]["run_id"]
 
-    sides = {
-        "with": clients(team.tracking, list(users.items())),
-        "without": clients(stack.tracking, [None] * count),
-    }
+    def clients(url: str, logins: list) -> list[tuple[httpx.Client, str]]:
+        with ThreadPoolExecutor(4) as threads:
+            return list(threads.map(lambda login: client(url, login), logins))
+
+    # In this order: a login is checked again a minute after it was.
+    without = clients(stack.tracking, [None] * count)
+    sides = {"with": clients(team.tracking, list(users.items())), "without": without}
     for those in sides.values():
         _log_for(seconds, those)
     done = {"with": [], "without": []}

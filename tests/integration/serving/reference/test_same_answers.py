@@ -9,6 +9,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import psutil
 import pytest
 
 from tests.integration.serving.reference.comparison import Address, agree, same
@@ -96,17 +97,31 @@ def test_same_answers(name, reference, ours, record_property):
 def test_requests_at_once_are_merged(ours):
     """Else nothing above was shown of merged requests."""
 
-    def predictions() -> float:
-        line = r'model_server_stage_seconds_count{model="wine",stage="predict",version="1"} (.+)'
+    def counted(name: str, stage: str = "") -> float:
+        line = rf'model_server_{name}{{model="wine",{stage}version="1"}} (.+)'
         found = re.search(line, ours.http.get("/metrics").text)
         return float(found[1]) if found else 0
 
-    assert ours.model("wine")["batching"]
-    good = {f"{at}": split(WINE.head(3).to_dict("records")) for at in range(2 * BURST)}
-    before = predictions()
-    answers = address(ours, "wine").at_once(good, BURST)
-    assert {answer.status for answer in answers.values()} == {200}
-    assert predictions() - before < len(good)
+    def predictions() -> float:
+        return counted("stage_seconds_count", 'stage="predict",')
+
+    def received() -> float:
+        return counted("frame_requests_sum") + counted("queue_requests")
+
+    entry = ours.model("wine")
+    assert entry["batching"]
+    (worker,) = map(psutil.Process, entry["workers"])
+    good = {f"{at}": split(WINE.head(3).to_dict("records")) for at in range(BURST)}
+    before, all_in = predictions(), received() + BURST
+    with ThreadPoolExecutor(1) as thread:
+        worker.suspend()  # else it may be faster than a client that is given little time
+        try:
+            asking = thread.submit(address(ours, "wine").at_once, good, BURST)
+            ours.wait_for(lambda: received() == all_in, 20, "all requests to be in")
+        finally:
+            worker.resume()
+    assert {answer.status for answer in asking.result().values()} == {200}
+    assert predictions() - before <= 2  # what the worker had, and what waited
 
 
 @pytest.mark.parametrize(
