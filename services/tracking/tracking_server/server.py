@@ -20,6 +20,8 @@ from tracking_server.settings import Settings
 from tracking_server.temporary import TemporaryFolder
 
 REUSE_PORT = sys.platform == "linux"  # elsewhere it does not spread connections
+KEEP_ALIVE = 75
+"""Seconds that an idle connection stays; longer than clients and proxies keep theirs."""
 MEMORY_FOLDER = "/dev/shm"  # noqa: S108 - for what must not wait for a disk
 
 
@@ -94,8 +96,7 @@ def gunicorn_settings(settings: Settings) -> dict[str, Any]:
         # A worker reports from its event loop, so that a long upload is no reason to kill it.
         "timeout": 60,
         "graceful_timeout": settings.grace,
-        # Longer than the pools of clients and proxies keep an idle connection.
-        "keepalive": 75,
+        "keepalive": KEEP_ALIVE,
         "control_socket_disable": True,
         "forwarded_allow_ips": "",
         "worker_tmp_dir": _memory(),

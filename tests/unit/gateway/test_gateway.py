@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+import model_server.front.http1
+import tracking_server.server
 from tests.support import ROOT
 
 FOLDER = ROOT / "services" / "gateway"
@@ -152,3 +154,11 @@ def test_an_authority_of_ones_own_can_issue_the_public_certificate(gateway):
     assert gateway(STACK_ACME_CA="").stdout == gateway().stdout
     ours = "https://ca.example.org/acme/directory"
     assert gateway(STACK_ACME_CA=ours).stdout.splitlines()[2] == ours
+
+
+def test_idle_connections_end_here_before_the_services_end_them():
+    """A request that is sent in the moment in which the other side closes is lost."""
+    kept = re.findall(r"^\t+keepalive (\d+)s", (FOLDER / "Caddyfile").read_text(), re.MULTILINE)
+    services = (tracking_server.server.KEEP_ALIVE, model_server.front.http1.KEEP_ALIVE)
+    assert len(kept) == len(services)
+    assert max(map(int, kept)) + 10 < min(services)
