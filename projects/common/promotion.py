@@ -1,8 +1,9 @@
 """Move a registered model's alias to a new version, if it is at least as good as the old one.
 
 The registry cannot compare and swap an alias, so promotions at the same moment are settled
-afterwards: each tags its version, moves the alias, then looks for tags that are new. Whoever
-looks last sees all rivals and gives the alias to the best, and the choice is the same for all.
+afterwards: each tags its version, moves the alias, looks for tags that are new and gives the alias
+to the best, which is the same for all; and looks again while a rival holds the alias that it has
+not compared with or has won against.
 """
 
 from collections.abc import Callable
@@ -88,19 +89,22 @@ class Gate:
     def settled(self, candidate: str, known: set[str]) -> str | None:
         """Who holds the alias once all that were promoted since `known` are compared.
 
-        A rival may tag its version and move the alias right after a look: then another is due.
+        A rival may have tagged its version, or moved the alias, only after a look: then another
+        is due.
         """
         rivals = self.promoted() - known - {candidate}
         while True:
-            self.settle(candidate, rivals)
+            best = self.settle(candidate, rivals)
             if (holder := self.holder()) == candidate:
                 return holder
             before, rivals = rivals, self.promoted() - known - {candidate}
-            if rivals == before:
+            won = best == candidate and holder in rivals
+            if rivals == before and not won:
                 return holder
 
-    def settle(self, candidate: str, rivals: set[str]) -> None:
+    def settle(self, candidate: str, rivals: set[str]) -> str:
         """Give the alias to the best version promoted at the same time; of equals, the newest.
+        Returns which it is.
 
         A rival that cannot be compared does not win.
         """
@@ -114,6 +118,7 @@ class Gate:
                 best = rival
         if rivals:
             self.registry.set_registered_model_alias(self.name, self.alias, best)
+        return best
 
     def holder(self) -> str | None:
         """The version that carries the alias now."""
@@ -128,7 +133,7 @@ class Gate:
         return {str(version.version) for version in latest if "promoted_at" in version.tags}
 
     def move(self, version: str, by: str) -> None:
-        """Tag the version as promoted, then move the alias: in this order, for `settle`."""
+        """Tag the version as promoted, then move the alias: in this order, for `settled`."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self.registry.set_model_version_tag(self.name, version, "promoted_by", by)
         self.registry.set_model_version_tag(self.name, version, "promoted_at", now)

@@ -213,22 +213,29 @@ def test_of_two_promotions_at_the_same_moment_the_better_model_stays(name, held_
     assert "promoted_at" in tags(name, "2")
 
 
-def test_a_rival_that_comes_after_the_look_is_settled_with_too(name, held_out):
+@pytest.mark.parametrize("tagged", ["before the look", "after the look"])
+def test_a_rival_that_moves_the_alias_after_the_look_is_settled_with(name, held_out, tagged):
     for model in (bad(), good(), bad()):
         register(name, model)
     mlflow.MlflowClient().set_registered_model_alias(name, "champion", "1")
     rival = Gate(name, "champion", held_out.comparing(name))
 
     class Followed(Gate):
-        """A rival, found good enough before, moves the alias just after this one's look."""
+        """By a rival that was found good enough before this one moved the alias."""
 
         followed = False
 
+        def move(self, version, by):
+            super().move(version, by)
+            if tagged == "before the look":
+                self.registry.set_model_version_tag(name, "3", "promoted_at", "now")
+
         def settle(self, candidate, rivals):
-            super().settle(candidate, rivals)
+            best = super().settle(candidate, rivals)
             if not self.followed:
                 self.followed = True
                 rival.move("3", "another")
+            return best
 
     outcome = Followed(name, "champion", held_out.comparing(name)).promote("2", "auto", "someone")
 
