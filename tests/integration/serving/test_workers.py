@@ -118,6 +118,15 @@ def test_idle_model_sleeps_until_it_is_asked(make, models):
     server.wait_for(lambda: server.model("model")["asleep"], 20, "the model to sleep again")
 
 
+def test_a_long_request_is_no_idle_time(make, models):
+    server = make(SERVING_MODELS=f"model={models.chameleon}", SERVING_IDLE=3)
+    answer = server.ask(act(*["slow"] * 4, "process"), "model")
+    worker = answer.json()["predictions"][-1]
+    since = time.monotonic()
+    while time.monotonic() < since + 1:
+        assert server.model("model")["workers"] == [worker]
+
+
 def test_model_that_cannot_be_woken_says_so_and_recovers(make, models, tmp_path):
     """Its file is gone when it is asked, and comes back."""
     folder = models.chameleon_with(answer=3)

@@ -250,7 +250,9 @@ class Version:
         for replica in self._replicas:
             replica.check(now)
         idle = self._settings.idle
-        if idle and not self._is_busy and now - self._used >= idle and self._replicas:
+        if self._is_busy:
+            self._used = now
+        elif idle and now - self._used >= idle and self._replicas:
             self._fall_asleep()
         self._schedule()
 
