@@ -20,8 +20,8 @@ _FORKS.set_forkserver_preload(["click", "pandas", "sklearn.compose", "sklearn.sv
 
 
 def prepare() -> None:
-    """Start the server that forks, which imports while the caller goes on."""
-    # Inherited by trials, as Ctrl-C reaches the whole group: it is for the search to end them.
+    """Start the server that forks, which imports while the caller goes on. It and what it forks
+    ignore Ctrl-C from their first moment."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         forkserver.ensure_running()
@@ -62,6 +62,7 @@ class TrialProcess:
 def _work(connection: Connection, function: object, arguments: tuple) -> None:
     from threadpoolctl import threadpool_limits
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_search, args=(connection,), daemon=True).start()
     try:

@@ -37,6 +37,7 @@ class Prometheus:
 
     def ask(self, path: str, **parameters: str) -> object:
         answer = httpx.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=10)
+        assert not answer.is_client_error, answer.text
         answer.raise_for_status()
         return answer.json()["data"]
 
@@ -48,7 +49,8 @@ class Prometheus:
         return float(found[0]["value"][1]) if found else 0
 
     def wait_for_total(self, selector: str, least: float) -> float:
-        """The first that reaches `least`: a slow answer of the target leaves a gap after it."""
+        """The first that reaches `least`, which is to be read once: a target that answers too late
+        is without figures for a while."""
         return wait_until(
             lambda: (total := self.total(selector)) >= least and total, 30, f"{least} {selector}"
         )

@@ -57,7 +57,7 @@ print(run.info.run_id, run.info.artifact_uri)
 
 
 def test_tracking_can_touch_no_other_bucket(stack):
-    # Not by `mc pipe`: it makes room for a file of any size, at times for all that there is.
+    # Not by `mc pipe`: for a size that it does not know, it may take more memory than there is.
     keep = "echo kept >/tmp/kept; mc cp --quiet /tmp/kept stack/another/kept"
     stack.storage(f"mc mb --ignore-existing stack/another; {keep}")
     did = json.loads(stack.execute("tracking", "python", "-", stdin=TRESPASS))

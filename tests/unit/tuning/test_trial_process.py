@@ -14,8 +14,12 @@ FAR = 90  # seconds
 INTERRUPTED = """
 import signal
 from trial_process import TrialProcess, prepare
+class AtTheStart:
+    def __reduce__(self):
+        return signal.raise_signal, (signal.SIGINT,)
 if __name__ == "__main__":
     prepare()
+    print(TrialProcess(repr, AtTheStart()).outcome()[0])
     print(TrialProcess(signal.raise_signal, signal.SIGINT).outcome()[0])
 """
 HANGS = """
@@ -69,12 +73,14 @@ def start(folder, text):
         stdout=subprocess.PIPE,
         env=environment,
         text=True,
+        # What a shell starts in the background is deaf to Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
 def test_ctrl_c_is_for_the_search_alone(tmp_path):
     search = start(tmp_path, INTERRUPTED)
-    assert search.communicate(timeout=FAR)[0] == "None\n"
+    assert search.communicate(timeout=FAR)[0] == "None\nNone\n"
 
 
 def test_it_ends_with_the_search_that_started_it(tmp_path):
