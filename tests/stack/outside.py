@@ -109,9 +109,7 @@ class Outside:
         login = f"mc alias set root http://127.0.0.1:9000 root{self._root_key[:6]} {self._root_key}"
         script = f"{login} >/dev/null\n{script}"
         command = ["exec", "-i", self._names[1], "sh", "-ec", script]
-        done = docker(*command, stdin=stdin, check=check)
-        print(done.stderr)
-        return done.stdout
+        return docker(*command, stdin=stdin, check=check).stdout
 
     def _make_database(self) -> None:
         """By the statements of docs/external.md."""

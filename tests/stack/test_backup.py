@@ -246,14 +246,12 @@ def test_second_backup_waits_for_a_clean_up_and_adds_what_is_new(old, backed_up,
     with mlflow.start_run():
         mlflow.log_text("new " * 100, "note.txt")
     log = tmp_path / "log"
-    with contextlib.ExitStack() as clean_up:
-        lock = f"SELECT pg_advisory_lock({0x6D6C666C6F78})"
-        clean_up.enter_context(old.holding(lock, tmp_path / "psql"))
-        with old.process("backup", log) as backup:
+    with contextlib.ExitStack() as ended:
+        with old.holding(f"SELECT pg_advisory_lock({0x6D6C666C6F78})", tmp_path / "psql"):
+            backup = ended.enter_context(old.process("backup", log))
             backup.wait_for(lambda: "waiting for a clean-up" in backup.text(), 60, "the lock")
             assert "dumping" not in backup.text()
-            clean_up.close()
-            assert backup.wait(120) == 0, backup.text()
+        assert backup.wait(120) == 0, backup.text()
     second = backup.text()
     assert len(list((folder / "snapshots").iterdir())) == 2
     assert new_bytes(second) < 0.5

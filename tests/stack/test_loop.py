@@ -46,7 +46,7 @@ def assert_wine_is_served(stack, client) -> None:
         answer = httpx.post(address, json={})
         return answer.headers.get("x-model-version") == version
 
-    wait_until(served, 60, f"wine version {version} is served")
+    wait_until(served, 10, f"wine version {version} is served")
     model = mlflow.pyfunc.load_model("models:/wine@champion")
     rows = model.input_example
     expected = model.predict(rows)
@@ -136,5 +136,4 @@ def test_promotion_and_rollback_under_load(stack, client):
         (first, "[1.0, 1.0]"),
         (second, "[2.0, 2.0]"),
     }
-    print(f"promotion and rollback took {took} s")
-    assert max(took) <= 10, "2 on an idle machine"
+    assert max(took) <= 2, f"promotion and rollback took {took} s"

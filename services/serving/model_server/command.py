@@ -18,7 +18,6 @@ from model_server.following.cache import Cache, CacheError
 QUIET = {
     "MODEL_SERVER_LOG_LEVEL": "ERROR",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "PYTHONWARNINGS": "ignore",
 }
 

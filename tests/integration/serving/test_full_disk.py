@@ -48,9 +48,13 @@ def test_full_disk_leaves_the_old_version_and_no_parts(local_tracking, shelf, mo
         shelf.promote("heavy", first)
         server.wait_for(lambda: answers(1), 90, "the first version")
         shelf.promote("heavy", too_big)
-        problem = server.wait_for(lambda: server.model("heavy")["problem"], 30, "the refusal")
-        assert "No space left on device" in problem
-        assert str(tmp_path) not in problem
+        refused = server.wait_for(
+            lambda: (entry := server.model("heavy"))["state"] == "failed" and entry,
+            30,
+            "the refusal",
+        )
+        assert "No space left on device" in refused["problem"]
+        assert str(tmp_path) not in refused["problem"]
         assert answers(1)
         # Nothing of the big one is left, so this one fits.
         shelf.promote("heavy", fitting)

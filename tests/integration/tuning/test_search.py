@@ -153,12 +153,14 @@ def test_a_killed_search_goes_on_with_what_is_missing(runs, tmp_path):
 
     trials = below(runs, "killed", "trial")
     # What it had asked for when it was killed may have been done after that.
-    new, old = map(int, re.search(r"(\d+) new, (\d+) from before; 0 of", summary).groups())
+    said = re.search(r"(\d+) new, (\d+) from before; 0 of all failed", summary)
+    new, old = map(int, said.groups())
     assert old >= len(kept)
     assert new == 10 - old
     assert numbers(trials) == list(range(10))  # each once
     assert kept <= {run.info.run_id for run in trials if run.info.status == "FINISHED"}
     assert set(statuses(trials)) <= {"FINISHED", "KILLED"}
+    assert len(trials) <= 10 + 2  # as many as are worked on at once
     assert parent(runs, "killed").info.status == "FINISHED"
     assert statuses(below(runs, "killed", "attempt")) == ["KILLED", "FINISHED"]
     assert runs.client.get_model_version_by_alias("killed", "champion").version == "1"

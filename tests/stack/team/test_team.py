@@ -98,7 +98,7 @@ def test_a_run_over_https_is_promoted_and_served_to_whoever_has_a_token(team, ev
 
         slow = team.tokens("add", "slow", "--models", "wine", "--rate", "0.2")
         refused = wait_until(
-            lambda: (answer := ask(slow)).status_code == 429 and answer, 20, "its rate is used up"
+            lambda: (answer := ask(slow)).status_code == 429 and answer, 5, "its rate is used up"
         )
         assert int(refused.headers["retry-after"]) >= 1
         large = http.post(wine, content=b" " * 17 * MIB, headers=bearer(later))
