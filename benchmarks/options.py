@@ -24,6 +24,7 @@ class Options:
     servers: str = option("", "serving: the servers, comma-separated")
     rows: str = option("", "serving: rows a request, comma-separated")
     clients: str = option("", "serving: clients at one time, comma-separated")
+    before: str = option("", "serving: folder of an earlier checkout, whose server is measured too")
     cores: str = option("all", "serving: the servers' cores, all or rest: without the generator's")
     output: str = option("benchmarks/results", "folder for the figures")
     page: str = option("", "Markdown page to write the figures into, between its two marks")
@@ -31,6 +32,8 @@ class Options:
     def __post_init__(self) -> None:
         if self.page and not Path(self.page).is_file():
             raise ValueError(f"--page: no file {self.page!r}")
+        if self.before and not (Path(self.before) / "services" / "serving").is_dir():
+            raise ValueError(f"--before: no checkout of this repository: {self.before!r}")
         if self.cores not in ("all", "rest"):
             raise ValueError(f"--cores: {self.cores!r} is not all or rest")
         for name, least in LEAST.items():

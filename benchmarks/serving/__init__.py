@@ -11,14 +11,14 @@ from benchmarks.serving.environments import MissingError
 from benchmarks.serving.measuring import Figures
 from benchmarks.serving.measuring import measure as measure_case
 from benchmarks.serving.plan import GOALS, plan
-from benchmarks.serving.servers import SERVERS, Server
+from benchmarks.serving.servers import Server, known
 
 
 def measure(options: Options) -> list[Section]:
     """Every model of the plan in turn, all servers at a time."""
     asked = plan(options)
     figures: Figures = {}
-    servers, missing = prepared(asked.servers)
+    servers, missing = prepared([one for one in known(options) if one.name in asked.servers])
     # The text model's code, as saved in its folder, is imported by the name that it has there.
     sys.path.insert(0, str(cases.MODELS))
     with tempfile.TemporaryDirectory() as folder:
@@ -34,12 +34,10 @@ def measure(options: Options) -> list[Section]:
     return found
 
 
-def prepared(names: list[str]) -> tuple[list[Server], dict[str, str]]:
-    """The servers that can be started here, and why others cannot."""
+def prepared(servers: list[Server]) -> tuple[list[Server], dict[str, str]]:
+    """Those that can be started here, and why others cannot."""
     found, missing = [], {}
-    for server in SERVERS:
-        if server.name not in names:
-            continue
+    for server in servers:
         try:
             if server.environment:
                 environments.ensure(server.environment)

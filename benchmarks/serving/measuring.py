@@ -17,7 +17,7 @@ from benchmarks.serving import stages
 from benchmarks.serving.bursts import Burst, burst, other_cores
 from benchmarks.serving.cases import ROWS, Case
 from benchmarks.serving.plan import Cell
-from benchmarks.serving.servers import OURS, PLAIN, REFERENCE, Server
+from benchmarks.serving.servers import BEFORE, OURS, PLAIN, REFERENCE, Server
 from benchmarks.serving.stages import Stage
 from tests.support import ROOT, Process, clean_environment, free_port
 
@@ -99,7 +99,7 @@ def measure(
 
 
 def _refuse(missing: dict[str, str]) -> None:
-    for name in (OURS, PLAIN, REFERENCE):
+    for name in (OURS, BEFORE, PLAIN, REFERENCE):
         if name in missing:
             raise RuntimeError(f"{name}: {missing[name]}")
 
@@ -170,7 +170,7 @@ def _cell(options: Options, case: Case, up: list[Running], cell: Cell) -> dict[s
         request = requests[one.server.name]
         return burst(one.port, one.process.pid, cell.clients, request, seconds)
 
-    ours = [one for one in up if one.server.name in (OURS, PLAIN)]
+    ours = [one for one in up if one.server.name in (OURS, BEFORE, PLAIN)]
     for one in up:
         once(one, WARM_SECONDS)  # unmeasured
     before = {one.server.name: stages.read(one.port) for one in ours}

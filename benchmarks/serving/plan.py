@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from benchmarks.options import Options
 from benchmarks.serving.cases import TITLES
-from benchmarks.serving.servers import SERVERS
+from benchmarks.serving.servers import known
 
 GOALS = ("logistic", "forest")  # the models that the goals are stated for
 SIDE_ROUNDS = 1  # of what no goal is stated for
@@ -33,7 +33,7 @@ def plan(options: Options) -> Plan:
     Without --models, --rows and --clients: what the goals are stated for in all rounds, the rest
     in one. With any of them: every combination, in all rounds.
     """
-    servers = names("servers", options.servers, [server.name for server in SERVERS])
+    servers = names("servers", options.servers, [server.name for server in known(options)])
     if options.models or options.rows or options.clients:
         models = names("models", options.models, list(TITLES))
         rows = numbers("rows", options.rows or "1", most=100)
@@ -53,13 +53,13 @@ def _standard(model: str, rounds: int) -> list[Cell]:
     return sorted([Cell(1, 1, rounds), Cell(1, 64, rounds), Cell(100, 64, rounds), *wide])
 
 
-def names(flag: str, text: str, known: list[str]) -> list[str]:
-    """The names in a list separated by commas; all that are known for an empty one."""
+def names(flag: str, text: str, there: list[str]) -> list[str]:
+    """The names in a list separated by commas; all that are there for an empty one."""
     found = [name.strip() for name in text.split(",") if name.strip()]
     for name in found:
-        if name not in known:
-            raise ValueError(f"--{flag}: no {name!r}: {', '.join(known)}")
-    return found or known
+        if name not in there:
+            raise ValueError(f"--{flag}: no {name!r}: {', '.join(there)}")
+    return found or there
 
 
 def numbers(flag: str, text: str, most: int) -> list[int]:

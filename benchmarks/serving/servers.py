@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.load import Request
+from benchmarks.options import Options
 from benchmarks.serving import environments
 from benchmarks.serving.cases import MODELS, Case
 from benchmarks.storage import MLFLOW
@@ -61,6 +62,17 @@ class Ours(Server):
         own = {"SERVING_CACHE": str(folder / "cache"), **self._settings}
         # Of the text model's rows only its author knows that they are independent.
         return own | ({"SERVING_BATCH": "on"} if case.kind == "texts" else {})
+
+
+class Before(Ours):
+    """Ours as it is in an earlier checkout, on the packages of this one."""
+
+    def __init__(self, checkout: str) -> None:
+        super().__init__(BEFORE)
+        self._code = Path(checkout).absolute() / "services" / "serving"
+
+    def variables(self, case: Case, folder: Path) -> Mapping[str, str]:
+        return {**super().variables(case, folder), "PYTHONPATH": str(self._code)}
 
 
 class Reference(Server):
@@ -199,6 +211,7 @@ class Mosec(Peer):
 
 
 OURS, PLAIN, REFERENCE = "ours", "ours without fast path", Reference.name
+BEFORE = "ours before"
 PEERS = {"mlserver": 5.0, "bentoml": 5.0, "mosec": 1.5}
 """The other servers, and how many times as fast as each ours has to be."""
 FRONTS = (BareFront.name, Bare.name)
@@ -213,3 +226,9 @@ SERVERS: tuple[Server, ...] = (
     BareFront(),
     Bare(),
 )
+
+
+def known(options: Options) -> list[Server]:
+    """All servers that can be asked for, in the order of the tables."""
+    first, *others = SERVERS
+    return [first, *([Before(options.before)] if options.before else []), *others]

@@ -12,7 +12,7 @@ from benchmarks.serving.cases import TITLES, Case, customers
 from benchmarks.serving.goals import Goal, goals
 from benchmarks.serving.measuring import Measured, same
 from benchmarks.serving.plan import GOALS, Cell, plan
-from benchmarks.serving.servers import OURS, PLAIN, REFERENCE, SERVERS
+from benchmarks.serving.servers import BEFORE, OURS, PLAIN, REFERENCE, SERVERS, known
 from benchmarks.serving.stages import Stage
 from benchmarks.serving.tables import profile, sections
 from stack.paths import ROOT
@@ -50,6 +50,26 @@ def test_named_models_and_clients_make_every_combination():
     cells = [Cell(1, 16, 5), Cell(100, 16, 5)]
     assert asked.cells == {"mixed": cells, "text": cells}
     assert asked.servers == ["ours", "mosec"]
+
+
+def test_an_earlier_checkout_is_measured_beside_this_one(tmp_path):
+    with pytest.raises(ValueError, match="--before"):
+        Options(before=str(tmp_path))
+    (tmp_path / "services" / "serving").mkdir(parents=True)
+    options = Options(before=str(tmp_path))
+
+    assert plan(options).servers[:2] == [OURS, BEFORE]
+    (before,) = [one for one in known(options) if one.name == BEFORE]
+    code = before.variables(Case("x", tmp_path, None, "numbers", []), tmp_path)["PYTHONPATH"]
+    assert code == str(tmp_path / "services" / "serving")
+
+
+@pytest.mark.parametrize(("before", "met"), [(16_000, True), (17_000, False)])
+def test_every_figure_is_held_against_the_earlier_checkout(before, met):
+    found = {OURS: Measured([burst(16_000)]), BEFORE: Measured([burst(before)])}
+    (goal,) = goals({"mixed": {CELL: found}})
+
+    assert goal.met is met
 
 
 def test_a_quick_run_is_one_model_in_one_round():
