@@ -70,17 +70,17 @@ def without_paths(message: str) -> str:
     return _FOLDERS.sub("", message)
 
 
-def reason(error: BaseException) -> str:
-    """Type and words of an exception, as one line of at most `REASON_LIMIT` characters, without
-    folders: `ValueError: X has 3 features`. Values that were sent may be in it."""
+def reason(error: BaseException, limit: int = REASON_LIMIT) -> str:
+    """Type and words of an exception, as one line of at most `limit` characters, without folders:
+    `ValueError: X has 3 features`. Values that were sent may be in it."""
     try:
         words = str(error)
     except Exception:  # its own code
         words = ""
     # Cut twice: an exception may hold megabytes, of which no more than needed is looked at.
-    words = without_paths(" ".join(words[: 20 * REASON_LIMIT].split()))
+    words = without_paths(" ".join(words[: 20 * limit].split()))
     name = type(error).__name__
-    return bounded(f"{name}: {words}" if words else name, REASON_LIMIT)
+    return bounded(f"{name}: {words}" if words else name, limit)
 
 
 _VALUES = re.compile(

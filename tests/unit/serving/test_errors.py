@@ -5,7 +5,7 @@ import pytest
 from model_server.errors import REASON_LIMIT, reason
 
 
-class Mute(Exception):
+class MuteError(Exception):
     def __str__(self) -> str:
         raise RuntimeError
 
@@ -16,7 +16,7 @@ class Mute(Exception):
         (ValueError("X has 3 features"), "ValueError: X has 3 features"),
         (KeyError("a"), "KeyError: 'a'"),
         (ValueError(), "ValueError"),
-        (Mute(), "Mute"),
+        (MuteError(), "MuteError"),
         (SystemExit(3), "SystemExit: 3"),
         (ValueError("names differ:\n- a\n\n- b\n"), "ValueError: names differ: - a - b"),
         (OSError("no /srv/models/x/model.pkl"), "OSError: no model.pkl"),

@@ -150,4 +150,4 @@ def _without_json_form(value: object) -> object:
         return value.isoformat()
     if hasattr(value, "model_dump"):
         return value.model_dump()
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")

@@ -26,7 +26,7 @@ from mlflow.models.utils import _enforce_params_schema
 from mlflow.pyfunc import PyFuncModel
 
 from model_server.errors import RefusedError, without_values
-from model_server.scoring import outputs
+from model_server.scoring import outputs, raised, typehints
 from model_server.scoring.call import Call
 from model_server.scoring.inputs import Columns, Tensors, unsigned
 from model_server.scoring.tensors import Tensor, misfit
@@ -89,8 +89,19 @@ class V2Reader:
         try:
             prediction = self._model.predict(data, params=params)
         except Exception as error:
-            raise _misfit(error) or self.failure(error, request) from None
-        return self._write(body, prediction)
+            raise self._misfit(error, data, request) or self.failure(error, request) from None
+        try:
+            return self._write(body, prediction)
+        except RefusedError:
+            raise
+        except Exception as error:
+            raise raised.unwritable(prediction, error, request) from None
+
+    def _misfit(self, error: Exception, data: object, request: Request) -> RefusedError | None:
+        if self._by_type_hint and isinstance(error, MlflowException):
+            found = typehints.misfit(self._model, data, request)
+            return misfit(found) if found else None
+        return _misfit(error)
 
     def _data(self, body: _Body) -> object:
         if self._signature is None:
