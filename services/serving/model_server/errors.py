@@ -8,6 +8,9 @@ import msgspec
 MESSAGE_LIMIT = 2000
 """Characters of a message; a model's own words are cut to this."""
 
+REASON_LIMIT = 500
+"""Characters of an exception's own words."""
+
 UNEXPECTED = "The server met an unexpected error; its log has the details under request id {}."
 
 
@@ -65,6 +68,19 @@ _FOLDERS = re.compile(r"(?<![\w:/])/(?:[\w.@+-]+/)+")
 def without_paths(message: str) -> str:
     """Folders of this machine are nobody's business: `/a/b/model.pkl` becomes `model.pkl`."""
     return _FOLDERS.sub("", message)
+
+
+def reason(error: BaseException, limit: int = REASON_LIMIT) -> str:
+    """Type and words of an exception, as one line of at most `limit` characters, without folders:
+    `ValueError: X has 3 features`. Values that were sent may be in it."""
+    try:
+        words = str(error)
+    except Exception:  # its own code
+        words = ""
+    # Cut twice: an exception may hold megabytes, of which no more than needed is looked at.
+    words = without_paths(" ".join(words[: 20 * limit].split()))
+    name = type(error).__name__
+    return bounded(f"{name}: {words}" if words else name, limit)
 
 
 _VALUES = re.compile(

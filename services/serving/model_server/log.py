@@ -2,6 +2,11 @@
 
 import logging
 import logging.config
+import threading
+from collections.abc import Callable
+
+A_SECOND = 10
+"""Lines of one kind; an overload brings thousands a second, and must not fill the disk too."""
 
 FORMATTER = "pythonjsonlogger.json.JsonFormatter"
 
@@ -36,3 +41,37 @@ def configure(level: str) -> None:
         }
     )
     logging.captureWarnings(True)
+
+
+class Few:
+    """Lets through `A_SECOND` lines a second, and then says how many more there were."""
+
+    def __init__(
+        self,
+        later: Callable[[float, Callable[[], None]], object],
+        say: Callable[[int], None],
+    ) -> None:
+        """`later` calls after so many seconds; `say` is given the number of the others."""
+        self._later = later
+        self._say = say
+        self._lock = threading.Lock()
+        self._left = A_SECOND
+        self._dropped = 0
+
+    def admits(self) -> bool:
+        with self._lock:
+            if self._left == 0:
+                self._dropped += 1
+                return False
+            begins = self._left == A_SECOND
+            self._left -= 1
+        if begins:
+            self._later(1, self._renew)
+        return True
+
+    def _renew(self) -> None:
+        with self._lock:
+            dropped, self._dropped = self._dropped, 0
+            self._left = A_SECOND
+        if dropped:
+            self._say(dropped)

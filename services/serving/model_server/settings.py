@@ -21,6 +21,7 @@ from model_server.following.wanted import Wanted, WantedError, parse_wanted
 log = logging.getLogger(__name__)
 
 MIB = 2**20
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)*", re.ASCII)
 
 
@@ -41,6 +42,14 @@ def _list(text: str | tuple[str, ...]) -> tuple[str, ...]:
 
 def _names(text: str | tuple[str, ...]) -> tuple[str, ...]:
     return tuple(_name(name) for name in _list(text))
+
+
+def _variables(text: str | tuple[str, ...]) -> tuple[str, ...]:
+    names = _list(text)
+    for name in names:
+        if not _VARIABLE.fullmatch(name):
+            raise ValueError("must be names of variables, comma-separated, without values")
+    return names
 
 
 def _name(name: str) -> str:
@@ -155,6 +164,11 @@ class Settings(BaseSettings):
     replicas: int = Field(1, ge=1, le=64, description="worker processes a model")
     worker_memory: int = Field(
         0, ge=0, description="MiB that a worker may use, more: restarted; 0 for no limit"
+    )
+    worker_variables: Annotated[str, AfterValidator(_variables)] = Field(
+        "",
+        description="variables that workers get although they look like credentials, "
+        "comma-separated: AWS_REGION",
     )
     idle: float = Field(
         0, ge=0, description="seconds without a request until a model sleeps; 0 for never"

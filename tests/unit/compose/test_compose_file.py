@@ -185,7 +185,8 @@ def test_the_team_overlay_publishes_the_gateway_alone():
         name for name, service in TEAM.items() if service.get("ports") == []
     }
     main = SERVICES["serving"] | {"networks": None}
-    same = main.keys() - {"image", "build", "depends_on", "environment", "ports", "volumes"}
+    own = {"image", "build", "depends_on", "env_file", "environment", "ports", "volumes"}
+    same = main.keys() - own
     for name in same - {"networks", "mem_limit", "cpu_quota", "pids_limit", "tmpfs", "healthcheck"}:
         assert TEAM["gateway"][name] == main[name], name
 

@@ -7,7 +7,8 @@ import pytest
 
 from model_server.errors import error_body, without_values
 from model_server.front.exchange import Exchange
-from model_server.front.refusals import A_SECOND, Refusals, is_noted
+from model_server.front.refusals import Refusals, is_noted
+from model_server.log import A_SECOND
 
 BODY = error_body("TEMPORARILY_UNAVAILABLE", "Not now.")
 

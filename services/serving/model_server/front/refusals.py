@@ -2,16 +2,16 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 import msgspec
 
 from model_server.errors import bounded
 from model_server.front.exchange import Exchange
+from model_server.log import Few
 
 log = logging.getLogger(__name__)
 
-A_SECOND = 10
-"""Lines; an overload refuses thousands of requests a second, and must not fill the disk too."""
 TEXT_LIMIT = 300
 """Characters of a reason or a path."""
 
@@ -28,16 +28,11 @@ class _Error(msgspec.Struct):
 
 class Refusals:
     def __init__(self) -> None:
-        self._left = A_SECOND
-        self._dropped = 0
+        self._few = Few(_later, _say_more)
 
     def note(self, exchange: Exchange, status: int, body: bytes) -> None:
-        if self._left == 0:
-            self._dropped += 1
+        if not self._few.admits():
             return
-        if self._left == A_SECOND:
-            asyncio.get_running_loop().call_later(1, self._renew)
-        self._left -= 1
         try:
             error = msgspec.json.decode(body, type=_Error)
         except msgspec.DecodeError:  # an answer of its own kind
@@ -55,8 +50,10 @@ class Refusals:
             },
         )
 
-    def _renew(self) -> None:
-        if self._dropped:
-            log.warning("more requests refused", extra={"count": self._dropped})
-        self._left = A_SECOND
-        self._dropped = 0
+
+def _later(seconds: float, call: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_later(seconds, call)
+
+
+def _say_more(count: int) -> None:
+    log.warning("more requests refused", extra={"count": count})

@@ -22,7 +22,7 @@ from model_server.front.routes import GET, JSON, POST, Response, Route
 from model_server.front.tokens import NOBODY
 from model_server.settings import Settings
 from model_server.workers.version import Version
-from model_server.workers.wire import Description
+from model_server.workers.wire import Description, output_names
 
 NAME = "model-server"
 EXTENSIONS = ["model_repository"]
@@ -123,13 +123,14 @@ class V2:
 
 def metadata(name: str, version: str, description: Description) -> dict:
     """A model's metadata; without a signature its inputs and outputs are not known."""
-    outputs = description.outputs or []
+    inputs, outputs = description.inputs or [], description.outputs or []
+    input_names = [spec.get("name") or f"input-{at}" for at, spec in enumerate(inputs)]
     return {
         "name": name,
         "versions": [version],
         "platform": f"mlflow_{description.flavor}",
-        "inputs": _tensors(description.inputs or [], "input-{}"),
-        "outputs": _tensors(outputs, "predict" if len(outputs) == 1 else "{}"),
+        "inputs": _tensors(inputs, input_names),
+        "outputs": _tensors(outputs, output_names(outputs)),
     }
 
 
@@ -150,12 +151,8 @@ def _entry(status: dict, version: str, state: str, reason: str) -> dict:
     return {"name": status["name"], "version": version, "state": state, "reason": reason}
 
 
-def _tensors(schema: list[dict], unnamed: str) -> list[dict]:
-    """`unnamed` is the name of one that the signature gives none, its position in {}."""
-    return [
-        {"name": spec.get("name") or unnamed.format(at), **_tensor(spec)}
-        for at, spec in enumerate(schema)
-    ]
+def _tensors(schema: list[dict], names: list[str]) -> list[dict]:
+    return [{"name": name, **_tensor(spec)} for name, spec in zip(names, schema, strict=True)]
 
 
 def _tensor(spec: dict) -> dict:

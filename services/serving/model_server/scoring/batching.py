@@ -21,8 +21,8 @@ MAX_ROWS = 1024
 """Rows of a merged prediction; more gain little and keep the others waiting."""
 
 Predict = Callable[[Table, dict | None], object]
-Failed = Callable[[Call, Exception], Answer]
-"""The answer to a call whose predictions could not be written."""
+Failed = Callable[[Call, object, Exception], Answer]
+"""The answer to a call whose predictions, the second argument, could not be written."""
 
 
 class NotSplittableError(Exception):
@@ -57,7 +57,7 @@ def together(calls: Sequence[Call], predict: Predict, failed: Failed, read: floa
         try:
             answers.append(Answer(call.request.number, 200, call.write(part)))
         except Exception as error:
-            answers.append(failed(call, error))
+            answers.append(failed(call, part, error))
     write = time.perf_counter() - predicted
     return Reply(answers, [Batch(len(calls), table.rows, read, predicted - started, write)])
 

@@ -15,19 +15,56 @@ _NAMES = {dtype: name for name, dtype in DATATYPES.items() if dtype.kind != "O"}
 
 
 def named(prediction: object, names: list[str], default: str) -> list[tuple[str, object]]:
-    """Each output with its name: a frame's columns, a dict's keys, else as the signature calls
-    them in `names`, else the one called `default`."""
-    if isinstance(prediction, pd.DataFrame):
-        return [(str(name), column) for name, column in prediction.items()]
-    if isinstance(prediction, Mapping):
-        return [(str(name), values) for name, values in prediction.items()]
-    if len(names) == 1:
-        return [(names[0], prediction)]
-    if isinstance(prediction, pd.Series) and prediction.name is not None:
+    """Each output with its name: one of `names`, which the signature promises, wherever there are
+    as many outputs, or one is promised for all; else its own, or `default`."""
+    own = _own(prediction, names)
+    if own is None:
+        if len(names) != 1:
+            own = _columns(prediction, len(names))
+    elif not names or {name for name, _ in own} & set(names):
+        return own
+    elif len(own) != len(names) == 1:
+        own = None
+    if own and len(own) == len(names):
+        return [(name, values) for name, (_, values) in zip(names, own, strict=True)]
+    if own:
+        return own
+    if not names and isinstance(prediction, pd.Series) and prediction.name is not None:
         return [(str(prediction.name), prediction)]
-    if names and isinstance(prediction, np.ndarray) and prediction.shape[1:] == (len(names),):
-        return list(zip(names, prediction.T, strict=True))
-    return [(default, prediction)]
+    return [(names[0] if len(names) == 1 else default, prediction)]
+
+
+def _own(prediction: object, names: list[str]) -> list[tuple[str, object]] | None:
+    """The outputs that have names of their own: a frame's columns, a dict's entries, and what
+    records have, where these are the outputs that are promised."""
+    if isinstance(prediction, pd.DataFrame):
+        return [(str(name), values) for name, values in prediction.items()]
+    if isinstance(prediction, Mapping):
+        found = [(str(name), values) for name, values in prediction.items()]
+        arrays = all(isinstance(values, np.ndarray | pd.Series) for _, values in found)
+        is_object = len(names) == 1 and not arrays and names[0] not in prediction
+        return None if is_object else found
+    if names and isinstance(prediction, list) and prediction and isinstance(prediction[0], Mapping):
+        keys = prediction[0].keys()
+        is_promised = keys == set(names) or len(keys) == len(names) > 1
+        if is_promised and all(
+            isinstance(one, Mapping) and one.keys() == keys for one in prediction
+        ):
+            return [(str(key), [one[key] for one in prediction]) for key in keys]
+    return None
+
+
+def _columns(prediction: object, count: int) -> list[tuple[str, object]] | None:
+    """Those of an array, or of a list of lists, that has so many."""
+    if isinstance(prediction, np.ndarray):
+        columns = prediction.T if prediction.shape[1:] == (count,) else ()
+    elif isinstance(prediction, list) and all(
+        isinstance(row, list | tuple) and len(row) == count for row in prediction
+    ):
+        columns = [list(column) for column in zip(*prediction, strict=True)]
+    else:
+        columns = ()
+    return [("", column) for column in columns] or None
 
 
 def output(name: str, values: object) -> dict:
@@ -150,4 +187,4 @@ def _without_json_form(value: object) -> object:
         return value.isoformat()
     if hasattr(value, "model_dump"):
         return value.model_dump()
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")

@@ -14,15 +14,17 @@ models serve` answers is answered here. Different are only the errors:
 | body that MLflow's parser trips over  | 500, plain text            | 400 BAD_REQUEST           |
 | table mostly filled up (padding.py)   | all memory                 | 400 INVALID_PARAMETER_... |
 | parser's error with a 5xx code        | that                       | 400, its error code       |
-| model raises                          | 400 BAD_REQUEST with trace | 400 BAD_REQUEST, no trace |
-| prediction that is not JSON           | 500, plain text            | 500 INTERNAL_ERROR        |
+| model raises                          | 400 BAD_REQUEST, a fixed   | 400 BAD_REQUEST, with     |
+|                                       | message, stack trace       | the exception's own words |
+| type hint's fields do not fit         | 400 INVALID_PARAMETER_...  | the same, naming fields   |
+|                                       | with the data              | and no data               |
+| prediction that is not JSON           | 500, plain text            | 500 INTERNAL_ERROR,       |
+|                                       |                            | naming its type           |
 
-Traces go to the log, under the request id.
+No error repeats a value that was sent (sent.py). Traces go to the log, under the request id.
 """
 
 import io
-import logging
-import traceback
 from functools import lru_cache
 
 import msgspec
@@ -31,17 +33,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PyFuncModel, scoring_server
 
 from model_server.errors import RefusedError, without_paths, without_values
-from model_server.scoring import padding, unsigned
+from model_server.scoring import padding, raised, typehints, unsigned
 from model_server.scoring.call import Call
 from model_server.scoring.conversion import DeclinedError, compiled, params_reader
+from model_server.scoring.sent import TooManyValuesError
 from model_server.workers.wire import Request
-
-log = logging.getLogger(__name__)
-
-_MODEL_RAISED = (
-    "Encountered an unexpected error while evaluating the model. Verify that the serialized input "
-    "Dataframe is compatible with the model for inference."
-)
 
 
 class MlflowReader:
@@ -51,6 +47,7 @@ class MlflowReader:
         self._model = model
         self._schema = model.metadata.get_input_schema()
         is_usual = not _converts_itself(model)
+        self._has_type_hint = not is_usual
         self._converter = compiled(self._schema) if is_usual else None
         self._is_unsigned = is_usual and self._schema is None
         self._params = params_reader(model.metadata.get_params_schema())
@@ -94,16 +91,8 @@ class MlflowReader:
             result = scoring_server.invocations(
                 request.body, request.content_type, call, self._schema
             )
-        except MlflowException as error:
+        except Exception as error:
             raise self._refusal(error, call, request) from None
-        except Exception:
-            if call.begun:
-                raise
-            raise RefusedError(
-                400,
-                "BAD_REQUEST",
-                "Invalid input. The body cannot be read as what its Content-Type says.",
-            ) from None
         if result.status != 200:
             raise RefusedError(result.status, "BAD_REQUEST", result.response)
         return result.response.encode()
@@ -111,27 +100,50 @@ class MlflowReader:
     def failure(self, error: Exception, request: Request) -> RefusedError:
         """What `answer_alone` would raise when the model raises `error`."""
         if isinstance(error, MlflowException):
-            status = error.get_http_status_code()
-            return RefusedError(status, error.error_code, self._without_data(error.message))
-        _log_model_raised(request, "".join(traceback.format_exception(error)))
-        return RefusedError(400, "BAD_REQUEST", _MODEL_RAISED)
-
-    def _refusal(self, error: MlflowException, call: "_Call", request: Request) -> RefusedError:
-        status = error.get_http_status_code()
-        if not call.begun and status >= 500:
-            status = 400
-        if call.begun and (trace := error.json_kwargs.get("stack_trace")):
-            _log_model_raised(request, trace)
+            return self._of_mlflow(error, error.get_http_status_code(), request)
+        raised.note("model raised", error, request)
         return RefusedError(
-            status, error.error_code, self._without_data(call.message or error.message)
+            400,
+            "BAD_REQUEST",
+            f"The model raised {raised.told(error, request)} (request id {request.request_id})",
         )
 
-    def _without_data(self, message: str) -> str:
-        """MLflow repeats the whole input in two of its messages."""
+    def _refusal(self, error: Exception, call: "_Call", request: Request) -> RefusedError:
+        if call.error is not None:
+            return self._misfit(call, request) or self.failure(call.error, request)
+        if call.is_done:
+            return raised.unwritable(call.result, error, request)
+        if isinstance(error, MlflowException):
+            status = error.get_http_status_code()
+            return self._of_mlflow(error, status if status < 500 else 400, request)
+        return RefusedError(
+            400,
+            "BAD_REQUEST",
+            "Invalid input. The body cannot be read as what its Content-Type says.",
+        )
+
+    def _misfit(self, call: "_Call", request: Request) -> RefusedError | None:
+        """For data that does not fit the model's type hints."""
+        error = call.error
+        if not self._has_type_hint or not isinstance(error, MlflowException):
+            return None
+        if (found := typehints.misfit(self._model, call.data, request)) is None:
+            return None
+        return RefusedError(error.get_http_status_code(), error.error_code, found)
+
+    def _of_mlflow(self, error: MlflowException, status: int, request: Request) -> RefusedError:
+        """With its own words, from which the data is taken that MLflow repeats in two of them."""
+        message = error.message
         start, found, problem = message.rpartition(f"' with schema '{self._schema}'. Error: ")
         if found:
             message = f"{start.partition(' of data ')[0]}. Error: {problem}"
-        return without_paths(without_values(message.partition("\nInput: \n")[0]))
+        message = without_paths(without_values(message.partition("\nInput: \n")[0]))
+        try:
+            message = raised.clean(message, request)
+        except TooManyValuesError:
+            if status != 400:  # such an answer leaves a line in the log
+                message = f"The model raised {type(error).__name__}."
+        return RefusedError(status, error.error_code, message)
 
 
 def _converts_itself(model: PyFuncModel) -> bool:
@@ -177,9 +189,8 @@ def _is_plain(result: object, values: object) -> bool:
     return isinstance(values, list) and set(map(type, values)) in _PLAIN
 
 
-def _log_model_raised(request: Request, trace: str) -> None:
-    extra = {"request_id": request.request_id, "trace_id": request.trace, "trace": trace}
-    log.warning("model raised", extra=extra)
+class _RaisedError(Exception):
+    """The model raised; MLflow's own code is to learn no more."""
 
 
 class _Call:
@@ -188,13 +199,19 @@ class _Call:
     def __init__(self, model: PyFuncModel) -> None:
         self._model = model
         self.metadata = model.metadata
-        self.begun = False
-        self.message: str | None = None
+        self.data: object = None
+        self.error: Exception | None = None
+        """That the model raised."""
+        self.is_done = False
+        self.result: object = None
+        """Of the model, once it is done."""
 
     def predict(self, data: object, params: dict | None = None) -> object:
-        self.begun = True
+        self.data = data
         try:
-            return self._model.predict(data, params=params)
-        except MlflowException as error:
-            self.message = error.message  # `invocations` puts the whole input in front of it
-            raise
+            self.result = self._model.predict(data, params=params)
+        except Exception as error:
+            self.error = error
+            raise _RaisedError from None
+        self.is_done = True
+        return self.result

@@ -12,7 +12,7 @@ from mlflow.pyfunc import PyFuncModel
 
 from model_server.errors import UNEXPECTED, RefusedError, error_body, too_late
 from model_server.options import Options
-from model_server.scoring import fastpath
+from model_server.scoring import fastpath, raised
 from model_server.scoring.batching import batches, together
 from model_server.scoring.call import Call, Reader
 from model_server.scoring.independence import flavor, why_not_batched
@@ -22,8 +22,6 @@ from model_server.scoring.table import Table
 from model_server.scoring.v2 import V2Reader
 from model_server.workers import wire
 from model_server.workers.wire import Answer, Batch, Reply, Request
-
-log = logging.getLogger(__name__)
 
 
 class Scorer:
@@ -125,18 +123,16 @@ class Scorer:
         return self._model(table, params)
 
 
-def _unwritten(call: Call, error: Exception) -> Answer:
+def _unwritten(call: Call, prediction: object, error: Exception) -> Answer:
+    if not isinstance(error, RefusedError):
+        error = raised.unwritable(prediction, error, call.request)
     return _refused(call.request, error)
 
 
 def _refused(request: Request, error: Exception) -> Answer:
     if isinstance(error, RefusedError):
         return Answer(request.number, error.status, error.body)
-    log.error(
-        "prediction failed",
-        exc_info=error,
-        extra={"request_id": request.request_id, "trace_id": request.trace},
-    )
+    raised.note("prediction failed", error, request, logging.ERROR)
     body = error_body("INTERNAL_ERROR", UNEXPECTED.format(request.request_id))
     return Answer(request.number, 500, body)
 

@@ -4,8 +4,8 @@
 | --------------------- | ----------------------------------------------------------------------- |
 | inputs                | `inputs` says which tensors a signature takes                           |
 | outputs               | `outputs` says how predictions are written                              |
-| name of an output     | a frame's column, a dict's key, the signature's, else "predict", as     |
-|                       | MLServer's scikit-learn runtime has it                                  |
+| name of an output     | as the metadata promises; without a signature a frame's column, a       |
+|                       | dict's key, a series' name, else "predict"                              |
 | requested `outputs`   | only these, in this order; 422 for one that there is not                |
 | request `parameters`  | the model's params, by the signature; others are ignored                |
 | content_type          | "pd", "np", "str", "base64", "datetime", "json", where one is of use    |
@@ -26,11 +26,11 @@ from mlflow.models.utils import _enforce_params_schema
 from mlflow.pyfunc import PyFuncModel
 
 from model_server.errors import RefusedError, without_values
-from model_server.scoring import outputs
+from model_server.scoring import outputs, raised, typehints
 from model_server.scoring.call import Call
 from model_server.scoring.inputs import Columns, Tensors, unsigned
 from model_server.scoring.tensors import Tensor, misfit
-from model_server.workers.wire import Request
+from model_server.workers.wire import Request, output_names
 
 DEFAULT_OUTPUT = "predict"
 
@@ -63,7 +63,8 @@ class V2Reader:
         schema = metadata.get_input_schema()
         self._params = metadata.get_params_schema()
         self._params_names = {param.name for param in self._params.params} if self._params else ()
-        self._output_names = _names(metadata.get_output_schema())
+        promised = metadata.get_output_schema()
+        self._output_names = output_names(promised and promised.to_dict())
         # Such a model is given plain values, made by MLflow's own code.
         self._by_type_hint = metadata._is_signature_from_type_hint()
         self._is_plain = not self._by_type_hint and not metadata._is_type_hint_from_example()
@@ -89,8 +90,19 @@ class V2Reader:
         try:
             prediction = self._model.predict(data, params=params)
         except Exception as error:
-            raise _misfit(error) or self.failure(error, request) from None
-        return self._write(body, prediction)
+            raise self._misfit(error, data, request) or self.failure(error, request) from None
+        try:
+            return self._write(body, prediction)
+        except RefusedError:
+            raise
+        except Exception as error:
+            raise raised.unwritable(prediction, error, request) from None
+
+    def _misfit(self, error: Exception, data: object, request: Request) -> RefusedError | None:
+        if self._by_type_hint and isinstance(error, MlflowException):
+            found = typehints.misfit(self._model, data, request)
+            return misfit(found) if found else None
+        return _misfit(error)
 
     def _data(self, body: _Body) -> object:
         if self._signature is None:
@@ -161,10 +173,6 @@ def _selected(found: list[tuple[str, object]], names: list[str]) -> list[tuple[s
             + ", ".join(name for name, _ in found[:20])
         )
     return [(name, by_name[name]) for name in names]
-
-
-def _names(schema: object) -> list[str]:
-    return schema.input_names() if schema and schema.has_input_names() else []
 
 
 def _misfit(error: Exception) -> RefusedError | None:

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import importlib
+import multiprocessing
 import os
 import pickle
 import signal
@@ -25,14 +26,15 @@ def run_as_program() -> None:
     """As `run`, with what `Program` wrote to the standard input."""
     descriptors, module, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301 - our parent's
     _begin()
-    for descriptor in descriptors:
-        os.set_inheritable(descriptor, False)  # else what the model starts would hold them
+    held, ended = descriptors
+    os.set_inheritable(ended, False)  # else what the model starts would hold it
+    os.register_at_fork(after_in_child=lambda: os.close(ended))
     # As `preload` does for those that are forked. Before logs are configured: MLflow does so, too.
     with contextlib.suppress(ImportError):
         import mlflow.tracing
 
         mlflow.tracing.disable()
-    _work(module, socket.socket(fileno=descriptors[0]), arguments)
+    _work(module, socket.socket(fileno=held), arguments)
 
 
 def _begin() -> None:
@@ -42,10 +44,23 @@ def _begin() -> None:
 
 
 def _work(module: str, sock: socket.socket, arguments: Sequence[object]) -> None:
-    sys.dont_write_bytecode = True  # a cached model is one with its digest: nothing may be added
+    # A cached model is one with its digest: nothing may be added, by what a model starts either.
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    _allow_children(sock)
     logs.configure(os.environ.get("MODEL_SERVER_LOG_LEVEL", "INFO"))
     with contextlib.suppress(wire.PeerClosedError, BrokenPipeError, ConnectionResetError):
         importlib.import_module(module).main(sock, *arguments)
+
+
+def _allow_children(sock: socket.socket) -> None:
+    """Let a model start processes: they end with this one, whose group they are in. Spawned, since
+    a fork would copy locks that other threads hold; one that is forked all the same must not keep
+    the socket open, whose end says that this process is gone."""
+    multiprocessing.current_process().daemon = False
+    multiprocessing.set_start_method("spawn", force=True)
+    sock.set_inheritable(False)
+    os.register_at_fork(after_in_child=sock.close)
 
 
 def die_with_parent() -> None:

@@ -9,7 +9,7 @@ import multiprocessing.forkserver
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 
 from model_server.workers import wire
@@ -43,9 +43,9 @@ _context = multiprocessing.get_context("forkserver")
 _starter = ThreadPoolExecutor(1, thread_name_prefix="processes")
 
 
-def prepare(threads: int) -> dict[str, str]:
-    """To be called once, before the first child. Returns the credentials taken from the
-    environment: no child inherits them.
+def prepare(threads: int, passed: Collection[str] = ()) -> dict[str, str]:
+    """To be called once, before the first child. Returns the credentials of the environment, which
+    no child inherits, but for the variables that are `passed` on.
 
     One BLAS thread a worker by default: a row or a hundred gain nothing from more, and workers
     beside each other lose. It also keeps the process that is forked free of threads.
@@ -58,8 +58,10 @@ def prepare(threads: int) -> dict[str, str]:
     os.environ["DO_NOT_TRACK"] = "true"
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else its import also starts a thread
     _context.set_forkserver_preload(["model_server.workers.preload"])
-    taken = [name for name in os.environ if name.startswith(_CREDENTIALS)]
-    return {name: os.environ.pop(name) for name in taken}
+    found = {name: text for name, text in os.environ.items() if name.startswith(_CREDENTIALS)}
+    for name in found.keys() - set(passed):
+        del os.environ[name]
+    return found
 
 
 def prepare_ahead() -> None:

@@ -31,7 +31,7 @@ class Program:
         held = (self._sock.fileno(), writer)
         try:
             self._process = subprocess.Popen(
-                [self._python, "-I", BOOT], stdin=subprocess.PIPE, pass_fds=held
+                [self._python, "-I", "-B", BOOT], stdin=subprocess.PIPE, pass_fds=held
             )
         finally:
             os.close(writer)

@@ -80,6 +80,15 @@ class Description(msgspec.Struct, frozen=True):
     """Why requests are not merged."""
 
 
+def output_names(schema: list[dict] | None) -> list[str]:
+    """Of the outputs of a signature, as `Schema.to_dict()` writes it, in the Open Inference
+    Protocol: what the metadata promises, and answers keep. Without names, one is "predict", as
+    MLServer's scikit-learn runtime has it, and several are counted."""
+    schema = schema or []
+    unnamed = "predict" if len(schema) == 1 else "{}"
+    return [spec.get("name") or unnamed.format(at) for at, spec in enumerate(schema)]
+
+
 class Loaded(msgspec.Struct, array_like=True, frozen=True):
     """A worker's greeting. Without `problem`, it is ready for requests."""
 

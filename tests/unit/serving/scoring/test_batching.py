@@ -240,11 +240,11 @@ def test_nobody_gets_anothers_data(texts, tmp_path_factory):
     for text, answer in zip(texts, answers(scorer, text_bodies(texts)), strict=True):
         if "b" in text:
             assert answer.status == 500
-            assert json.loads(answer.body)["message"] == f"bad {[text]}"
+            assert json.loads(answer.body)["message"] == "bad ['…']"
         elif "c" in text:
             assert answer.status == 400
             message = json.loads(answer.body)["message"]
-            assert message.startswith("Encountered an unexpected error while evaluating")
+            assert message.startswith("The model raised ValueError: bad ['…'] (request id")
         else:
             assert predictions(answer.body) == [text]
 

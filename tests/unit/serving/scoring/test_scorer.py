@@ -9,6 +9,7 @@ import time
 import mlflow
 import numpy as np
 import pandas as pd
+import pydantic
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,12 +21,14 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, Tens
 from mlflow.types.schema import Array
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from model_server.log import A_SECOND
 from model_server.options import Options
 from model_server.scoring.loading import MAX_CHARACTERS, MAX_WARNINGS, load
 from model_server.scoring.prediction import Predictor
 from model_server.scoring.protocol import written
 from model_server.scoring.scorer import Scorer
 from model_server.workers import wire
+from tests.support import wait_until
 from tests.unit.serving.scoring import models
 from tests.unit.serving.scoring.models import (
     doubles,
@@ -112,7 +115,11 @@ def test_deadline_that_passes_in_the_frame(tmp_path):
 @pytest.mark.parametrize(
     ("error", "status", "error_code", "message"),
     [
-        (ValueError("secret in /srv/x"), 400, "BAD_REQUEST", "Encountered an unexpected error"),
+        (
+            ValueError("no 12.5 for 'secret', see /srv/x/model.pkl"),
+            *(400, "BAD_REQUEST"),
+            "The model raised ValueError: no … for '…', see model.pkl (request id id-5)",
+        ),
         (MlflowException("of /srv/models/x"), 500, "INTERNAL_ERROR", "of x"),
         (MlflowException("later", RESOURCE_EXHAUSTED), 429, "RESOURCE_EXHAUSTED", "later"),
     ],
@@ -124,8 +131,10 @@ def test_errors_of_the_model_are_the_same_in_both_lanes(
         raise error
 
     index = [7] if is_alone else [0]
-    body = {"dataframe_split": {"columns": ["a"], "data": [[1]], "index": index}}
-    scorer = Scorer(of_function(fail, doubles("a")), tmp_path)
+    schema = Schema([ColSpec("double", "a"), ColSpec("string", "b")])
+    data = {"columns": ["a", "b"], "data": [[12.5, "secret"]], "index": index}
+    body = {"dataframe_split": data}
+    scorer = Scorer(of_function(fail, schema), tmp_path)
     with caplog.at_level(logging.WARNING, "model_server"):
         found = answer(scorer, request(body, 5, trace="0af7651916cd43dd8448eb211c80319c"))
     content = json.loads(found.body)
@@ -136,19 +145,106 @@ def test_errors_of_the_model_are_the_same_in_both_lanes(
         (record,) = caplog.records
         assert (record.message, record.request_id) == ("model raised", "id-5")
         assert record.trace_id == "0af7651916cd43dd8448eb211c80319c"
-        assert "secret in /srv/x" in record.trace
+        assert "in fail" in record.trace
+        assert "ValueError: no … for '…', see model.pkl" in record.trace
+        assert "secret" not in record.trace
+
+
+class Box:
+    pass
 
 
 @pytest.mark.parametrize("is_alone", [False, True])
-def test_prediction_that_has_no_json_form(is_alone, tmp_path, caplog):
+@pytest.mark.parametrize(
+    ("returned", "what"),
+    [
+        (Box(), "an object of type Box"),
+        ([1, Box()], "list with an object of type Box in it"),
+        (pd.DataFrame({"a": [Box()]}), "DataFrame with an object of type Box in it"),
+        ([{(1, 2): 3}], "list with a key of type tuple in it"),
+    ],
+)
+def test_prediction_that_has_no_json_form(returned, what, is_alone, tmp_path, caplog):
     index = [7] if is_alone else [0]
     body = {"dataframe_split": {"columns": ["a"], "data": [[1]], "index": index}}
-    scorer = Scorer(of_function(lambda _: [object()], doubles("a")), tmp_path)
+    scorer = Scorer(of_function(lambda _: returned, doubles("a")), tmp_path)
     found = answer(scorer, request(body, 5))
-    assert found.status == 500
-    assert "request id id-5" in json.loads(found.body)["message"]
+    content = json.loads(found.body)
+    assert (found.status, content["error_code"]) == (500, "INTERNAL_ERROR")
+    assert content["message"].startswith(f"The model returned {what}, which JSON cannot hold.")
+    assert "request id id-5" in content["message"]
     (record,) = [record for record in caplog.records if record.message == "prediction failed"]
     assert record.request_id == "id-5"
+
+
+MORE = "more predictions failed"
+
+
+def test_many_failures_leave_few_lines_in_the_log(tmp_path, caplog):
+    def fail(_):
+        raise ValueError("no")
+
+    scorer = Scorer(of_function(fail, doubles("a")), tmp_path)
+    requests = [request({"inputs": {"a": [1]}}, at) for at in range(200)]
+    with caplog.at_level(logging.WARNING, "model_server"):
+        replies = list(scorer.replies(requests))
+        assert [one.status for reply in replies for one in reply.answers] == [400] * 200
+        wait_until(lambda: caplog.records[-1].message == MORE, 10, "the number of the others")
+    lines = [line.message for line in caplog.records]
+    assert lines == ["model raised"] * A_SECOND + [MORE]
+    assert caplog.records[-1].count == 200 - A_SECOND
+
+
+class Address(pydantic.BaseModel):
+    street: str
+
+
+class Person(pydantic.BaseModel):
+    name: str
+    age: int
+    address: Address | None = None
+
+
+def of_type_hint(hint, tmp_path):
+    class Typed(mlflow.pyfunc.PythonModel):
+        def predict(self, model_input: hint) -> list:
+            return [str(one) for one in model_input]
+
+    mlflow.pyfunc.save_model(tmp_path / "model", python_model=Typed(), pip_requirements=[])
+    return Scorer(load(tmp_path / "model")[0], tmp_path)
+
+
+GOOD = {"name": "Ann", "age": 47}
+
+
+@pytest.mark.parametrize("is_v2", [False, True])
+@pytest.mark.parametrize(
+    ("hint", "data", "told"),
+    [
+        (
+            list[Person],
+            [GOOD, GOOD | {"age": "secret", "address": {}}],
+            "input[1].age: Input should be a valid integer; input[1].address.street: Field requ",
+        ),
+        (list[Person], [{"age": 47}, GOOD, {}], "input[0].name: Field required; input[2].name: "),
+        (list[list[int]], [[1, 2], [3, "secret"]], "input[1][1]: Expected type int, but got str"),
+        (list[dict[str, int]], [{"a": 1}, {"a": "secret"}], "input[1].a: Expected type int, but"),
+    ],
+)
+def test_type_hints_name_the_field_and_leave_out_its_value(hint, data, told, is_v2, tmp_path):
+    scorer = of_type_hint(hint, tmp_path)
+    if is_v2:
+        texts = [json.dumps(one) for one in data]
+        named = {"name": "x", "shape": [len(data)], "datatype": "BYTES", "data": texts}
+        named["parameters"] = {"content_type": "json"}
+        found = answer(scorer, request({"inputs": [named]}, 5, protocol=wire.V2))
+    else:
+        found = answer(scorer, request({"inputs": data}, 5))
+    content = json.loads(found.body)
+    assert found.status == (422 if is_v2 else 400)
+    assert content["error_code"] == "INVALID_PARAMETER_VALUE"
+    assert content["message"].startswith(f"The input does not fit the model's type hint: {told}")
+    assert "secret" not in content["message"]
 
 
 PARAMS = ParamSchema([ParamSpec("add", "double", 0.5)])

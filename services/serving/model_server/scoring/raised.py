@@ -1,0 +1,139 @@
+"""What is told of an exception that the model raised: to the client, and in the log.
+
+Neither repeats what the client sent. The client gets the exception's type and words; the log gets
+these with the stack, but of no more than a few requests a second.
+"""
+
+import itertools
+import logging
+import re
+import threading
+import traceback
+from collections.abc import Iterator
+
+from model_server.errors import MESSAGE_LIMIT, REASON_LIMIT, RefusedError, bounded, reason
+from model_server.log import Few
+from model_server.scoring.sent import Sent, TooManyValuesError
+from model_server.workers.wire import Request
+
+log = logging.getLogger(__name__)
+
+MAX_FIELDS = 5
+"""Of a validation, that are named."""
+MAX_CHAIN = 8
+"""Exceptions that one came of."""
+_NO_FORM = re.compile(
+    r"Object of type (?P<object>.+) is not JSON serializable|keys must be .*, not (?P<key>.+)"
+)
+"""Words of Python's json and, after it, scoring/outputs.py."""
+
+
+def told(error: BaseException, request: Request) -> str:
+    """Type and words of the exception, without values that the request brought."""
+    try:
+        return _told(error, Sent(request))
+    except TooManyValuesError:
+        return type(error).__name__
+
+
+def clean(message: str, request: Request) -> str:
+    """A message without values that the request brought. Raises TooManyValuesError."""
+    return Sent(request).left_out_of(bounded(" ".join(message.split())))
+
+
+def unwritable(result: object, error: BaseException, request: Request) -> RefusedError:
+    """For what the model returned, where writing it as JSON raised `error`."""
+    note("prediction failed", error, request, logging.ERROR)
+    kind = type(result).__name__
+    found = _NO_FORM.search(str(error)) if isinstance(error, TypeError) else None
+    culprit = found and (found["object"] or found["key"])
+    if culprit is None:
+        what = f"what JSON cannot hold, of type {kind} ({type(error).__name__})"
+    elif found["key"]:
+        what = f"{kind} with a key of type {culprit} in it, which JSON cannot hold"
+    elif culprit == kind:
+        what = f"an object of type {kind}, which JSON cannot hold"
+    else:
+        what = f"{kind} with an object of type {culprit} in it, which JSON cannot hold"
+    return RefusedError(
+        500,
+        "INTERNAL_ERROR",
+        f"The model returned {what}. Numbers, texts, lists, dicts, arrays, series and data frames "
+        f"can be written (request id {request.request_id})",
+    )
+
+
+def note(
+    message: str, error: BaseException, request: Request, level: int = logging.WARNING
+) -> None:
+    """A line with the stack, if there were not too many a moment ago."""
+    if not _few.admits():
+        return
+    log.log(
+        level,
+        message,
+        extra={
+            "request_id": request.request_id,
+            "trace_id": request.trace,
+            "trace": trace(error, request),
+        },
+    )
+
+
+def trace(error: BaseException, request: Request) -> str:
+    """As Python writes it, with the words of each exception as `told` has them."""
+    try:
+        sent = Sent(request)
+    except TooManyValuesError:
+        sent = None
+    parts = []
+    for one in itertools.islice(_chain(error), MAX_CHAIN):
+        words = _told(one, sent) if sent else type(one).__name__
+        parts.append("".join([*traceback.format_tb(one.__traceback__), words]))
+    return "\n\n".join(reversed(parts))
+
+
+def fields(error: BaseException | None, path: tuple = ()) -> str | None:
+    """Of one of pydantic: each field below `path`, and what is wrong with it."""
+    if not (type(error).__module__.startswith("pydantic") and hasattr(error, "errors")):
+        return None
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    texts = [f"{place((*path, *one['loc']))}: {one['msg']}" for one in found[:MAX_FIELDS]]
+    more = len(found) - len(texts)
+    return "; ".join(texts) + (f"; and {more} more" if more else "")
+
+
+def place(path: tuple) -> str:
+    """`input[0].address.street`."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return "".join(("input", *steps))
+
+
+def _told(error: BaseException, sent: Sent) -> str:
+    name = type(error).__name__
+    words = f"{name}: {found}" if (found := fields(error)) else reason(error, MESSAGE_LIMIT)
+    head, colon, tail = words.partition(": ")
+    return bounded(head + colon + sent.left_out_of(tail), REASON_LIMIT)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """It, and what it came of; the last one raised comes first."""
+    seen = set()
+    one: BaseException | None = error
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        yield one
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+
+
+def _later(seconds: float, call) -> None:
+    timer = threading.Timer(seconds, call)
+    timer.daemon = True
+    timer.start()
+
+
+def _say_more(count: int) -> None:
+    log.warning("more predictions failed", extra={"count": count})
+
+
+_few = Few(_later, _say_more)

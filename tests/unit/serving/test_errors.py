@@ -1,0 +1,33 @@
+"""What is told of an exception."""
+
+import pytest
+
+from model_server.errors import REASON_LIMIT, reason
+
+
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ValueError("X has 3 features"), "ValueError: X has 3 features"),
+        (KeyError("a"), "KeyError: 'a'"),
+        (ValueError(), "ValueError"),
+        (MuteError(), "MuteError"),
+        (SystemExit(3), "SystemExit: 3"),
+        (ValueError("names differ:\n- a\n\n- b\n"), "ValueError: names differ: - a - b"),
+        (OSError("no /srv/models/x/model.pkl"), "OSError: no model.pkl"),
+        (ValueError("half \ud83d"), "ValueError: half ?"),
+    ],
+)
+def test_reason_is_one_line_without_folders(error, told):
+    assert reason(error) == told
+
+
+def test_reason_is_bounded():
+    told = reason(ValueError("word " * 10**6))
+    assert len(told) == REASON_LIMIT
+    assert told.endswith("...")
