@@ -6,6 +6,7 @@
 | `serving.fast`     | on, off: whether a proven faster engine may predict              |
 | `serving.replicas` | 1 to 64 worker processes                                         |
 | `serving.memory`   | MiB that a worker may use, 0 for no limit                        |
+| `serving.threads`  | 1 to 256 requests that a worker answers at one time, unmerged    |
 | `serving.shadow`   | an alias, `challenger` say, whose version gets the same requests |
 
 A model can say the same, but for the shadow, in the `metadata` of its MLmodel file; tags win.
@@ -32,6 +33,8 @@ class Options:
     replicas: int = 1
     memory: int = 0
     """MiB a worker; 0: no limit."""
+    threads: int = 1
+    """Requests that a worker answers at one time, where the model may wait for others."""
     shadow: str | None = None
 
 
@@ -42,6 +45,7 @@ def options(settings: "Settings", tags: Mapping[str, str]) -> tuple[Options, lis
         fast=settings.fast,
         replicas=settings.replicas,
         memory=settings.worker_memory,
+        threads=settings.threads,
     )
     warnings = []
     for tag, value in sorted(tags.items()):
@@ -63,6 +67,8 @@ def _read(name: str, value: str) -> dict:
         return {"replicas": _within(int(value), 1, 64)}
     if name == "memory":
         return {"memory": _within(int(value), 0, 2**20)}
+    if name == "threads":
+        return {"threads": _within(int(value), 1, 256)}
     if name == "shadow":
         return {"shadow": value or None}
     raise KeyError(name)

@@ -45,7 +45,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 def prepare(settings: Settings) -> dict[str, str]:
     """Get ready to fork workers; returns the credentials for tracking, which they do not get."""
-    credentials = process.prepare(settings.threads, settings.worker_variables)
+    credentials = process.prepare(settings.blas_threads, settings.worker_variables)
     process.prepare_ahead()
     return credentials | tracking_login(settings)
 

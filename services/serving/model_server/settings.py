@@ -153,7 +153,14 @@ class Settings(BaseSettings):
     load_timeout: Seconds = Field(300, description="seconds for a version to load and warm up")
     fetch_timeout: Seconds = Field(900, description="seconds for a version's files to arrive")
     loads: Count = Field(4, description="versions fetched and loaded at one time")
-    threads: Count = Field(1, description="BLAS and OpenMP threads of a worker")
+    threads: int = Field(
+        16,
+        ge=1,
+        le=256,
+        description="requests that a worker answers at one time, where their rows are not merged "
+        "and the model's code is its own",
+    )
+    blas_threads: Count = Field(1, description="BLAS and OpenMP threads of a worker")
     batch: Literal["auto", "on", "off"] = Field(
         "auto",
         description="merge the rows of waiting requests: auto does where they are independent",

@@ -40,7 +40,9 @@ def test_start_that_fails_in_any_way_is_tried_again(problem, monkeypatch):
 
     async def run():
         free = asyncio.Event()
-        replica = Replica(launch, Options(), 5, free.set, lost.append, lambda _: None)
+        replica = Replica(
+            launch, Options(), 5, free.set, lambda facts, _: lost.append(facts), lambda _: None
+        )
         replica.start_soon()
         async with asyncio.timeout(10):
             await free.wait()

@@ -21,7 +21,7 @@ MAX_ROWS = 1024
 """Rows of a merged prediction; more gain little and keep the others waiting."""
 
 Predict = Callable[[Table, dict | None], object]
-Failed = Callable[[Call, object, Exception], Answer]
+Failed = Callable[[Call, object, BaseException], Answer]
 """The answer to a call whose predictions, the second argument, could not be written."""
 
 
@@ -56,7 +56,7 @@ def together(calls: Sequence[Call], predict: Predict, failed: Failed, read: floa
     for call, part in zip(calls, parts, strict=True):
         try:
             answers.append(Answer(call.request.number, 200, call.write(part)))
-        except Exception as error:
+        except BaseException as error:  # writing may run code of the model's
             answers.append(failed(call, part, error))
     write = time.perf_counter() - predicted
     return Reply(answers, [Batch(len(calls), table.rows, read, predicted - started, write)])

@@ -42,5 +42,5 @@ class Reader(Protocol):
     def answer_alone(self, request: Request) -> bytes:
         """The body of a 200. Raises RefusedError."""
 
-    def failure(self, error: Exception, request: Request) -> RefusedError:
+    def failure(self, error: BaseException, request: Request) -> RefusedError:
         """What is answered when the model raised `error` for the rows of a call. Logs it."""

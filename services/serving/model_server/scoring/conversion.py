@@ -204,13 +204,14 @@ class Columns:
 
     def _decoder(self, names: tuple[str, ...]) -> Callable:
         """Of rows whose values are in this order."""
-        if names not in self._decoders:
+        decoder = self._decoders.get(names)
+        if decoder is None:
             if len(self._decoders) == _ORDERS:
                 self._decoders.clear()
             cells = dict(zip(self._names, self._cells, strict=True))
             types = tuple(cells[name].in_frames for name in names)
-            self._decoders[names] = msgspec.json.Decoder(list[tuple[types]]).decode
-        return self._decoders[names]
+            decoder = self._decoders[names] = msgspec.json.Decoder(list[tuple[types]]).decode
+        return decoder
 
     def _of_rows(self, rows: Sequence, order: list[int] | None = None) -> Table:
         """`order` says where in a row each of the signature's columns is."""

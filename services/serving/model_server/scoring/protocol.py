@@ -91,13 +91,13 @@ class MlflowReader:
             result = scoring_server.invocations(
                 request.body, request.content_type, call, self._schema
             )
-        except Exception as error:
+        except BaseException as error:
             raise self._refusal(error, call, request) from None
         if result.status != 200:
             raise RefusedError(result.status, "BAD_REQUEST", result.response)
         return result.response.encode()
 
-    def failure(self, error: Exception, request: Request) -> RefusedError:
+    def failure(self, error: BaseException, request: Request) -> RefusedError:
         """What `answer_alone` would raise when the model raises `error`."""
         if isinstance(error, MlflowException):
             return self._of_mlflow(error, error.get_http_status_code(), request)
@@ -108,7 +108,7 @@ class MlflowReader:
             f"The model raised {raised.told(error, request)} (request id {request.request_id})",
         )
 
-    def _refusal(self, error: Exception, call: "_Call", request: Request) -> RefusedError:
+    def _refusal(self, error: BaseException, call: "_Call", request: Request) -> RefusedError:
         if call.error is not None:
             return self._misfit(call, request) or self.failure(call.error, request)
         if call.is_done:
@@ -200,7 +200,7 @@ class _Call:
         self._model = model
         self.metadata = model.metadata
         self.data: object = None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         """That the model raised."""
         self.is_done = False
         self.result: object = None
@@ -210,7 +210,7 @@ class _Call:
         self.data = data
         try:
             self.result = self._model.predict(data, params=params)
-        except Exception as error:
+        except BaseException as error:  # nothing that a model raises may end the worker
             self.error = error
             raise _RaisedError from None
         self.is_done = True

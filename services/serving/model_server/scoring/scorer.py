@@ -23,6 +23,13 @@ from model_server.scoring.v2 import V2Reader
 from model_server.workers import wire
 from model_server.workers.wire import Answer, Batch, Reply, Request
 
+_COMPUTING = frozenset(
+    "sklearn xgboost lightgbm catboost onnx pytorch tensorflow keras statsmodels spacy prophet "
+    "pmdarima paddle h2o fastai diviner transformers sentence_transformers spark".split()
+)
+"""Flavors of models that compute and wait for nobody: side by side they would only share a core,
+and hold the memory of several predictions at one time."""
+
 
 class Scorer:
     """Loaded from `folder`, `model` answers requests of every protocol."""
@@ -46,6 +53,9 @@ class Scorer:
             model, options.batch, mlflow.example(self.example), self._model
         )
         self._merges = batching_reason is None
+        waits = not self._merges and flavor(model) not in _COMPUTING
+        self.threads = options.threads if waits else 1
+        """Requests that may be answered at one time."""
         signature = model.metadata.signature
         self.description = wire.Description(
             flavor=flavor(model),
@@ -56,6 +66,7 @@ class Scorer:
             engine_reason=engine_reason,
             batching=self._merges,
             batching_reason=batching_reason,
+            threads=self.threads,
         )
 
     def replies(self, requests: list[Request]) -> Iterator[Reply]:
@@ -70,7 +81,7 @@ class Scorer:
                 if now > request.deadline:
                     raise too_late()
                 call = self._readers[request.protocol].read(request)
-            except Exception as error:
+            except BaseException as error:
                 refused.append(_refused(request, error))
                 continue
             if call is None:
@@ -95,7 +106,7 @@ class Scorer:
                 return
         try:
             reply = together(calls, self._predict, _unwritten, read * len(calls))
-        except Exception as error:
+        except BaseException as error:  # of the model's: a Rust panic, SystemExit
             if len(calls) > 1:
                 for call in calls:
                     yield from self._answered([call], read)
@@ -111,7 +122,7 @@ class Scorer:
             if time.monotonic() > request.deadline:
                 raise too_late()
             body = self._readers[request.protocol].answer_alone(request)
-        except Exception as error:
+        except BaseException as error:
             return Reply([_refused(request, error)])
         answer = Answer(request.number, 200, body)
         return Reply([answer], [Batch(1, 0, 0.0, time.perf_counter() - started, 0.0)])
@@ -123,13 +134,13 @@ class Scorer:
         return self._model(table, params)
 
 
-def _unwritten(call: Call, prediction: object, error: Exception) -> Answer:
+def _unwritten(call: Call, prediction: object, error: BaseException) -> Answer:
     if not isinstance(error, RefusedError):
         error = raised.unwritable(prediction, error, call.request)
     return _refused(call.request, error)
 
 
-def _refused(request: Request, error: Exception) -> Answer:
+def _refused(request: Request, error: BaseException) -> Answer:
     if isinstance(error, RefusedError):
         return Answer(request.number, error.status, error.body)
     raised.note("prediction failed", error, request, logging.ERROR)

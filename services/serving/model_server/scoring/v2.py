@@ -34,7 +34,7 @@ from model_server.workers.wire import Request, output_names
 
 DEFAULT_OUTPUT = "predict"
 
-Failure = Callable[[Exception, Request], RefusedError]
+Failure = Callable[[BaseException, Request], RefusedError]
 """What is answered when the model raised for a request."""
 
 
@@ -89,16 +89,16 @@ class V2Reader:
         data = self._data(body)
         try:
             prediction = self._model.predict(data, params=params)
-        except Exception as error:
+        except BaseException as error:
             raise self._misfit(error, data, request) or self.failure(error, request) from None
         try:
             return self._write(body, prediction)
         except RefusedError:
             raise
-        except Exception as error:
+        except BaseException as error:
             raise raised.unwritable(prediction, error, request) from None
 
-    def _misfit(self, error: Exception, data: object, request: Request) -> RefusedError | None:
+    def _misfit(self, error: BaseException, data: object, request: Request) -> RefusedError | None:
         if self._by_type_hint and isinstance(error, MlflowException):
             found = typehints.misfit(self._model, data, request)
             return misfit(found) if found else None
@@ -175,7 +175,7 @@ def _selected(found: list[tuple[str, object]], names: list[str]) -> list[tuple[s
     return [(name, by_name[name]) for name in names]
 
 
-def _misfit(error: Exception) -> RefusedError | None:
+def _misfit(error: BaseException) -> RefusedError | None:
     """For data that MLflow's own check against the signature refused; without the data, which
     MLflow repeats."""
     if not isinstance(error, MlflowException):

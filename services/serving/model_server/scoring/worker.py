@@ -5,7 +5,9 @@ import gc
 import logging
 import os
 import socket
+import threading
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -33,7 +35,7 @@ def main(
         greeting = wire.Loaded(
             example=scorer.example, warnings=warnings, description=scorer.description
         )
-    except Exception as error:
+    except BaseException as error:  # of the model's code: SystemExit, a Rust panic
         log.error(
             "model cannot be loaded",
             extra={"model": name, "version": version, "trace": traceback.format_exc()},
@@ -43,7 +45,11 @@ def main(
     sock.sendall(wire.pack(greeting))
     gc.collect()
     gc.freeze()  # the model stays: no collection needs to look at it again
-    while greeting.problem is None:
+    if greeting.problem is not None:
+        return
+    if scorer.threads > 1:
+        answer_side_by_side(sock, scorer)
+    while True:
         answer_frame(sock, scorer)
 
 
@@ -52,3 +58,19 @@ def answer_frame(sock: socket.socket, scorer: Scorer) -> None:
     may take long, or be the end of this process."""
     for reply in scorer.replies(wire.receive(sock, _requests)):
         sock.sendall(wire.pack(reply))
+
+
+def answer_side_by_side(sock: socket.socket, scorer: Scorer) -> None:
+    """Read frames, and answer their requests in threads, each as soon as it is done. Raises
+    wire.PeerClosedError."""
+    sending = threading.Lock()
+
+    def answer(request: wire.Request) -> None:
+        for reply in scorer.replies([request]):
+            with sending:
+                sock.sendall(wire.pack(reply))
+
+    with ThreadPoolExecutor(scorer.threads, thread_name_prefix="request") as threads:
+        while True:
+            for request in wire.receive(sock, _requests):
+                threads.submit(answer, request)

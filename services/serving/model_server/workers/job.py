@@ -23,7 +23,7 @@ class Question(NamedTuple):
 
 
 class Job:
-    __slots__ = ("context", "done", "is_done", "request", "since")
+    __slots__ = ("context", "done", "given", "is_done", "is_suspect", "request", "since")
 
     def __init__(self, request: Request, since: float, done: Done, context: object) -> None:
         self.request = request
@@ -33,6 +33,10 @@ class Job:
         self.context = context
         """The asker's own."""
         self.is_done = False
+        self.given = 0.0
+        """When a worker got it, by time.monotonic()."""
+        self.is_suspect = False
+        """Whether a worker died that had it, and others with it: it is asked again, alone."""
 
     def finish(self, status: int, body: bytes) -> None:
         """A second call, after a time limit say, does nothing."""

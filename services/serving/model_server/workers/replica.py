@@ -18,10 +18,14 @@ from model_server.workers.job import Job
 
 log = logging.getLogger(__name__)
 
-BACK_OFF = (0.0, 0.2, 1.0, 5.0, 15.0, 30.0)
-"""Seconds before the first, second, ... start of a worker that keeps dying."""
+BACK_OFF = (0.0, 0.0, 0.0, 0.2, 1.0, 5.0, 15.0, 30.0)
+"""Seconds before the first, second, ... start after workers that died and had answered nothing."""
+KEEPS_FAILING = 4
+"""So many of these in a row, and requests need not wait for the next."""
 STABLE = 60
 """Seconds after which a worker's death counts as the first again."""
+ANY = 2**31
+"""Jobs of one frame: all that wait."""
 MIB = 2**20
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -90,11 +94,11 @@ class Replica:
         options: Options,
         timeout: float,
         on_free: Callable[[], None],
-        on_lost: Callable[[dict], None],
+        on_lost: Callable[[dict, list[Job]], None],
         on_batch: Callable[[wire.Batch], None],
     ) -> None:
-        """`on_free` is called when it can take a frame; `on_lost`, when its process has gone,
-        with the facts for the log."""
+        """`on_free` is called when it can take more; `on_lost`, when its process has gone, with
+        the facts for the log and the jobs that have no answer."""
         self._launch = launch
         self._options = options
         self._timeout = timeout
@@ -103,6 +107,7 @@ class Replica:
         self._on_batch = on_batch
         self._child: process.Child | None = None
         self._frame: dict[int, Job] = {}
+        self._threads = 1
         self._progress = 0.0
         self._gone = asyncio.Event()
         self._reason = "it died"
@@ -124,8 +129,20 @@ class Replica:
         return child is not None and not child.is_gone
 
     @property
-    def is_free(self) -> bool:
-        return self.is_up and not self._frame
+    def room(self) -> int:
+        """Jobs that it can take now."""
+        if not self.is_up:
+            return 0
+        if not self._frame:
+            return ANY if self._threads == 1 else self._threads
+        if self._threads == 1 or any(job.is_suspect for job in self._frame.values()):
+            return 0
+        return self._threads - len(self._frame)
+
+    @property
+    def keeps_failing(self) -> bool:
+        """Whether its processes die before they answer anything, again and again."""
+        return not self.is_up and self.failures >= KEEPS_FAILING
 
     @property
     def jobs(self) -> list[Job]:
@@ -142,21 +159,29 @@ class Replica:
         self._life = asyncio.create_task(self._live())
 
     def give(self, jobs: list[Job]) -> None:
-        """One frame down. Only while `is_free`."""
-        self._frame = {job.request.number: job for job in jobs}
+        """One frame down, of no more jobs than there is `room` for."""
         self._progress = time.monotonic()
+        for job in jobs:
+            job.given = self._progress
+            self._frame[job.request.number] = job
         self._child.channel.send([job.request for job in jobs])
 
     def check(self, now: float) -> None:
         """End a worker that hangs or takes too much memory; to be called again and again."""
         if self._child is None or self._child.is_gone:
             return
-        if self._frame and now - self._progress > self._timeout:
+        if self._frame and self._is_stuck(now):
             self._kill(f"it gave no answer for {self._timeout:g} s")
         elif self._options.memory:
             used = _memory(self._child.pid)
             if used > self._options.memory * MIB:
                 self._kill(f"it used {used // MIB} MiB, more than {self._options.memory}")
+
+    def _is_stuck(self, now: float) -> bool:
+        """In threads, one request that hangs is no reason to end the others."""
+        if self._threads == 1:
+            return now - self._progress > self._timeout
+        return all(now - job.given > self._timeout for job in self._frame.values())
 
     async def end(self, grace: float = 1) -> None:
         """End the process for good; what it was busy with is lost."""
@@ -167,7 +192,9 @@ class Replica:
         if child:
             child.when_gone(lambda: None)
             await asyncio.shield(child.end(grace))
-        self._lose_frame()
+        for job in self.jobs:
+            job.lose()
+        self._frame = {}
 
     async def _bring_up(self) -> wire.Loaded:
         child, loaded = await self._launch()
@@ -178,6 +205,7 @@ class Replica:
         if child.is_gone:
             self._gone.set()
         self._child = child
+        self._threads = loaded.description.threads
         return loaded
 
     async def _live(self) -> None:
@@ -203,8 +231,9 @@ class Replica:
         wait = BACK_OFF[min(self.failures, len(BACK_OFF) - 1)]
         self.failures += 1
         code = await child.end() if child else None
-        self._lose_frame()
-        self._on_lost({"reason": self._reason, "ending": ending(code), "restart_in": wait})
+        jobs, self._frame = self.jobs, {}
+        facts = {"reason": self._reason, "ending": ending(code), "restart_in": wait}
+        self._on_lost(facts, jobs)
         await asyncio.sleep(wait)
 
     def _kill(self, reason: str) -> None:
@@ -225,13 +254,9 @@ class Replica:
             job = frame.pop(answer.number, None)
             if job is not None:
                 job.finish(answer.status, answer.body)
-        if not frame:
+        self.failures = 0
+        if not frame or self._threads > 1:
             self._on_free()
-
-    def _lose_frame(self) -> None:
-        frame, self._frame = self._frame, {}
-        for job in frame.values():
-            job.lose()
 
 
 def ending(code: int | None) -> str | None:

@@ -93,6 +93,7 @@ class Version:
             "engine_reason": description.engine_reason,
             "batching": description.batching,
             "batching_reason": description.batching_reason,
+            "threads": description.threads,
         }
 
     async def start(self) -> None:
@@ -165,9 +166,7 @@ class Version:
 
     @property
     def _keeps_failing(self) -> bool:
-        return bool(self._replicas) and all(
-            not replica.is_up and replica.failures > 1 for replica in self._replicas
-        )
+        return bool(self._replicas) and all(one.keeps_failing for one in self._replicas)
 
     def _replica(self) -> Replica:
         return Replica(
@@ -185,15 +184,19 @@ class Version:
         if self._queue:
             if not self._replicas:
                 self._wake()
-            free = [replica for replica in self._replicas if replica.is_free]
+            free = [replica for replica in self._replicas if replica.room]
+            if len(free) > 1:
+                free.sort(key=lambda replica: -len(replica.jobs))  # the least busy one takes first
             for left in range(len(free), 0, -1):
-                if jobs := self._take(-(-len(self._queue) // left)):
-                    free[left - 1].give(jobs)
+                replica = free[left - 1]
+                share = min(replica.room, -(-len(self._queue) // left))
+                if jobs := self._take(share, is_idle=not replica.jobs):
+                    replica.give(jobs)
         elif self._closing and not self._is_busy:
             self._is_empty.set()
 
-    def _take(self, count: int) -> list[Job]:
-        """Up to `count` jobs, and FRAME_BYTES."""
+    def _take(self, count: int, *, is_idle: bool) -> list[Job]:
+        """Up to `count` jobs, and FRAME_BYTES; a suspect one alone, for a replica that is idle."""
         jobs: list[Job] = []
         size = 0
         now = time.perf_counter()
@@ -203,6 +206,10 @@ class Version:
             size += len(job.request.body)
             if jobs and size > FRAME_BYTES:
                 break
+            if job.is_suspect:
+                if jobs or not is_idle:
+                    break
+                count = 1
             queue.popleft()
             if not job.is_done:
                 jobs.append(job)
@@ -211,13 +218,21 @@ class Version:
             self.metrics.frames.observe(len(jobs))
         return jobs
 
-    def _lost(self, facts: dict) -> None:
+    def _lost(self, facts: dict, jobs: list[Job]) -> None:
+        """A request that was alone in the worker has ended it. Of several nobody can tell which
+        did: each is asked once more, alone."""
         self.metrics.restarts += 1
+        jobs = [job for job in jobs if not job.is_done]
+        if len(jobs) == 1:
+            jobs.pop().lose()
+        for job in jobs:
+            job.is_suspect = True
+        self._queue.extendleft(reversed(jobs))
         log.error(
             "worker lost",
             extra={"model": self.target.name, "version": self.target.version, **facts},
         )
-        if self._closing or self._keeps_failing:
+        if self._keeps_failing:
             self._refuse_all()
         self._feed()
 

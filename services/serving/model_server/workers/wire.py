@@ -78,6 +78,8 @@ class Description(msgspec.Struct, frozen=True):
     batching: bool = False
     batching_reason: str | None = None
     """Why requests are not merged."""
+    threads: int = 1
+    """Requests that a worker answers at one time, where they are not merged."""
 
 
 def output_names(schema: list[dict] | None) -> list[str]:
