@@ -118,4 +118,6 @@ def unavailable(message: str, retry_after: int = 1) -> RefusedError:
 
 
 def too_late() -> RefusedError:
-    return RefusedError(504, "DEADLINE_EXCEEDED", "No answer within the time limit.")
+    return RefusedError(
+        504, "DEADLINE_EXCEEDED", "No answer within the time limit (SERVING_TIMEOUT)."
+    )

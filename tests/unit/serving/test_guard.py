@@ -42,7 +42,7 @@ def test_foreign_hosts(host):
     assert not allowed(host=host.encode())
 
 
-@pytest.mark.parametrize("path", OPEN_PATHS)
+@pytest.mark.parametrize("path", [*OPEN_PATHS, *(path + b"/?a=b/" for path in OPEN_PATHS)])
 def test_probes_come_with_any_host(path):
     assert allowed(path=path, host=b"10.0.0.7:8080")
     assert not allowed(b"POST", path=path, origin=b"http://evil.test")

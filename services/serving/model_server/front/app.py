@@ -121,7 +121,7 @@ class App:
         self, exchange: Exchange, protocol: str, name: str | None = None, version: str | None = None
     ) -> None:
         if self._running > self._settings.concurrency:
-            raise errors.unavailable("Too many requests at one time.")
+            raise errors.unavailable("Too many requests at one time (SERVING_CONCURRENCY).")
         found = self._serving(exchange, name, version)
         headers = exchange.headers
         encoding = headers.get(b"content-encoding")

@@ -151,7 +151,7 @@ COMPONENTS = {
     },
     "headers": {
         "X-Request-Id": _header("The request's own, or one that was made."),
-        "X-Model-Name": _header("The served name that answered."),
+        "X-Model-Name": _header("The served name that answered, percent-encoded in UTF-8."),
         "X-Model-Version": _header("Its version."),
         "Retry-After": _header("Seconds.", "integer"),
     },

@@ -18,6 +18,13 @@ PROBES = (b"/readyz", b"/v2/health/ready")
 READING = (b"GET", b"HEAD")
 
 
+def path_of(url: bytes) -> bytes:
+    """Of a request's target: without the query, and without the slash that some clients end it
+    with: `/invocations/` is `/invocations`."""
+    path = url.partition(b"?")[0]
+    return path[:-1] if path.endswith(b"/") and len(path) > 1 else path
+
+
 class Guard:
     def __init__(self, names: Sequence[str]) -> None:
         self._names = {*LOCAL, *(name.lower() for name in names)}
@@ -28,7 +35,7 @@ class Guard:
         """Raises RefusedError 403."""
         if url[:1] != b"/":  # RFC 9112 3.2.2: its host counts, not the header's
             host = url.partition(b"://")[2].partition(b"/")[0]
-        if not self.knows_host(host) and url.partition(b"?")[0] not in OPEN_PATHS:
+        if not self.knows_host(host) and path_of(url) not in OPEN_PATHS:
             raise RefusedError(
                 403,
                 "PERMISSION_DENIED",

@@ -75,7 +75,9 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         self._front.connections.add(self)
         if len(self._front.connections) > self._front.limits.connections:
-            self._refuse(errors.unavailable("There are too many connections."))
+            self._refuse(
+                errors.unavailable("There are too many connections for the open files (ulimit -n).")
+            )
 
     def connection_lost(self, _: Exception | None) -> None:
         self._front.connections.discard(self)
@@ -249,9 +251,9 @@ class Connection(asyncio.Protocol):
             self.deadline = time.monotonic() + SLOW_READER
         elif self._reading is not None and not self._refused:
             what = "head" if self._in_head else "body"
-            self._refuse(
-                RefusedError(408, "DEADLINE_EXCEEDED", f"The request's {what} took too long.")
-            )
+            setting = "SERVING_HEADER_TIMEOUT" if self._in_head else "SERVING_BODY_TIMEOUT"
+            message = f"The request's {what} took too long ({setting})."
+            self._refuse(RefusedError(408, "DEADLINE_EXCEEDED", message))
         else:
             self.abort()
 
@@ -338,13 +340,17 @@ class Connection(asyncio.Protocol):
                 f"The body is larger than {limits.body} bytes (SERVING_BODY_LIMIT).",
             )
         if held > limits.buffer:
-            return errors.overloaded("The server holds too many requests' bodies.")
+            return errors.overloaded(
+                "The server holds too many requests' bodies (SERVING_BUFFER_LIMIT)."
+            )
         return None
 
 
 def _large_head() -> RefusedError:
     return RefusedError(
-        431, "BAD_REQUEST", f"The request's headers are larger than {HEAD_LIMIT} bytes."
+        431,
+        "BAD_REQUEST",
+        f"The request's headers are larger than {HEAD_LIMIT} bytes, for which there is no setting.",
     )
 
 

@@ -5,6 +5,7 @@ from urllib.parse import unquote
 
 from model_server.errors import RefusedError
 from model_server.front.exchange import Exchange
+from model_server.front.guard import path_of
 
 Response = tuple[int, list[tuple[bytes, bytes]], bytes]
 """Status, headers, body."""
@@ -28,7 +29,7 @@ class Routes:
 
     def find(self, exchange: Exchange) -> tuple[Handler | str, dict[str, str]]:
         """Raises RefusedError 404 or 405, or 204 for OPTIONS."""
-        path = exchange.url.partition(b"?")[0]
+        path = path_of(exchange.url)
         if not path.startswith(b"/"):  # RFC 9112 3.2.2: with scheme and host, as to a proxy
             path = b"/" + path.partition(b"://")[2].partition(b"/")[2]
         by_method = self._exact.get(path)

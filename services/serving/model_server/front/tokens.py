@@ -23,7 +23,7 @@ from model_server.errors import RefusedError
 from model_server.front import token_store
 from model_server.front.exchange import Exchange
 from model_server.front.grants import OPEN, Bucket, Grant
-from model_server.front.guard import OPEN_PATHS, PROBES
+from model_server.front.guard import OPEN_PATHS, PROBES, path_of
 from model_server.front.token_store import TokenError, digest
 from model_server.settings import Settings
 
@@ -63,7 +63,7 @@ class Tokens:
             self._refresh()
         grant = self._find(exchange.headers.get(b"authorization"))
         if grant is None:
-            path = exchange.url.partition(b"?")[0]
+            path = path_of(exchange.url)
             if path in OPEN_PATHS or path in PROBES:
                 return NOBODY
             raise self.unknown(exchange)

@@ -9,6 +9,7 @@ import logging
 import time
 from collections import deque
 from pathlib import Path
+from urllib.parse import quote
 
 from model_server import errors
 from model_server.environments.environments import Environment
@@ -120,7 +121,7 @@ class Version:
             raise errors.unavailable("The model's worker process keeps failing and is restarted.")
         queue = self._queue
         if len(queue) >= self._settings.queue_limit:
-            raise errors.overloaded("Too many requests wait for this model.")
+            raise errors.overloaded("Too many requests wait for this model (SERVING_QUEUE_LIMIT).")
         self._number += 1
         self._used = time.monotonic()
         request = wire.Request(
@@ -295,5 +296,5 @@ async def _end(replicas: list[Replica]) -> None:
 
 
 def _header(text: str) -> bytes:
-    """Names may hold any character; a header may not."""
-    return text.encode("ascii", "backslashreplace").replace(b"\r", b" ").replace(b"\n", b" ")
+    """Names may hold any character, a header may not: percent-encoded as in a path."""
+    return quote(text, safe="").encode()
