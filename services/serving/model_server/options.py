@@ -6,6 +6,7 @@
 | `serving.fast`     | on, off: whether a proven faster engine may predict              |
 | `serving.replicas` | 1 to 64 worker processes                                         |
 | `serving.memory`   | MiB that a worker may use, 0 for no limit                        |
+| `serving.strict`   | on, off: whether requests are refused that MLflow would change   |
 | `serving.shadow`   | an alias, `challenger` say, whose version gets the same requests |
 
 A model can say the same, but for the shadow, in the `metadata` of its MLmodel file; tags win.
@@ -32,6 +33,7 @@ class Options:
     replicas: int = 1
     memory: int = 0
     """MiB a worker; 0: no limit."""
+    strict: bool = False
     shadow: str | None = None
 
 
@@ -42,6 +44,7 @@ def options(settings: "Settings", tags: Mapping[str, str]) -> tuple[Options, lis
         fast=settings.fast,
         replicas=settings.replicas,
         memory=settings.worker_memory,
+        strict=settings.strict,
     )
     warnings = []
     for tag, value in sorted(tags.items()):
@@ -57,8 +60,8 @@ def options(settings: "Settings", tags: Mapping[str, str]) -> tuple[Options, lis
 def _read(name: str, value: str) -> dict:
     if name == "batch":
         return {"batch": None if value.lower() == "auto" else _SWITCH[value.lower()]}
-    if name == "fast":
-        return {"fast": _SWITCH[value.lower()]}
+    if name in ("fast", "strict"):
+        return {name: _SWITCH[value.lower()]}
     if name == "replicas":
         return {"replicas": _within(int(value), 1, 64)}
     if name == "memory":

@@ -12,6 +12,7 @@ import msgspec
 
 from model_server.errors import bounded, without_paths
 from model_server.options import Options
+from model_server.scoring import caveats
 from model_server.scoring.loading import load
 from model_server.scoring.scorer import Scorer
 from model_server.workers import wire
@@ -29,6 +30,7 @@ def main(
     logging.getLogger("mlflow.pyfunc.scoring_server").setLevel(logging.ERROR)
     try:
         model, warnings = load(Path(folder))
+        warnings += caveats.warnings(model, strict=options is not None and options.strict)
         scorer = Scorer(model, Path(folder), options, name, version)
         greeting = wire.Loaded(
             example=scorer.example, warnings=warnings, description=scorer.description
