@@ -163,9 +163,9 @@ class Strict:
         text = body.decode()
         reader = csv.reader(io.StringIO(text, newline=None))
         names = next(reader)
-        self._known(names)
         if len(set(names)) < len(names):
             raise _refused("Two columns have one name.")
+        self._known(names)
         kinds = [self._kind(name, at) for at, name in enumerate(names)]
         for at, row in enumerate(reader):
             if len(row) != len(names):
@@ -235,9 +235,7 @@ def _misread(name: object, row: int, reason: str) -> RefusedError:
 
 def _refused(message: str) -> RefusedError:
     """`message` holds names and row numbers, no values."""
-    return RefusedError(
-        400, "INVALID_PARAMETER_VALUE", f"Refused as the model is strict. {message}"
-    )
+    return RefusedError(400, "INVALID_PARAMETER_VALUE", f"Not taken by a strict model. {message}")
 
 
 def _quoted(name: object) -> str:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mlflow.models import Model, ModelSignature
-from mlflow.pyfunc import PyFuncModel
+from mlflow.pyfunc import PyFuncModel, scoring_server
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import Array, Map, Object, Property
 from pandas._libs.parsers import STR_NA_VALUES
@@ -20,7 +20,7 @@ from model_server.scoring.changes import MISSING_IN_CSV
 from model_server.scoring.scorer import Scorer
 from model_server.workers.wire import MLFLOW, V2, Request
 
-JSON, CSV, PARQUET = "application/json", "text/csv", "application/x-parquet"
+CSV, JSON, PARQUET = scoring_server.CONTENT_TYPES
 FORMATS = ("dataframe_split", "dataframe_records", "inputs", "columns", "instances")
 
 
@@ -286,14 +286,10 @@ def test_words_for_missing_values_are_those_of_pandas():
 
 def test_of_tensors_by_the_open_inference_protocol_rounded_integers_and_zones_are_refused(serve):
     def ask(server, datatype, *values):
+        tensor = {"shape": [len(values)], "datatype": "FP64", "data": [1.5] * len(values)}
         tensors = [
-            {"name": "x", "shape": [len(values)], "datatype": datatype, "data": values},
-            {
-                "name": "other",
-                "shape": [len(values)],
-                "datatype": "FP64",
-                "data": [1] * len(values),
-            },
+            {**tensor, "name": "x", "datatype": datatype, "data": values},
+            {**tensor, "name": "other"},
         ]
         return server.ask({"inputs": tensors}, protocol=V2)
 
@@ -331,7 +327,7 @@ VALUES = st.one_of(
 )
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(kind=st.sampled_from(KINDS), form=st.sampled_from(FORMATS), value=VALUES)
 def test_whatever_is_answered_reached_the_model_as_it_was_written(serve, kind, form, value):
     server = serve(column(kind))
