@@ -14,6 +14,7 @@ from mlflow.pyfunc import PyFuncModel
 from mlflow.types import DataType
 
 from model_server.errors import bounded
+from model_server.scoring.table import Table
 from model_server.scoring.traits import (
     by_position,
     columns_holding,
@@ -22,6 +23,7 @@ from model_server.scoring.traits import (
     flattened_outputs,
     float32_columns,
     in_training,
+    is_another_alone,
     lists_of_texts,
     mixed_without_names,
     optional_texts,
@@ -49,6 +51,14 @@ class Caveat:
     concerns: Callable[[PyFuncModel], Iterable[str]]
     """Names of the columns, say, that the model has of this kind. Empty: none of its business."""
     is_refused_by_strict: bool = False
+    is_so: Callable[[PyFuncModel, Table, str], bool] | None = None
+    """Tries it on rows that the model takes, where it need not be so of each of them."""
+
+    def found(self, model: PyFuncModel, rows: Table | None) -> list[str]:
+        names = list(self.concerns(model))
+        if self.is_so is None:
+            return names
+        return [name for name in names if rows is not None and self.is_so(model, rows, name)]
 
     def warning(self, names: list[str]) -> str:
         remedy = "; serving.strict refuses it" if self.is_refused_by_strict else ""
@@ -56,15 +66,16 @@ class Caveat:
         return bounded(f"{self.name}: {text} ({MLFLOW}, {self.source})", MAX_CHARACTERS)
 
 
-def warnings(model: PyFuncModel, strict: bool = False) -> list[str]:
-    """One line for each caveat that concerns this model, and, with `strict`, is not refused."""
+def warnings(model: PyFuncModel, strict: bool = False, rows: Table | None = None) -> list[str]:
+    """One line for each caveat that concerns this model, and, with `strict`, is not refused.
+    `rows` are some that the model takes."""
     found = []
     for caveat in CAVEATS:
         if strict and caveat.is_refused_by_strict:
             continue
         # They look into objects of other people's libraries, which may keep them in another way.
         with contextlib.suppress(Exception):
-            if names := list(caveat.concerns(model)):
+            if names := caveat.found(model, rows):
                 found.append(caveat.warning(names))
     return found
 
@@ -87,11 +98,11 @@ CAVEATS = (
     ),
     Caveat(
         "lone-null",
-        "a null in a text column ({}) is None where no row of the request has a text there and NaN "
-        "beside one, and scikit-learn's imputers take one of the two: fill it before sending, or "
-        "check with a request of one row",
+        "a null in a text column ({}) is answered in another way where no row of the request has a "
+        "text there: it is None then, and NaN beside one: fill it before sending",
         f"{_PARSER}, with pandas 3",
         optional_texts,
+        is_so=is_another_alone,
     ),
     Caveat(
         "booleans",

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import pandas as pd
 from mlflow.pyfunc import PyFuncModel
 from mlflow.types import DataType
 from mlflow.types.schema import Array, Map, Object
 
-from model_server.scoring.independence import flavor
+from model_server.scoring.batching import split
+from model_server.scoring.independence import flavor, same
+from model_server.scoring.table import Table
 
 
 def _inputs(model: PyFuncModel) -> Iterator[tuple[str, object]]:
@@ -78,6 +81,21 @@ def optional_texts(model: PyFuncModel) -> list[str]:
     return [
         spec.name for spec in schema.inputs if spec.type == DataType.string and not spec.required
     ]
+
+
+def is_another_alone(model: PyFuncModel, rows: Table, name: str) -> bool:
+    """Whether a row with a null in this text column is answered in another way alone than beside
+    one that has a text there."""
+    row = rows.part(0, 1).frame()
+    texts = [text for text in rows.frame()[name] if isinstance(text, str)]
+    alone, beside = row.copy(), pd.concat([row, row], ignore_index=True)
+    alone[name] = pd.Series([None], dtype=object)
+    beside[name] = [None, texts[0]]
+    expected = split(model.predict(beside), [1, 1])[0]
+    try:
+        return not same(split(model.predict(alone), [1])[0], expected)
+    except Exception:  # the model's own
+        return True
 
 
 def mixed_without_names(model: PyFuncModel) -> list[str]:

@@ -14,6 +14,7 @@ from model_server.errors import bounded, without_paths
 from model_server.options import Options
 from model_server.scoring import caveats
 from model_server.scoring.loading import load
+from model_server.scoring.protocol import MlflowReader
 from model_server.scoring.scorer import Scorer
 from model_server.workers import wire
 
@@ -30,8 +31,10 @@ def main(
     logging.getLogger("mlflow.pyfunc.scoring_server").setLevel(logging.ERROR)
     try:
         model, warnings = load(Path(folder))
-        warnings += caveats.warnings(model, strict=options is not None and options.strict)
         scorer = Scorer(model, Path(folder), options, name, version)
+        call = MlflowReader(model).example(scorer.example)
+        is_strict = options is not None and options.strict
+        warnings += caveats.warnings(model, is_strict, call and call.table)
         greeting = wire.Loaded(
             example=scorer.example, warnings=warnings, description=scorer.description
         )

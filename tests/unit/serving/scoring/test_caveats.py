@@ -16,8 +16,13 @@ from mlflow.pyfunc import PyFuncModel, scoring_server
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import Array, Map, Object, Property
 from onnx import TensorProto, helper
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
 from model_server.scoring.caveats import CAVEATS, MAX_CHARACTERS, MLFLOW, warnings
+from model_server.scoring.protocol import MlflowReader
 
 DIFFERENCES = Path(__file__).parents[4] / "docs" / "differences.md"
 PLAIN = Schema([ColSpec("double", "a"), ColSpec("double", "b")])
@@ -123,15 +128,34 @@ def test_of_params_it_is_told_that_null_replaces_their_default():
     assert given_by(model, {**rows, "params": {"k": None, "j": 1}}) == {"k": None}
 
 
-def test_of_texts_that_may_be_missing_it_is_told_to_scikit_learn_that_a_lone_null_is_another():
-    schema = column("string", required=False)
-    assert "lone-null" in names(model_of(schema, loader="mlflow.sklearn"))
-    assert "lone-null" not in names(model_of(schema))
-    assert "lone-null" not in names(model_of(column("string"), loader="mlflow.sklearn"))
-    model = model_of(schema)
-    assert given_by(model, split(None)) == [[None]]
-    (beside, _) = given_by(model, split(None, "a"))
-    assert np.isnan(beside[0])
+def test_that_a_lone_null_is_another_is_told_where_it_is(tmp_path):
+    rows = pd.DataFrame({"kind": ["a", "a", "a", "b", None] * 10})
+    target = (rows.kind == "b") * 10.0
+    told = {}
+    for name, filled in (
+        ("one", SimpleImputer(strategy="most_frequent")),  # of None and NaN
+        ("both", FunctionTransformer(lambda frame: frame.fillna("a"))),
+    ):
+        kinds = OneHotEncoder(handle_unknown="ignore")
+        fitted = make_pipeline(filled, kinds, LinearRegression()).fit(rows, target)
+        signature = infer_signature(rows, target)
+        model = loaded(
+            tmp_path / name,
+            "sklearn",
+            fitted,
+            signature=signature,
+            serialization_format="cloudpickle",
+        )
+        example = MlflowReader(model).example(json.dumps({"inputs": {"kind": ["b"]}}).encode())
+        told[name] = "lone-null" in names(model, rows=example.table)
+        assert "lone-null" not in names(model)
+
+        def answered(*kinds, model=model):
+            frame = pd.DataFrame({"kind": pd.Series(kinds, dtype=None if any(kinds) else object)})
+            return model.predict(frame)[0]
+
+        assert (answered(None) == pytest.approx(answered(None, "b"), abs=1e-9)) != told[name]
+    assert told == {"one": True, "both": False}
 
 
 def test_a_strict_model_is_not_told_what_it_refuses():
