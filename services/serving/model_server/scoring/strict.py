@@ -41,6 +41,8 @@ class Strict:
         self._kinds = {
             spec.name if self._is_named else at: spec.type for at, spec in enumerate(specs)
         }
+        # From type hints: MLflow gives the model what JSON holds, a value or an object a row.
+        self._is_by_type_hint = metadata._is_signature_from_type_hint()
         self._optional = set(schema.optional_input_names()) if self._is_named else set()
         self._params = {param.name: param.dtype for param in params.params} if params else {}
 
@@ -91,6 +93,10 @@ class Strict:
         table = content[name]
         if name == "dataframe_split":
             self._split(table)
+        elif self._is_by_type_hint:
+            (kind,) = self._kinds.values()
+            for at, value in enumerate(table):
+                _check(value, kind, 0, at, in_frame=True)
         elif isinstance(table, list) and table and isinstance(table[0], dict):
             self._records(table, name)
         elif self._has_signature:
@@ -142,7 +148,10 @@ class Strict:
             self._known(table)
             for name, values in table.items():
                 kind = self._kind(name, 0)
-                for at, value in enumerate(values if isinstance(values, list) else [values]):
+                is_one = not isinstance(values, list) or (
+                    isinstance(kind, Array) and not any(isinstance(one, list) for one in values)
+                )
+                for at, value in enumerate([values] if is_one else values):
                     _check(value, kind, name, at)
             return
         kinds = list(self._kinds.values())

@@ -6,11 +6,12 @@ import json
 
 import numpy as np
 import pandas as pd
+import pydantic
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mlflow.models import Model, ModelSignature
-from mlflow.pyfunc import PyFuncModel, scoring_server
+from mlflow.pyfunc import PyFuncModel, PythonModel, load_model, save_model, scoring_server
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import Array, Map, Object, Property
 from pandas._libs.parsers import STR_NA_VALUES
@@ -172,6 +173,34 @@ def test_a_null_in_a_list_is_refused_where_it_would_change_the_values_beside_it(
     assert usual.ask(body)[0] == 200
     assert usual.model.given[0]["x"][0] != value
     assert serve(Schema([ColSpec(kind, "x")])).ask(body)[0] == 400
+
+
+def test_a_list_alone_is_one_row_of_a_column_of_lists(serve):
+    schema = Schema([ColSpec(Array("string"), "x")])
+    assert serve(schema).ask({"inputs": {"x": ["abc", None]}})[0] == 400
+    assert serve(schema).ask({"inputs": {"x": ["abc", "d"]}})[0] == 200
+
+
+class Person(pydantic.BaseModel):
+    name: str
+    age: int | None = None
+
+
+def test_models_from_type_hints_are_held_to_them(tmp_path):
+    class Greeter(PythonModel):
+        def predict(self, model_input: list[Person]) -> list[str]:
+            return [f"{one.name} {one.age}" for one in model_input]
+
+    save_model(tmp_path / "model", python_model=Greeter(), pip_requirements=["mlflow"])
+    scorer = Scorer(load_model(str(tmp_path / "model")), tmp_path, Options(strict=True))
+
+    def ask(*people):
+        body = json.dumps({"inputs": people}).encode()
+        ((reply,), *_) = (one.answers for one in scorer.replies([Request(1, "", JSON, body, 1e18)]))
+        return reply.status
+
+    assert ask({"name": "Ada"}, {"name": "Bo", "age": 7}, {"name": "Cy", "age": None}) == 200
+    assert ask({"name": "Ada"}, {"name": "Bo", "age": "7"}) == 400
 
 
 def test_columns_params_and_parts_that_would_be_ignored_are_refused(serve):
