@@ -70,6 +70,10 @@ def warnings(model: PyFuncModel, strict: bool = False, rows: Table | None = None
     """One line for each caveat that concerns this model, and, with `strict`, is not refused.
     `rows` are some that the model takes."""
     found = []
+    if strict and model.metadata.signature is None:
+        found.append(
+            "serving.strict has no signature to hold values against: log the model with one"
+        )
     for caveat in CAVEATS:
         if strict and caveat.is_refused_by_strict:
             continue

@@ -72,8 +72,8 @@ class Strict:
             own = kinds if is_block and not self._is_tensor else [self._kinds.get(key)]
             if not any(_may_change(tensor, kind) for kind in own):
                 continue
-            for at, row in enumerate(read(tensor).reshape(tensor.shape[0], -1).tolist()):
-                for column, value in enumerate(row):
+            for at, row in enumerate(read(tensor)):
+                for column, value in enumerate(np.ravel(row).tolist()):
                     kind = own[column % len(own)]
                     if _may_change(tensor, kind):
                         _check(value, kind, tensor.name, at, in_frame=True)

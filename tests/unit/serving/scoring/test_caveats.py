@@ -162,6 +162,8 @@ def test_a_strict_model_is_not_told_what_it_refuses():
     model = model_of(Schema([ColSpec("boolean", "a"), ColSpec(Array("double"), "b")]))
     assert names(model) == ["booleans", "lists-of-doubles"]
     assert names(model, strict=True) == ["lists-of-doubles"]
+    (line,) = warnings(model_of(None), strict=True)
+    assert line.startswith("serving.strict has no signature")
 
 
 def test_a_line_is_bounded_and_names_columns_version_and_source():

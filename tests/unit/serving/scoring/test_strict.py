@@ -16,9 +16,10 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import Array, Map, Object, Property
 from pandas._libs.parsers import STR_NA_VALUES
 
-from model_server.options import Options
+from model_server.options import Options, options
 from model_server.scoring.changes import MISSING_IN_CSV
 from model_server.scoring.scorer import Scorer
+from model_server.settings import Settings
 from model_server.workers.wire import MLFLOW, V2, Request
 
 CSV, JSON, PARQUET = scoring_server.CONTENT_TYPES
@@ -329,8 +330,25 @@ def test_of_tensors_by_the_open_inference_protocol_rounded_integers_and_zones_ar
     assert ask(serve(column("double")), "INT64", 7)[0] == 200
     assert ask(serve(column("datetime")), "BYTES", "2024-01-01T00:00:00+02:00")[0] == 400
     assert ask(serve(column("datetime")), "BYTES", "2024-01-01T00:00:00")[0] == 200
+    for shape in ([0], [], [-1], [0, 3]):
+        tensor = {"name": "x", "shape": shape, "datatype": "INT64", "data": []}
+        usual = serve(column("double"), strict=False).ask({"inputs": [tensor]}, protocol=V2)
+        assert serve(column("double")).ask({"inputs": [tensor]}, protocol=V2) == usual
+    assert ask(serve(column("datetime")), "BYTES", None, "2024-01-01")[0] == 200
     block = {"name": "all", "shape": [1, 2], "datatype": "INT64", "data": [1, 2**53 + 1]}
     assert serve(column("double")).ask({"inputs": [block]}, protocol=V2)[0] == 400
+
+
+def test_it_is_off_and_a_versions_tag_goes_before_the_setting():
+    for setting, tags, strict in (
+        (False, {}, False),
+        (True, {}, True),
+        (True, {"serving.strict": "off"}, False),
+        (False, {"serving.strict": "ON"}, True),
+    ):
+        found, warnings = options(Settings(strict=setting), tags)
+        assert (found.strict, warnings) == (strict, [])
+    assert Settings().strict is False
 
 
 def test_without_a_signature_only_what_would_be_ignored_or_mixed_is_refused(serve):
