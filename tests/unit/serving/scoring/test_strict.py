@@ -332,8 +332,7 @@ def test_of_tensors_by_the_open_inference_protocol_rounded_integers_and_zones_ar
     assert ask(serve(column("datetime")), "BYTES", "2024-01-01T00:00:00")[0] == 200
     for shape in ([0], [], [-1], [0, 3]):
         tensor = {"name": "x", "shape": shape, "datatype": "INT64", "data": []}
-        usual = serve(column("double"), strict=False).ask({"inputs": [tensor]}, protocol=V2)
-        assert serve(column("double")).ask({"inputs": [tensor]}, protocol=V2) == usual
+        assert serve(column("double")).ask({"inputs": [tensor]}, protocol=V2)[0] == 422
     assert ask(serve(column("datetime")), "BYTES", None, "2024-01-01")[0] == 200
     block = {"name": "all", "shape": [1, 2], "datatype": "INT64", "data": [1, 2**53 + 1]}
     assert serve(column("double")).ask({"inputs": [block]}, protocol=V2)[0] == 400
