@@ -7,6 +7,7 @@
 | `serving.replicas` | 1 to 64 worker processes                                         |
 | `serving.memory`   | MiB that a worker may use, 0 for no limit                        |
 | `serving.threads`  | 1 to 256 requests that a worker answers at one time, unmerged    |
+| `serving.strict`   | on, off: whether requests are refused that MLflow would change   |
 | `serving.shadow`   | an alias, `challenger` say, whose version gets the same requests |
 
 A model can say the same, but for the shadow, in the `metadata` of its MLmodel file; tags win.
@@ -35,6 +36,7 @@ class Options:
     """MiB a worker; 0: no limit."""
     threads: int = 1
     """Requests that a worker answers at one time, where the model may wait for others."""
+    strict: bool = False
     shadow: str | None = None
 
 
@@ -46,6 +48,7 @@ def options(settings: "Settings", tags: Mapping[str, str]) -> tuple[Options, lis
         replicas=settings.replicas,
         memory=settings.worker_memory,
         threads=settings.threads,
+        strict=settings.strict,
     )
     warnings = []
     for tag, value in sorted(tags.items()):
@@ -61,8 +64,8 @@ def options(settings: "Settings", tags: Mapping[str, str]) -> tuple[Options, lis
 def _read(name: str, value: str) -> dict:
     if name == "batch":
         return {"batch": None if value.lower() == "auto" else _SWITCH[value.lower()]}
-    if name == "fast":
-        return {"fast": _SWITCH[value.lower()]}
+    if name in ("fast", "strict"):
+        return {name: _SWITCH[value.lower()]}
     if name == "replicas":
         return {"replicas": _within(int(value), 1, 64)}
     if name == "memory":

@@ -168,6 +168,9 @@ class Settings(BaseSettings):
     fast: bool = Field(
         True, description="let a faster engine predict where it is proven to give the same answers"
     )
+    strict: bool = Field(
+        False, description="refuse requests of which MLflow would silently change something"
+    )
     replicas: int = Field(1, ge=1, le=64, description="worker processes a model")
     worker_memory: int = Field(
         0, ge=0, description="MiB that a worker may use, more: restarted; 0 for no limit"

@@ -266,7 +266,9 @@ def test_raw_rows_with_gaps_are_served_as_the_model_alone_answers(tracking, firs
     assert at_once == pytest.approx(alone * 8, rel=1e-9)
     assert together == pytest.approx(alone, rel=1e-9)
     assert "sex" in assert_error(refusal, 400)
-    assert (state["environment"], state["warnings"], state["batching"]) == (None, [], True)
+    assert (state["environment"], state["batching"]) == (None, True)
+    # Texts are the only thing that MLflow reads in ways that people do not expect.
+    assert [warning.partition(":")[0] for warning in state["warnings"]] == ["texts"]
 
 
 TYPES = {

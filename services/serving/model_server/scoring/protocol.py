@@ -37,14 +37,16 @@ from model_server.scoring import padding, raised, typehints, unsigned
 from model_server.scoring.call import Call
 from model_server.scoring.conversion import DeclinedError, compiled, params_reader
 from model_server.scoring.sent import TooManyValuesError
+from model_server.scoring.strict import Strict, may_have_changed
 from model_server.workers.wire import Request
 
 
 class MlflowReader:
-    """Reads requests for one model."""
+    """Reads requests for one model. `strict` refuses those that MLflow would change."""
 
-    def __init__(self, model: PyFuncModel) -> None:
+    def __init__(self, model: PyFuncModel, strict: Strict | None = None) -> None:
         self._model = model
+        self._strict = strict
         self._schema = model.metadata.get_input_schema()
         is_usual = not _converts_itself(model)
         self._has_type_hint = not is_usual
@@ -58,12 +60,16 @@ class MlflowReader:
             return None
         if self._converter is not None and (found := self._converter.read(request.body)):
             table, params = found
+            if self._strict and (params or may_have_changed(table)):
+                self._strict.check(request.body, scoring_server.CONTENT_TYPE_JSON)
             try:
                 return Call(request, table, written, self._params(params), params)
             except DeclinedError:
                 return None
         if self._is_unsigned:
             padding.check(request.body, scoring_server.CONTENT_TYPE_JSON, None)
+            if self._strict:
+                self._strict.check(request.body, scoring_server.CONTENT_TYPE_JSON)
             if found := unsigned.read(request.body, self._model.metadata):
                 table, group = found
                 return Call(request, table, written, None, group)
@@ -86,6 +92,8 @@ class MlflowReader:
                 415, "BAD_REQUEST", f"Content-Type is missing; it is one of {supported}."
             )
         padding.check(request.body, request.content_type, self._schema)
+        if self._strict:
+            self._strict.check(request.body, request.content_type)
         call = _Call(self._model)
         try:
             result = scoring_server.invocations(

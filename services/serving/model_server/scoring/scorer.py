@@ -18,14 +18,18 @@ from model_server.scoring.call import Call, Reader
 from model_server.scoring.independence import flavor, why_not_batched
 from model_server.scoring.prediction import Predictor
 from model_server.scoring.protocol import MlflowReader
+from model_server.scoring.strict import Strict
 from model_server.scoring.table import Table
 from model_server.scoring.v2 import V2Reader
 from model_server.workers import wire
 from model_server.workers.wire import Answer, Batch, Reply, Request
 
 _COMPUTING = frozenset(
-    "sklearn xgboost lightgbm catboost onnx pytorch tensorflow keras statsmodels spacy prophet "
-    "pmdarima paddle h2o fastai diviner transformers sentence_transformers spark".split()
+    (
+        *("sklearn", "xgboost", "lightgbm", "catboost", "onnx", "pytorch", "tensorflow", "keras"),
+        *("statsmodels", "spacy", "prophet", "pmdarima", "paddle", "h2o", "fastai", "diviner"),
+        *("transformers", "sentence_transformers", "spark"),
+    )
 )
 """Flavors of models that compute and wait for nobody: side by side they would only share a core,
 and hold the memory of several predictions at one time."""
@@ -43,8 +47,9 @@ class Scorer:
         version: str = "",
     ) -> None:
         options = options or Options()
-        mlflow = MlflowReader(model)
-        v2 = V2Reader(model, name, version, mlflow.failure)
+        strict = Strict(model.metadata) if options.strict else None
+        mlflow = MlflowReader(model, strict)
+        v2 = V2Reader(model, name, version, mlflow.failure, strict)
         self._readers: dict[str, Reader] = {wire.MLFLOW: mlflow, wire.V2: v2}
         self._model = Predictor(model)
         self._engine, engine_reason = _engine(model, folder, options)

@@ -29,6 +29,7 @@ from model_server.errors import RefusedError, without_values
 from model_server.scoring import outputs, raised, typehints
 from model_server.scoring.call import Call
 from model_server.scoring.inputs import Columns, Tensors, unsigned
+from model_server.scoring.strict import Strict
 from model_server.scoring.tensors import Tensor, misfit
 from model_server.workers.wire import Request, output_names
 
@@ -55,8 +56,16 @@ _decode = msgspec.json.Decoder(_Body).decode
 class V2Reader:
     """Of one model's requests."""
 
-    def __init__(self, model: PyFuncModel, name: str, version: str, failure: Failure) -> None:
+    def __init__(
+        self,
+        model: PyFuncModel,
+        name: str,
+        version: str,
+        failure: Failure,
+        strict: Strict | None = None,
+    ) -> None:
         self._model = model
+        self._strict = strict
         self._about = {"model_name": name, "model_version": version}
         self.failure = failure
         metadata = model.metadata
@@ -74,6 +83,8 @@ class V2Reader:
 
     def read(self, request: Request) -> Call | None:
         body = _read(request)
+        if self._strict:
+            self._strict.check_tensors(body.inputs)
         if self._signature is None or not self._is_plain:
             return None
         table = self._signature.table(body.inputs)

@@ -14,7 +14,9 @@ import msgspec
 
 from model_server.errors import bounded, without_paths
 from model_server.options import Options
+from model_server.scoring import caveats
 from model_server.scoring.loading import load
+from model_server.scoring.protocol import MlflowReader
 from model_server.scoring.scorer import Scorer
 from model_server.workers import wire
 
@@ -32,6 +34,9 @@ def main(
     try:
         model, warnings = load(Path(folder))
         scorer = Scorer(model, Path(folder), options, name, version)
+        call = MlflowReader(model).example(scorer.example)
+        is_strict = options is not None and options.strict
+        warnings += caveats.warnings(model, is_strict, call and call.table)
         greeting = wire.Loaded(
             example=scorer.example, warnings=warnings, description=scorer.description
         )

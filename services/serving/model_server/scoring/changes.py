@@ -1,0 +1,167 @@
+"""What a value is that MLflow would silently make another one, by the type that it is to have.
+
+| type         | taken as it is                                                               |
+| ------------ | ---------------------------------------------------------------------------- |
+| boolean      | true, false                                                                  |
+| integers     | integers within the type, also as 3.0                                        |
+| floats       | numbers within the type, integers that it holds exactly; null, NaN, Infinity |
+| string       | texts; null in dataframe_*                                                   |
+| datetime     | ISO 8601 without a zone, from 1678 to 2261; null                             |
+| binary       | base64, in dataframe_*                                                       |
+| lists, ...   | the same for what is in them                                                 |
+
+Decimals are rounded to floats as ever. What MLflow refuses by itself is taken, too.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+from collections.abc import Iterator
+
+import numpy as np
+from mlflow.types import DataType
+from mlflow.types.schema import Array, Map, Object
+
+TOO_LARGE = object()
+"""In place of a number that is written with digits and exceeds a double."""
+MISSING_IN_CSV = frozenset(
+    (
+        *("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN", "<NA>", "N/A"),
+        *("NA", "NULL", "NaN", "None", "-NaN", "-nan", "n/a", "nan", "null"),
+    )
+)
+"""Texts that pandas.read_csv takes for a missing value, beside the empty one."""
+
+_TIME = re.compile(r"(\d{4})-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?)?", re.ASCII)
+_YEARS = range(1678, 2262)
+"""That nanoseconds in 64 bits hold as a whole."""
+_TENSORS = {
+    "b": DataType.boolean,
+    "U": DataType.string,
+    "S": DataType.binary,
+    "M": DataType.datetime,
+}
+
+
+def number(text: str) -> float | object:
+    """For a JSON decoder: a float, or TOO_LARGE."""
+    found = float(text)
+    return TOO_LARGE if math.isinf(found) else found
+
+
+def change(value: object, kind: object, in_frame: bool) -> str | None:
+    """What `value` is that MLflow would change to have it of this kind, a type of MLflow's or of
+    numpy's; None when it would not. `in_frame`: of dataframe_split or dataframe_records."""
+    if isinstance(kind, Array | Map | Object):
+        return next((found for found in _changes_within(value, kind) if found), None)
+    if isinstance(kind, np.dtype):
+        kind = _TENSORS.get(kind.kind, kind)
+    if isinstance(kind, DataType):
+        if own := _CHANGES.get(kind):
+            return own(value, in_frame)
+        kind = kind.to_numpy()
+    return _change_of_number(value, kind) if isinstance(kind, np.dtype) else None
+
+
+def _changes_within(value: object, kind: Array | Map | Object) -> Iterator[str | None]:
+    if isinstance(kind, Array) and isinstance(value, list):
+        yield from (change(one, kind.dtype, in_frame=False) for one in value)
+    elif isinstance(kind, Map) and isinstance(value, dict):
+        yield from (change(one, kind.value_type, in_frame=True) for one in value.values())
+    elif isinstance(kind, Object) and isinstance(value, dict):
+        kinds = {part.name: part.dtype for part in kind.properties}
+        for name, one in value.items():
+            if one is not None:  # MLflow takes that only where it may be missing
+                yield change(one, kinds.get(name), in_frame=True)
+
+
+def _change_of_number(value: object, dtype: np.dtype) -> str | None:
+    if value is None:
+        return None  # missing in floats; MLflow refuses it in integers
+    if isinstance(value, bool):
+        return "true or false where a number belongs"
+    if isinstance(value, str):
+        return "text where a number belongs"
+    if not isinstance(value, int | float) and value is not TOO_LARGE:
+        return "no number"
+    beyond = f"beyond what {dtype.name} holds"
+    if value is TOO_LARGE:
+        return beyond
+    if dtype.kind == "f":
+        return _change_of_float(value, dtype, beyond)
+    if isinstance(value, float):
+        if not value.is_integer():
+            return "no integer"
+        value = int(value)
+    limits = np.iinfo(dtype)
+    return None if limits.min <= value <= limits.max else beyond
+
+
+def _change_of_float(value: float, dtype: np.dtype, beyond: str) -> str | None:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if abs(value) > float(np.finfo(dtype).max):
+        return beyond
+    if isinstance(value, int) and int(dtype.type(value)) != value:
+        return f"an integer that {dtype.name} does not hold exactly"
+    return None
+
+
+def _change_of_boolean(value: object, _: bool) -> str | None:
+    return None if isinstance(value, bool) else "neither true nor false"
+
+
+def _change_of_text(value: object, in_frame: bool) -> str | None:
+    if isinstance(value, str) or (value is None and in_frame):
+        return None
+    return "null, which would become text" if value is None else "not text"
+
+
+def _change_of_time(value: object, _: bool) -> str | None:
+    if value is None:
+        return None
+    found = _TIME.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        return "no time in ISO 8601 without a zone"
+    return None if int(found[1]) in _YEARS else "beyond the years 1678 to 2261"
+
+
+def _change_of_bytes(value: object, in_frame: bool) -> str | None:
+    if not in_frame:
+        return "binary, which is read from base64 only in dataframe_split and dataframe_records"
+    try:
+        base64.b64decode(value, validate=True)
+    except (TypeError, ValueError):
+        return "not base64"
+    return None
+
+
+_CHANGES = {
+    DataType.boolean: _change_of_boolean,
+    DataType.string: _change_of_text,
+    DataType.datetime: _change_of_time,
+    DataType.binary: _change_of_bytes,
+}
+
+
+def change_in_csv(text: str, kind: object) -> str | None:
+    """The same for a cell of CSV."""
+    if isinstance(kind, DataType):
+        kind = kind.to_numpy() if kind != DataType.string else np.dtype("U")
+    if not isinstance(kind, np.dtype):
+        return None
+    if kind.kind == "U":
+        return "a word that CSV reads as a missing value" if text in MISSING_IN_CSV else None
+    if kind.kind not in "fiu" or not text or text in MISSING_IN_CSV:
+        return None
+    try:
+        value = (
+            number(text) if kind.kind == "f" and not text.strip("+- ").isdecimal() else int(text)
+        )
+    except ValueError:
+        return "text where a number belongs"
+    if value is TOO_LARGE and "inf" in text.lower():
+        return None
+    return _change_of_number(value, kind)
