@@ -11,6 +11,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_EXHAUSTED
 
 
+class Panic(BaseException):
+    """As a Rust library's, by way of PyO3."""
+
+
 class Chameleon(mlflow.pyfunc.PythonModel):
     def load_context(self, context):
         self.config = context.model_config or {}
@@ -48,6 +52,12 @@ class Chameleon(mlflow.pyfunc.PythonModel):
             case "slow":
                 time.sleep(1)
                 return "slow"
+            case "panic":
+                raise Panic("the matrix is not square")
+            case "exit":
+                raise SystemExit("enough")
+            case "interrupt":
+                raise KeyboardInterrupt
             case "raise":
                 raise ValueError("secret of /srv/models/weights.bin")
             case "raise-mlflow":

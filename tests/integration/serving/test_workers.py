@@ -66,6 +66,63 @@ def test_fault_fails_its_own_request_alone(server, fault):
     assert server.model("other")["workers"] == before
 
 
+@pytest.mark.parametrize(
+    ("act_", "words"),
+    [("panic", "Panic: the matrix is not square"), ("exit", "SystemExit"), ("interrupt", "Keyb")],
+)
+def test_whatever_a_model_raises_is_its_own_requests_error(server, act_, words):
+    before = server.model("faulty")["workers"]
+    answer = server.ask(act(act_), "faulty")
+    assert_error(answer, 400, "BAD_REQUEST")
+    assert words in answer.json()["message"]
+    assert is_answering(server, "faulty", 1)
+    assert server.model("faulty")["workers"] == before
+
+
+def test_models_that_wait_answer_side_by_side_in_one_worker(server):
+    started = time.monotonic()
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda _: server.ask(act("slow", "process"), "other"), range(10)))
+    assert time.monotonic() - started < 2.5
+    assert {one.json()["predictions"][1] for one in answers} == set(
+        server.model("other")["workers"]
+    )
+
+
+def test_a_request_that_hangs_takes_no_other_along(server):
+    with ThreadPoolExecutor(2) as pool:
+        hanging = pool.submit(server.ask, act("hang"), "other")
+        slow = pool.submit(server.ask, act("slow"), "other")
+        while not hanging.done():
+            assert is_answering(server, "other", 2)
+        assert_error(hanging.result(), 504, "DEADLINE_EXCEEDED")
+        assert slow.result().status_code == 200
+    assert is_answering(server, "other", 2)
+
+
+@pytest.mark.parametrize("threads", [1, 16])
+def test_others_are_answered_by_the_next_worker(make, models, threads):
+    server = make(SERVING_MODELS=f"model={models.chameleon}", SERVING_THREADS=threads)
+    assert server.model("model")["threads"] == threads
+    with ThreadPoolExecutor(12) as pool:
+        good = [pool.submit(server.ask, act("slow"), "model") for _ in range(3)]
+        bad = pool.submit(server.ask, act("slow", "crash"), "model")
+        good += [pool.submit(server.ask, act("answer"), "model") for _ in range(8)]
+    assert [one.result().status_code for one in good] == [200] * 11
+    assert_error(bad.result(), 503, "TEMPORARILY_UNAVAILABLE")
+
+
+def test_model_that_ends_every_worker_turns_requests_away_at_once(make, models):
+    server = make(SERVING_MODELS=f"model={models.chameleon}")
+    told = []
+    while not any("keeps failing" in text for text in told):
+        answer = server.ask(act("crash"), "model")
+        assert_error(answer, 503, "TEMPORARILY_UNAVAILABLE")
+        told.append(answer.json()["message"])
+        assert len(told) < 30
+    server.wait_for(lambda: is_answering(server, "model", 1), 40, "the model to be back")
+
+
 def reasons(server: ModelServer) -> list[str]:
     """Why workers were lost."""
     return [line["reason"] for line in server.log_lines("worker lost")]

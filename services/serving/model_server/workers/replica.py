@@ -108,6 +108,7 @@ class Replica:
         self._child: process.Child | None = None
         self._frame: dict[int, Job] = {}
         self._threads = 1
+        self._is_ending = False
         self._progress = 0.0
         self._gone = asyncio.Event()
         self._reason = "it died"
@@ -131,7 +132,7 @@ class Replica:
     @property
     def room(self) -> int:
         """Jobs that it can take now."""
-        if not self.is_up:
+        if not self.is_up or self._is_ending:
             return 0
         if not self._frame:
             return ANY if self._threads == 1 else self._threads
@@ -199,6 +200,7 @@ class Replica:
     async def _bring_up(self) -> wire.Loaded:
         child, loaded = await self._launch()
         self._gone.clear()
+        self._is_ending = False
         self._reason = "it died"
         child.channel.deliver = self._receive
         child.when_gone(self._gone.set)
@@ -238,6 +240,7 @@ class Replica:
 
     def _kill(self, reason: str) -> None:
         self._reason = reason
+        self._is_ending = True
         self._child.kill()
 
     def _receive(self, payload: bytes) -> None:

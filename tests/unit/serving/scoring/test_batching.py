@@ -230,9 +230,9 @@ def test_nobody_gets_anothers_data(texts, tmp_path_factory):
     def echo(frame: pd.DataFrame) -> list:
         given = frame["text"].tolist()
         if any("b" in text for text in given):
-            raise MlflowException(f"bad {given}")
+            raise MlflowException(f"sorry {given}")
         if any("c" in text for text in given):
-            raise ValueError(f"bad {given}")
+            raise ValueError(f"sorry {given}")
         return given
 
     scorer = forced(echo, tmp_path_factory.mktemp("echo"), TEXT)
@@ -240,11 +240,11 @@ def test_nobody_gets_anothers_data(texts, tmp_path_factory):
     for text, answer in zip(texts, answers(scorer, text_bodies(texts)), strict=True):
         if "b" in text:
             assert answer.status == 500
-            assert json.loads(answer.body)["message"] == "bad ['…']"
+            assert json.loads(answer.body)["message"] == "sorry ['…']"
         elif "c" in text:
             assert answer.status == 400
             message = json.loads(answer.body)["message"]
-            assert message.startswith("The model raised ValueError: bad ['…'] (request id")
+            assert message.startswith("The model raised ValueError: sorry ['…'] (request id")
         else:
             assert predictions(answer.body) == [text]
 
