@@ -18,9 +18,9 @@ from sklearn.base import BaseEstimator
 from model_server.scoring.independence import foreign, rowwise
 
 LOOKS = "may look at all rows of a prediction; serving.batch=on says that it does not"
-_LIBRARIES = set(
-    ["builtins", "collections", "datetime", "decimal", "joblib", "numpy", "pandas", "re", "scipy"]
-)
+_LIBRARIES = {
+    *("builtins", "collections", "datetime", "decimal", "joblib", "numpy", "pandas", "re", "scipy")
+}
 _METHODS = {*rowwise.FUNCTIONS, "decision_function", "transform", "inverse_transform"}
 
 

@@ -20,10 +20,10 @@ TOLERANCE = 1e-12
 _ROWS = 4
 """Of the input example, and as many near them."""
 _SIZES = (2, 3, 5, 8, 13, 21, 34, 64)
-_ROUNDS = 4
+_ROUNDS = 2
 """Batches of each size."""
-_SECONDS = 2.0
-"""After which a slow model gets no more odd rows and no more batches."""
+_SECONDS = 1.0
+"""After which a slow model gets no more odd rows, and as long again for batches."""
 _LARGE = (1e300, -1e300)
 _TEXTS = ("", "never seen before", "0", "☃", "NaN")
 
@@ -44,13 +44,12 @@ def difference(example: Table, predict: Predict) -> str | None:
     """Between predictions one by one and together, on the example and on rows made from it:
     the reason not to merge. Rows that the model refuses alone are left out, but for the example's.
     """
-    until = time.monotonic() + _SECONDS
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # of values that are odd on purpose
-        return _difference(example, predict, until)
+        return _difference(example, predict)
 
 
-def _difference(example: Table, predict: Predict, until: float) -> str | None:
+def _difference(example: Table, predict: Predict) -> str | None:
     random = np.random.default_rng(0)
     given = [example.part(at, at + 1) for at in range(min(example.rows, _ROWS))]
     whole = next((row for row in given if not _has_empty_column(row)), None)
@@ -72,6 +71,7 @@ def _difference(example: Table, predict: Predict, until: float) -> str | None:
         return f"rows that can be predicted alone cannot be together: {type(error).__name__}"
     if len(rows) == 1:
         return "there is no second row to prove it on"
+    until = time.monotonic() + _SECONDS
     for one, is_compared in _odd(given, random):
         if time.monotonic() > until:
             break
@@ -80,6 +80,7 @@ def _difference(example: Table, predict: Predict, until: float) -> str | None:
                 (row.alone,) = split(row.alone, [row.table.rows])
                 row.is_compared = is_compared
                 rows.append(row)
+    until = time.monotonic() + _SECONDS
     for batch in _batches(rows, random):
         if time.monotonic() > until:
             break
