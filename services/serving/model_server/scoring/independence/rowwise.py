@@ -5,7 +5,7 @@ between releases. What holds of `predict` holds of `predict_proba`, `decision_fu
 `transform` and `inverse_transform`, too, unless said. "To rounding": where a row's numbers come
 from a product of matrices, BLAS adds up in another order for another number of rows.
 
-tests/unit/serving/scoring/independence/test_rowwise.py fails when a release brings a class that is
+tests/unit/serving/scoring/test_independence.py fails when a release brings a class that is
 on neither table.
 """
 
