@@ -132,7 +132,7 @@ DEPENDENT: dict[str, str] = {
     """fills a row without any value otherwise when other rows have some, and may draw random
     numbers""": """
         impute.IterativeImputer""",
-    """chooses between equally near rows by the rounding of a product of matrices, which differs
+    """may choose between equally near rows by the rounding of a product of matrices, which differs
     with the number of rows""": """
         impute.KNNImputer""",
     """makes several rows of one""": """
