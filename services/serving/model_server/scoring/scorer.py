@@ -55,7 +55,7 @@ class Scorer:
         self._engine, engine_reason = _engine(model, folder, options)
         self.example = _input_example(folder)
         batching_reason = why_not_batched(
-            model, options.batch, mlflow.example(self.example), self._model
+            model, options.batch, mlflow.example(self.example), self._model, folder
         )
         self._merges = batching_reason is None
         waits = not self._merges and flavor(model) not in _COMPUTING

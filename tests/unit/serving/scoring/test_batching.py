@@ -253,7 +253,7 @@ def test_result_that_cannot_be_told_apart_is_predicted_alone(tmp_path):
     """Seen at load for ordinary rows; here it comes later, for larger numbers."""
 
     def total(frame: pd.DataFrame) -> object:
-        return frame["a"].tolist() if frame["a"].max() < 100 else [frame["a"].sum()]
+        return [frame["a"].sum()] if frame["a"].max() >= 100 else frame["a"].tolist()
 
     scorer = forced(total, tmp_path)
     assert scorer.description.batching

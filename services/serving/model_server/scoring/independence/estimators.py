@@ -1,0 +1,220 @@
+"""Whether an estimator answers each row from that row alone: known when every part of it is.
+
+Every attribute is followed, fitted parts and hyperparameters alike, by the types of what is found:
+numbers, texts, arrays and the helpers of scikit-learn, numpy, scipy and pandas are data; an
+estimator must be of a class on the tables, exactly, since a subclass can do anything; a function
+must be one that is known to work on each number, or of use to `fit` alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from scipy import special
+from sklearn.base import BaseEstimator
+
+from model_server.scoring.independence import foreign, rowwise
+
+LOOKS = "may look at all rows of a prediction; serving.batch=on says that it does not"
+_LIBRARIES = {
+    *("builtins", "collections", "datetime", "decimal", "joblib", "numpy", "pandas", "re", "scipy")
+}
+_METHODS = {*rowwise.FUNCTIONS, "decision_function", "transform", "inverse_transform"}
+
+
+def why_not(estimator: object, function: str = "predict") -> str | None:
+    """The step that may look at all rows when `function` is called, and why; None without one."""
+    if function not in rowwise.FUNCTIONS:
+        return f"the function {function} need not give one answer a row"
+    seen: set[int] = set()
+    waiting = [("", "", estimator)]
+    while waiting:
+        step, attribute, found = waiting.pop()
+        if id(found) in seen or _is_plain(found):
+            continue
+        seen.add(id(found))
+        if why := _why_not_one(attribute, found):
+            return f"{f'the step {step!r}' if step else 'the model'} {why}"
+        # Reversed, so that the first of the steps is the first that is looked at.
+        waiting += reversed([(name or step, at, part) for name, at, part in _parts(found)])
+    return None
+
+
+def _is_plain(found: object) -> bool:
+    if found is None or isinstance(found, str | bytes | int | float | complex | np.generic | type):
+        return True
+    return type(found) is np.ndarray and found.dtype != object
+
+
+def _why_not_one(attribute: str, found: object) -> str | None:
+    """Of an object, whatever its parts are."""
+    kind = type(found)
+    library = kind.__module__.partition(".")[0]
+    own = set(getattr(found, "__dict__", ())) & _METHODS
+    if isinstance(found, BaseEstimator) or own or hasattr(kind, "fit"):
+        if own:
+            return f"({kind.__name__}, whose {min(own)} was replaced) {LOOKS}"
+        return _why_not_estimator(found)
+    if _is_function(found):
+        return None if _is_known(attribute, found) else f"({_name(found)}) {LOOKS}"
+    if isinstance(found, dict | list | tuple | set | frozenset | np.ndarray):
+        return None if library in {"builtins", *_LIBRARIES, "sklearn"} else _of_own(kind)
+    if library in _LIBRARIES or (library == "sklearn" and _is_public(kind)):
+        return None
+    full = f"{kind.__module__}.{kind.__qualname__}"
+    return None if full in foreign.ROWWISE else _of_own(kind)
+
+
+def _why_not_estimator(found: object) -> str | None:
+    kind = type(found)
+    full = f"{kind.__module__}.{kind.__qualname__}"
+    if full in foreign.ROWWISE | foreign.PIPELINES and _is_public(kind):
+        return None
+    if not kind.__module__.startswith("sklearn.") or not _is_public(kind):
+        return _of_own(kind)
+    name = f"{kind.__module__.split('.')[1]}.{kind.__name__}"
+    if why := rowwise.DEPENDENT.get(name):
+        return f"({kind.__name__}) {why}"
+    if name not in rowwise.ROWWISE:
+        return _of_own(kind)
+    rule = _RULES.get(name)
+    return rule(found) if rule else _calls(found)
+
+
+def _of_own(kind: type) -> str:
+    return f"({kind.__name__} of {kind.__module__}) {LOOKS}"
+
+
+def _is_public(kind: type) -> bool:
+    """Whether a class is what its library has under its name, not one that says so."""
+    return getattr(sys.modules.get(kind.__module__), kind.__name__, None) is kind
+
+
+def _parts(found: object) -> Iterator[tuple[str, str, object]]:
+    """Name of the step, name of the attribute, and the part itself."""
+    kind = type(found)
+    full = f"{kind.__module__}.{kind.__qualname__}"
+    if full in foreign.ROWWISE or _is_function(found):
+        return
+    if isinstance(found, dict):
+        for name, part in found.items():
+            yield str(name) if hasattr(part, "fit") else "", "", part
+    elif isinstance(found, list | tuple | set | frozenset):
+        is_step = len(found) in (2, 3) and type(found) is tuple and isinstance(found[0], str)
+        for part in found:
+            yield found[0] if is_step else "", "", part
+    elif isinstance(found, np.ndarray):
+        for part in found.ravel().tolist():
+            yield "", "", part
+    elif kind.__module__.partition(".")[0] in ("sklearn", "imblearn"):
+        yield from _attributes(found, is_resampling=full in foreign.PIPELINES)
+
+
+def _attributes(found: object, is_resampling: bool) -> Iterator[tuple[str, str, object]]:
+    values = getattr(found, "__dict__", {})
+    for name, part in values.items():
+        if name in rowwise.FIT_ONLY or _is_prototype(name, values):
+            continue
+        if is_resampling and name == "steps":
+            part = [step for step in part if not hasattr(step[1], "fit_resample")]
+        yield "", name, part
+
+
+def _is_prototype(name: str, values: dict) -> bool:
+    """Whether `fit` made of this hyperparameter what predictions use instead."""
+    if f"{name}_" in values:
+        return True
+    fitted = {"estimators_", "estimator_", "best_estimator_", "calibrated_classifiers_"}
+    return name in ("base_estimator", "estimator") and bool(fitted & values.keys())
+
+
+def _is_function(found: object) -> bool:
+    """Also numpy's own and those made by functools; not objects that have data, like splines."""
+    if isinstance(found, np.ufunc) or type(found).__name__ in ("partial", "vectorize"):
+        return True
+    return callable(found) and hasattr(found, "__name__")
+
+
+def _name(function: object) -> str:
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def _is_known(attribute: str, function: object) -> bool:
+    if attribute in ("func", "inverse_func"):
+        return _is_elementwise(function)
+    if attribute == "pooling_func":
+        return any(function is getattr(np, name) for name in rowwise.POOLING)
+    # A fitted constant, which the class's own code makes.
+    return attribute == "f_" and getattr(function, "__module__", "") == "sklearn.isotonic"
+
+
+def _is_elementwise(function: object) -> bool:
+    name = _name(function)
+    if isinstance(function, np.ufunc):
+        is_own = function in (getattr(np, name, None), getattr(special, name, None))
+        return is_own and function.nin == 1 and function.signature is None
+    return name in rowwise.ELEMENTWISE and function is getattr(np, name)
+
+
+def _calls(found: object) -> str | None:
+    """Of hyperparameters that are functions."""
+    values = found.__dict__
+    for name, value in values.items():
+        if name in rowwise.FIT_ONLY or not _is_function(value) or isinstance(value, type):
+            continue
+        if not _is_prototype(name, values) and not _is_known(name, value):
+            return f"({type(found).__name__} with the {name} {_name(value)}) {LOOKS}"
+    return None
+
+
+def _of_function(found: object) -> str | None:
+    for name, arguments in (("func", "kw_args"), ("inverse_func", "inv_kw_args")):
+        function = getattr(found, name)
+        if function is None:
+            continue
+        given = (getattr(found, arguments) or {}).values()
+        if not _is_elementwise(function) or not all(map(_is_scalar, given)):
+            return f"(FunctionTransformer of {_name(function)}) {LOOKS}"
+    return None
+
+
+def _is_scalar(value: object) -> bool:
+    return value is None or isinstance(value, str | int | float | bool | np.generic)
+
+
+def _of_neighbors(found: object) -> str | None:
+    method = getattr(found, "_fit_method", None)  # None before fit
+    metric = getattr(found, "effective_metric_", None)
+    if why := _calls(found):
+        return why
+    if method in (None, *rowwise.TREES) or metric in rowwise.PAIRWISE:
+        return None
+    return f"({type(found).__name__} by brute force) {rowwise.DEPENDENT['impute.KNNImputer']}"
+
+
+def _of_dummy(found: object) -> str | None:
+    if found.strategy in rowwise.NO_DRAWS:
+        return None
+    return f"({type(found).__name__} with the strategy {found.strategy}) draws random numbers"
+
+
+_RULES: dict[str, Callable[[object], str | None]] = {
+    "preprocessing.FunctionTransformer": _of_function,
+    "dummy.DummyClassifier": _of_dummy,
+    "dummy.DummyRegressor": _of_dummy,
+    **{
+        f"neighbors.{name}": _of_neighbors
+        for name in (
+            "KNeighborsClassifier",
+            "KNeighborsRegressor",
+            "KNeighborsTransformer",
+            "LocalOutlierFactor",
+            "NearestNeighbors",
+            "RadiusNeighborsClassifier",
+            "RadiusNeighborsRegressor",
+            "RadiusNeighborsTransformer",
+        )
+    },
+}
