@@ -56,7 +56,7 @@ def _difference(example: Table, predict: Predict) -> str | None:
     given = [_as_read(row, whole) for row in given]
     try:
         rows = [_Row(row, predict(row)) for row in given]
-    except Exception as error:
+    except BaseException as error:  # a model may raise anything, a panic of Rust say
         return f"it raises {type(error).__name__} on what it is to be proven on"
     near = [_changed(given[at % len(given)], _near, random) for at in range(_ROWS)]
     rows += _accepted(near, predict)
@@ -67,7 +67,7 @@ def _difference(example: Table, predict: Predict) -> str | None:
             return reason
     except NotSplittableError as error:
         return f"predictions cannot be told apart by rows: {error}"
-    except Exception as error:
+    except BaseException as error:
         return f"rows that can be predicted alone cannot be together: {type(error).__name__}"
     if len(rows) == 1:
         return "there is no second row to prove it on"
@@ -85,7 +85,7 @@ def _difference(example: Table, predict: Predict) -> str | None:
         if time.monotonic() > until:
             break
         # What raises together, or cannot be told apart, is predicted alone when it is served, too.
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(BaseException):
             if reason := _compared(batch, predict):
                 return reason
     return None
@@ -110,9 +110,7 @@ def _accepted(tables: list[Table], predict: Predict) -> Iterator[_Row]:
     for table in tables:
         try:
             row = _Row(table, predict(table))
-        except KeyboardInterrupt:
-            raise
-        except BaseException:  # noqa: S112  a model may have its reasons, and panics of Rust
+        except BaseException:  # noqa: S112  a model may have its reasons
             continue
         yield row
 
