@@ -239,9 +239,9 @@ def test_hang_ends_at_the_time_limit_and_touches_no_other_model(server):
 
 
 def test_queue_limit(server):
-    # The limit is 8, and as many more may go to the worker at once.
-    with ThreadPoolExecutor(24) as pool:
-        answers = list(pool.map(lambda _: server.ask(act("slow"), "chameleon"), range(24)))
+    # The limit is 8, and 16 more are asked at one time.
+    with ThreadPoolExecutor(48) as pool:
+        answers = list(pool.map(lambda _: server.ask(act("slow"), "chameleon"), range(48)))
     refused = [answer for answer in answers if answer.status_code == 429]
     assert refused
     assert_error(refused[0], 429, "REQUEST_LIMIT_EXCEEDED")

@@ -184,7 +184,8 @@ def test_errors_of_the_model(server):
         tensor = {"name": "act", "shape": [1], "datatype": "BYTES", "data": data}
         return infer(server, {"inputs": [tensor]}, "chameleon")
 
-    assert "secret" not in assert_error(ask("raise"), 400, "BAD_REQUEST")
+    told = assert_error(ask("raise"), 400, "BAD_REQUEST")
+    assert "ValueError: secret of weights.bin" in told  # without the folder, and what was sent
     assert_error(ask("raise-exhausted"), 429, "RESOURCE_EXHAUSTED")
     assert_error(ask("crash"), 503, "TEMPORARILY_UNAVAILABLE")
     answer = server.wait_for(
