@@ -1,0 +1,124 @@
+"""XGBoost and LightGBM by their own flavors, and inside scikit-learn's pipelines."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.models import infer_signature
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from tests.integration.serving.gallery import data, questions
+from tests.integration.serving.gallery.estimators import save
+from tests.integration.serving.gallery.piece import Piece
+from tests.integration.serving.gallery.tables import WORDS
+
+FEW = {"n_estimators": 5, "random_state": 0, "n_jobs": 1}
+
+
+def _mixed() -> tuple[pd.DataFrame, np.ndarray]:
+    frame, target = data.people()
+    return frame.astype(dict.fromkeys(WORDS, "category")), (target == "rich") * 1
+
+
+def _xgboost(folder: Path, kind: str) -> None:
+    import xgboost
+
+    example, further = data.WINE.head(3), {}
+    match kind:
+        case "booster":
+            matrix = xgboost.DMatrix(data.WINE, data.AMOUNT)
+            model = xgboost.train({"max_depth": 3, "nthread": 1}, matrix, 5)
+        case "classifier":
+            model = xgboost.XGBClassifier(**FEW).fit(data.WINE, data.CULTIVAR)
+        case "json":
+            model = xgboost.XGBRegressor(**FEW).fit(data.WINE, data.AMOUNT)
+            further = {"model_format": "json"}
+        case "ranker":
+            groups = np.arange(len(data.WINE)) // 10
+            model = xgboost.XGBRanker(**FEW).fit(data.WINE, data.CULTIVAR, qid=groups)
+        case "categories":
+            model = xgboost.XGBClassifier(**FEW, enable_categorical=True).fit(*_mixed())
+            example = data.whole_people()
+    mlflow.xgboost.save_model(
+        model,
+        folder,
+        signature=infer_signature(example),
+        input_example=None if kind == "categories" else example,
+        pip_requirements=["xgboost-cpu", "scikit-learn"],
+        **further,
+    )
+
+
+def _lightgbm(folder: Path, kind: str) -> None:
+    import lightgbm
+
+    few = {**FEW, "verbose": -1}
+    example, signature = data.WINE.head(3), infer_signature(data.WINE)
+    match kind:
+        case "booster" | "unsigned":
+            made = lightgbm.Dataset(data.WINE, data.AMOUNT)
+            model = lightgbm.train({"num_threads": 1, "verbose": -1}, made, 5)
+            signature = signature if kind == "booster" else None
+            example = example if kind == "booster" else None
+        case "classifier":
+            model = lightgbm.LGBMClassifier(**few).fit(data.WINE, data.CULTIVAR)
+        case "categories":
+            model = lightgbm.LGBMClassifier(**few).fit(*_mixed())
+            signature, example = infer_signature(data.whole_people()), None
+    mlflow.lightgbm.save_model(
+        model,
+        folder,
+        signature=signature,
+        input_example=example,
+        pip_requirements=["lightgbm", "scikit-learn"],
+    )
+
+
+def _in_pipeline(folder: Path, make: Callable[[], object]) -> None:
+    save(folder, make_pipeline(StandardScaler(), make()), data.WINE, data.CULTIVAR)
+
+
+def _xgboost_step() -> object:
+    import xgboost
+
+    return xgboost.XGBClassifier(**FEW)
+
+
+def _lightgbm_step() -> object:
+    import lightgbm
+
+    return lightgbm.LGBMClassifier(**FEW, verbose=-1)
+
+
+def _piece(name: str, save_as: Callable[..., None], kind: str) -> Piece:
+    rows = data.whole_people() if kind == "categories" else data.WINE.iloc[[0, 60, 150]]
+    return Piece(
+        name, functools.partial(save_as, kind=kind), lambda: questions.of_frame(rows), (name,)
+    )
+
+
+BOOSTERS = (
+    {
+        f"xgboost-{kind}": _piece("xgboost", _xgboost, kind)
+        for kind in ("booster", "classifier", "json", "ranker", "categories")
+    }
+    | {
+        f"lightgbm-{kind}": _piece("lightgbm", _lightgbm, kind)
+        for kind in ("booster", "classifier", "unsigned", "categories")
+    }
+    | {
+        f"{name}-step": Piece(
+            "pipelines",
+            functools.partial(_in_pipeline, make=make),
+            lambda: questions.of_frame(data.WINE.iloc[[0, 60, 150]]),
+            (name,),
+        )
+        for name, make in {"xgboost": _xgboost_step, "lightgbm": _lightgbm_step}.items()
+    }
+)
