@@ -21,9 +21,16 @@ from tests.integration.serving.gallery.tables import WORDS
 FEW = {"n_estimators": 5, "random_state": 0, "n_jobs": 1}
 
 
-def _mixed() -> tuple[pd.DataFrame, np.ndarray]:
+def _coded() -> tuple[pd.DataFrame, np.ndarray]:
+    """Categories as numbers: no request can bring what pandas calls a category, and neither
+    library takes words in its place."""
     frame, target = data.people()
-    return frame.astype(dict.fromkeys(WORDS, "category")), (target == "rich") * 1
+    codes = {name: frame[name].astype("category").cat.codes.astype(float) for name in WORDS}
+    return frame.assign(**codes), (target == "rich") * 1
+
+
+def _coded_rows() -> pd.DataFrame:
+    return _coded()[0].dropna().head(3)
 
 
 def _xgboost(folder: Path, kind: str) -> None:
@@ -43,13 +50,15 @@ def _xgboost(folder: Path, kind: str) -> None:
             groups = np.arange(len(data.WINE)) // 10
             model = xgboost.XGBRanker(**FEW).fit(data.WINE, data.CULTIVAR, qid=groups)
         case "categories":
-            model = xgboost.XGBClassifier(**FEW, enable_categorical=True).fit(*_mixed())
-            example = data.whole_people()
+            kinds = ["c" if name in WORDS else "q" for name in _coded_rows()]
+            model = xgboost.XGBClassifier(**FEW, enable_categorical=True, feature_types=kinds)
+            model.fit(*_coded())
+            example = _coded_rows()
     mlflow.xgboost.save_model(
         model,
         folder,
         signature=infer_signature(example),
-        input_example=None if kind == "categories" else example,
+        input_example=example,
         pip_requirements=["xgboost-cpu", "scikit-learn"],
         **further,
     )
@@ -69,8 +78,8 @@ def _lightgbm(folder: Path, kind: str) -> None:
         case "classifier":
             model = lightgbm.LGBMClassifier(**few).fit(data.WINE, data.CULTIVAR)
         case "categories":
-            model = lightgbm.LGBMClassifier(**few).fit(*_mixed())
-            signature, example = infer_signature(data.whole_people()), None
+            model = lightgbm.LGBMClassifier(**few).fit(*_coded(), categorical_feature=WORDS)
+            signature, example = infer_signature(_coded_rows()), _coded_rows()
     mlflow.lightgbm.save_model(
         model,
         folder,
@@ -97,7 +106,7 @@ def _lightgbm_step() -> object:
 
 
 def _piece(name: str, save_as: Callable[..., None], kind: str) -> Piece:
-    rows = data.whole_people() if kind == "categories" else data.WINE.iloc[[0, 60, 150]]
+    rows = _coded_rows() if kind == "categories" else data.WINE.iloc[[0, 60, 150]]
     return Piece(
         name, functools.partial(save_as, kind=kind), lambda: questions.of_frame(rows), (name,)
     )
