@@ -25,8 +25,8 @@ def _coded() -> tuple[pd.DataFrame, np.ndarray]:
     """Categories as numbers: no request can bring what pandas calls a category, and neither
     library takes words in its place."""
     frame, target = data.people()
-    codes = {name: frame[name].astype("category").cat.codes.astype(float) for name in WORDS}
-    return frame.assign(**codes), (target == "rich") * 1
+    codes = frame[WORDS].apply(lambda words: words.astype("category").cat.codes.astype(float))
+    return frame.assign(**codes.where(codes >= 0)), (target == "rich") * 1
 
 
 def _coded_rows() -> pd.DataFrame:
