@@ -28,24 +28,33 @@ def serve_command(model: Path, port: int, log: Path) -> Process:
     )
 
 
-def serve_many(models: Mapping[Path, int], log: Path) -> Process:
+def serve_many(
+    models: Mapping[Path, int], log: Path, python: str | Path = sys.executable
+) -> Process:
     """What the command runs for each model, from one program: see host.py."""
     host = Path(__file__).with_name("host.py")
     arguments = [f"{folder}={port}" for folder, port in models.items()]
-    return Process([sys.executable, host, *arguments], clean_environment(**THREADS), log)
+    return Process([python, host, *arguments], clean_environment(**THREADS), log)
 
 
 class Reference:
-    """`mlflow models serve` on many folders; those in `by_command` by the very command."""
+    """`mlflow models serve` on many folders; those in `by_command` by the very command, the others
+    by what it runs, in the environment of `python`."""
 
-    def __init__(self, models: Mapping[str, Path], by_command: set[str], logs: Path) -> None:
+    def __init__(
+        self,
+        models: Mapping[str, Path],
+        by_command: set[str],
+        logs: Path,
+        python: str | Path = sys.executable,
+    ) -> None:
         ports = {name: free_port() for name in models}
         self.addresses = {name: Address(port) for name, port in ports.items()}
         hosted = {models[name]: ports[name] for name in models if name not in by_command}
         self.processes = [
             serve_command(models[name], ports[name], logs / f"{name}.log") for name in by_command
         ]
-        self.processes.append(serve_many(hosted, logs / "host.log"))
+        self.processes.append(serve_many(hosted, logs / "host.log", python))
 
     def start(self) -> Reference:
         for process in self.processes:
