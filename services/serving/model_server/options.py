@@ -1,12 +1,13 @@
 """How one version is served: the server's settings, and over them the version's own tags.
 
-| tag                | values                                                           |
-| ------------------ | ---------------------------------------------------------------- |
-| `serving.batch`    | on, off, auto: whether requests' rows are merged                 |
-| `serving.fast`     | on, off: whether a proven faster engine may predict              |
-| `serving.replicas` | 1 to 64 worker processes                                         |
-| `serving.memory`   | MiB that a worker may use, 0 for no limit                        |
-| `serving.shadow`   | an alias, `challenger` say, whose version gets the same requests |
+| tag                   | values                                                           |
+| --------------------- | ---------------------------------------------------------------- |
+| `serving.batch`       | on, off, auto: whether requests' rows are merged                 |
+| `serving.fast`        | on, off: whether a proven faster engine may predict              |
+| `serving.replicas`    | 1 to 64 worker processes                                         |
+| `serving.memory`      | MiB that a worker may use, 0 for no limit                        |
+| `serving.environment` | own: built where the server's does not fit; here: the server's   |
+| `serving.shadow`      | an alias, `challenger` say, whose version gets the same requests |
 
 A model can say the same, but for the shadow, in the `metadata` of its MLmodel file; tags win.
 Tags are read when the version is loaded.
@@ -33,6 +34,8 @@ class Options:
     memory: int = 0
     """MiB a worker; 0: no limit."""
     shadow: str | None = None
+    environment: str = "own"
+    """`own` where the server's does not fit; `here`: the server's at any rate; `off`: refused."""
 
 
 def options(settings: "Settings", tags: Mapping[str, str]) -> tuple[Options, list[str]]:
@@ -42,6 +45,7 @@ def options(settings: "Settings", tags: Mapping[str, str]) -> tuple[Options, lis
         fast=settings.fast,
         replicas=settings.replicas,
         memory=settings.worker_memory,
+        environment=settings.environments,
     )
     warnings = []
     for tag, value in sorted(tags.items()):
@@ -63,6 +67,8 @@ def _read(name: str, value: str) -> dict:
         return {"replicas": _within(int(value), 1, 64)}
     if name == "memory":
         return {"memory": _within(int(value), 0, 2**20)}
+    if name == "environment":
+        return {"environment": {"own": "own", "here": "here"}[value.lower()]}
     if name == "shadow":
         return {"shadow": value or None}
     raise KeyError(name)
