@@ -35,7 +35,8 @@ SETTLED_AFTER = 3600
 LOOK_TIMEOUT = 60
 """Seconds."""
 BUILDS = min(4, os.cpu_count() or 1)
-"""At one time. uv loads and links in parallel by itself, so that more would not be faster."""
+"""At one time, after the first, which goes alone: what it fetches, the others then share, while
+two at one time would each fetch their own."""
 
 _fit = msgspec.msgpack.Decoder(Fit)
 _step = msgspec.msgpack.Decoder(Step)
@@ -73,7 +74,8 @@ class Environments:
         self._off = settings.environments == "off"
         self._timeout = settings.build_timeout
         self._variables = {k: v for k, v in variables.items() if k.startswith(("UV_", "PIP_"))}
-        self._turns = asyncio.Semaphore(BUILDS)
+        self._turns = asyncio.Semaphore(1)
+        self._is_first = True
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """By digest: equal recipes are built once."""
         self._builds = 0
@@ -149,6 +151,10 @@ class Environments:
                 return await self._build(model, folder, recipe, because, say)
             finally:
                 self._builds -= 1
+                if self._is_first:
+                    self._is_first = False
+                    for _ in range(BUILDS - 1):
+                        self._turns.release()
 
     async def _build(
         self, model: Path, folder: Path, recipe: Recipe, because: str, say: Say
