@@ -70,11 +70,16 @@ def build(
                 problems[python] = f"Python {python}: {error}"
                 continue
             share_bytecode(folder)
-            built = Built(lines, warnings, _packages(uv, lines))
+            gone = [line for line in recipe.optional if not {line, _public(line)} & set(lines)]
+            built = Built(lines, warnings, _packages(uv, lines), gone)
             (folder / MARKER).write_bytes(msgspec.json.encode(built))
             return
     shutil.rmtree(folder, ignore_errors=True)
     raise BuildError("; ".join(problems.values()))
+
+
+def _public(line: str) -> str:
+    return _LOCAL_LABEL.sub(r"\1", line)
 
 
 def _may_change(recipe: Recipe) -> bool:
@@ -92,7 +97,7 @@ def _to_be_had(uv: Uv, recipe: Recipe, say: Callable[[str], None]) -> tuple[list
     options = [line for line in recipe.lines if is_option(line)]
     lines, warnings = list(recipe.lines), []
     for number, line in enumerate(lines):
-        public = _LOCAL_LABEL.sub(r"\1", line)
+        public = _public(line)
         if public != line and uv.refuses([*options, line]) and not uv.refuses([*options, public]):
             warnings.append(f"{public} is installed: no index has {line}")
             lines[number] = public

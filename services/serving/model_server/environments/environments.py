@@ -136,6 +136,8 @@ class Environments:
                     if problem:
                         raise LoadError(f"{needed}, which cannot be built: {problem}")
                     built = await asyncio.to_thread(_ready, folder) or Built()
+        if lacking := [line for line in built.left_out if line not in fit.recipe.optional]:
+            raise LoadError(f"{needed}, which was built without {', '.join(lacking)}")
         say("loading in its own environment")
         return Environment(str(_python(folder)), because, built.warnings, fit, built.packages)
 

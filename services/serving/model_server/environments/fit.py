@@ -188,7 +188,7 @@ def _recipe(needs: Needs, pythons: list[tuple[int, int]]) -> Recipe | None:
     lines.append(f"mlflow{_extras(extras)}=={VERSION}" if extras else f"mlflow-skinny=={VERSION}")
     lines = sorted(set(lines)) + list(needs.lines)
     optional = [line for line in lines if _may_go(line, needs)]
-    text = "\n".join([*lines, *usable, needs.attached, *optional])
+    text = "\n".join([*lines, *usable, needs.attached])
     return Recipe(lines, usable, hashlib.sha256(text.encode()).hexdigest()[:32], optional)
 
 

@@ -33,6 +33,8 @@ class Built(msgspec.Struct, frozen=True):
     lines: list[str] = []
     warnings: list[str] = []
     packages: list[Package] = []
+    left_out: list[str] = []
+    """Lines of the recipe that no index has."""
 
 
 class Fit(msgspec.Struct, frozen=True):

@@ -124,7 +124,7 @@ def _shown(index: str) -> str:
     """Without login and folders."""
     if index.startswith("file:"):
         return f"a folder {Path(index).name}"
-    return without_login(index)
+    return without_login(index).rstrip("/")
 
 
 def reason(lines: list[str]) -> str:

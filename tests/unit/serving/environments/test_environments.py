@@ -173,6 +173,15 @@ def test_marker_that_cannot_be_read_is_none(fitting, tmp_path, monkeypatch):
         asyncio.run(keeper.find(tmp_path, "own", print))
 
 
+def test_one_that_was_built_without_what_another_flavor_needs_is_not_for_that(fitting, tmp_path):
+    keeper = fitting(unbuilt(0))
+    make(tmp_path, "digest0", 0)
+    marker = tmp_path / "environments" / "digest0" / MARKER
+    marker.write_text('{"left_out": ["tiny"]}')
+    with pytest.raises(LoadError, match="which was built without tiny"):
+        asyncio.run(keeper.find(tmp_path, "own", print))
+
+
 @pytest.mark.parametrize("mode", ["own", "off"])
 def test_off_builds_none(tmp_path, monkeypatch, mode):
     keeper = Environments(Settings(cache=tmp_path, environments="false"), {})
