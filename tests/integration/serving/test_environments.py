@@ -307,7 +307,8 @@ def test_restart_builds_nothing_anew(server, roman, tmp_path):
     """Also a model that was trained in just this environment needs no other."""
     wait_for_state(server, "roman", "serving")
     folder = server.process.log.parent
-    environment = server.log_lines("environment built")[0]["environment"]
+    built = server.log_lines("environment built")
+    (environment,) = [line["environment"] for line in built if "roman" in line["because"]]
     python = folder / "cache" / "environments" / environment / "bin" / "python"
     trained = subprocess.run(
         [python, "-I", "-c", TRAIN, tmp_path / "trained", *REQUIREMENTS],
