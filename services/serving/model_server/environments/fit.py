@@ -8,8 +8,7 @@ those of packages that a flavor does not load with, are a warning.
 MLflow itself is no such package: a newer one reads what an older one wrote, and it is the server's
 own that reads, also in the other environment. There it is mlflow-skinny, which has all of MLflow's
 code. Where a model names `mlflow`, what the full package would bring besides is named one by one,
-so that a version of any of it which the model asks for wins: a model whose code is its own gets all
-of it, a flavor what libraries use, and not the tracking server's.
+so that a version of any of it which the model asks for wins.
 """
 
 import contextlib
@@ -44,15 +43,6 @@ DATA = ("numpy", "pandas", "pyarrow", "scipy")
 WORKER = ("msgspec>=0.19", "numpy", "pandas", "pyarrow", "python-json-logger>=3.2")
 """What a worker needs besides MLflow; pyarrow for requests in Parquet."""
 FULL = {
-    "matplotlib": "<4",
-    "pyarrow": "<26",
-    "scikit-learn": "<2",
-    "scipy": "<2",
-    "skops": "<1",
-}
-"""What MLflow's full package requires beside mlflow-skinny, of what libraries use. Without lower
-bounds, which would stand in the way of what a model was made with."""
-FULL_SERVER = {
     "aiohttp": "<4",
     "alembic": "<2",
     "cryptography": "<51",
@@ -62,9 +52,16 @@ FULL_SERVER = {
     "graphene": "<4",
     "gunicorn": "<27",
     "huey": "<4",
+    "matplotlib": "<4",
+    "pyarrow": "<26",
+    "scikit-learn": "<2",
+    "scipy": "<2",
+    "skops": "<1",
     "sqlalchemy": "<3",
 }
-"""The rest of it: what the tracking server needs."""
+"""What MLflow's full package requires beside mlflow-skinny. Without lower bounds, which would stand
+in the way of what a model was made with. The same for every flavor, so that these share one
+environment: what only the tracking server needs is 50 MB."""
 _WORKER_NAMES = frozenset(Requirement(line).name for line in WORKER)
 OLDEST = (3, 10)
 """Python that a worker runs on."""
@@ -109,7 +106,7 @@ def _of_mlflow(needs: Needs) -> dict[str, str]:
     """What the model may count on where it names the whole of MLflow, and the versions."""
     if all(canonicalize_name(entry.name) != "mlflow" for entry in needs.requirements):
         return {}
-    return FULL if needs.flavor in LIBRARIES else FULL | FULL_SERVER
+    return FULL
 
 
 def _wanted(requirement: Requirement | None, recorded: str | None) -> SpecifierSet:
