@@ -23,6 +23,7 @@ Traces go to the log, under the request id.
 import io
 import logging
 import traceback
+from collections.abc import Iterator
 from functools import lru_cache
 
 import msgspec
@@ -36,8 +37,13 @@ from model_server.scoring.call import Call
 from model_server.scoring.conversion import DeclinedError, compiled, params_reader
 from model_server.workers.wire import Request
 
+NO_EVENT = object()
+"""In place of a first event, where a stream has none."""
+
 log = logging.getLogger(__name__)
 
+_SEVERAL = "'predict_stream' requires single input"
+"""How MLflow begins to say this, with a 500."""
 _MODEL_RAISED = (
     "Encountered an unexpected error while evaluating the model. Verify that the serialized input "
     "Dataframe is compatible with the model for inference."
@@ -72,6 +78,15 @@ class MlflowReader:
                 return Call(request, table, written, None, group)
         return None
 
+    def may_stream(self, request: Request) -> bool:
+        """Whether its body is JSON with `"stream": true` in it."""
+        if b'"stream"' not in request.body or not _is_json(request.content_type):
+            return False
+        try:
+            return _asked.decode(request.body).stream is True
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return False
+
     def example(self, body: bytes | None) -> Call | None:
         """The input example read, or a row that the signature allows; None where there is none
         that could be merged with others."""
@@ -88,8 +103,18 @@ class MlflowReader:
             raise RefusedError(
                 415, "BAD_REQUEST", f"Content-Type is missing; it is one of {supported}."
             )
+        return self._invoked(request, _Call(self._model))
+
+    def stream(self, request: Request) -> tuple[object, Iterator[object]]:
+        """The first event and the others; NO_EVENT where there is not even one. Read,
+        checked and, up to the first event, refused as by `answer_alone`: there, MLflow is told
+        that this event is the prediction."""
+        call = _Stream(self._model)
+        self._invoked(request, call)
+        return call.first, call.events
+
+    def _invoked(self, request: Request, call: "_Call") -> bytes:
         padding.check(request.body, request.content_type, self._schema)
-        call = _Call(self._model)
         try:
             result = scoring_server.invocations(
                 request.body, request.content_type, call, self._schema
@@ -152,6 +177,12 @@ def _is_json(content_type: str | None) -> bool:
     return all(name == "charset" and value.lower() == "utf-8" for name, _, value in pairs)
 
 
+class _Asked(msgspec.Struct):
+    stream: object = None
+
+
+_asked = msgspec.json.Decoder(_Asked)
+
 _PLAIN = ({str}, {int}, {float}, {bool})
 _encode = msgspec.json.Encoder().encode
 
@@ -198,3 +229,26 @@ class _Call:
         except MlflowException as error:
             self.message = error.message  # `invocations` puts the whole input in front of it
             raise
+
+
+class _Stream(_Call):
+    """The model for a request that is answered by events."""
+
+    def __init__(self, model: PyFuncModel) -> None:
+        super().__init__(model)
+        self.first: object = NO_EVENT
+        self.events: Iterator[object] = iter(())
+
+    def predict(self, data: object, params: dict | None = None) -> object:
+        self.begun = True
+        try:
+            self.events = self._model.predict_stream(data, params=params)
+            self.first = next(self.events, NO_EVENT)
+        except MlflowException as error:
+            if error.message.startswith(_SEVERAL):
+                error = MlflowException.invalid_parameter_value(
+                    "A stream answers one input; the request has none, or several."
+                )
+            self.message = error.message
+            raise error from None
+        return []  # for `invocations` to write; nobody reads it

@@ -18,6 +18,7 @@ from model_server.scoring.call import Call, Reader
 from model_server.scoring.independence import flavor, why_not_batched
 from model_server.scoring.prediction import Predictor
 from model_server.scoring.protocol import MlflowReader
+from model_server.scoring.streaming import Streams, can_stream
 from model_server.scoring.table import Table
 from model_server.scoring.v2 import V2Reader
 from model_server.workers import wire
@@ -48,6 +49,7 @@ class Scorer:
             model, options.batch, mlflow.example(self.example), self._model
         )
         self._merges = batching_reason is None
+        self._streams = Streams(mlflow, _refused) if can_stream(model) else None
         signature = model.metadata.signature
         self.description = wire.Description(
             flavor=flavor(model),
@@ -56,9 +58,15 @@ class Scorer:
             params=_fields(signature and signature.params),
             engine=self._engine.name if self._engine else "model",
             engine_reason=engine_reason,
+            streaming=self._streams is not None,
             batching=self._merges,
             batching_reason=batching_reason,
         )
+
+    @property
+    def streams(self) -> Streams | None:
+        """None of a model that has none."""
+        return self._streams
 
     def replies(self, requests: list[Request]) -> Iterator[Reply]:
         """One answer a request, in any order, each batch as soon as it is done."""
@@ -67,10 +75,14 @@ class Scorer:
         refused: list[Answer] = []
         calls: list[Call] = []
         alone: list[Request] = []
+        streamed: list[Request] = []
         for request in requests:
             try:
                 if now > request.deadline:
                     raise too_late()
+                if self._streams is not None and self._streams.takes(request):
+                    streamed.append(request)
+                    continue
                 call = self._readers[request.protocol].read(request)
             except Exception as error:
                 refused.append(_refused(request, error))
@@ -86,6 +98,8 @@ class Scorer:
             yield from self._answered(batch, read)
         for request in alone:
             yield self._answered_alone(request)
+        for request in streamed:
+            yield from self._streams.replies(request)
 
     def _answered(self, calls: list[Call], read: float) -> Iterator[Reply]:
         """Together, or else one by one. `read` is the seconds that reading one took."""

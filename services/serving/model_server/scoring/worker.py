@@ -5,7 +5,9 @@ import gc
 import logging
 import os
 import socket
+import threading
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -18,7 +20,11 @@ from model_server.workers import wire
 
 log = logging.getLogger(__name__)
 
+THREADS = 16
+"""Requests that a model that can stream answers at one time."""
+
 _requests = msgspec.msgpack.Decoder(list[wire.Request])
+_messages = msgspec.msgpack.Decoder(list[wire.Request] | wire.Steer)
 
 
 def main(
@@ -43,6 +49,8 @@ def main(
     sock.sendall(wire.pack(greeting))
     gc.collect()
     gc.freeze()  # the model stays: no collection needs to look at it again
+    if greeting.problem is None and scorer.streams is not None:
+        answer_in_threads(sock, scorer)
     while greeting.problem is None:
         answer_frame(sock, scorer)
 
@@ -52,3 +60,26 @@ def answer_frame(sock: socket.socket, scorer: Scorer) -> None:
     may take long, or be the end of this process."""
     for reply in scorer.replies(wire.receive(sock, _requests)):
         sock.sendall(wire.pack(reply))
+
+
+def answer_in_threads(sock: socket.socket, scorer: Scorer) -> None:
+    """Each request in a thread, so that streams run beside each other, and can be steered."""
+    sending = threading.Lock()
+
+    def answer(request: wire.Request) -> None:
+        for reply in scorer.replies([request]):
+            with sending:
+                sock.sendall(wire.pack(reply))
+
+    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="requests")
+    try:
+        while True:
+            message = wire.receive(sock, _messages)
+            if isinstance(message, wire.Steer):
+                scorer.streams.steer(message)
+                continue
+            for request in message:
+                pool.submit(answer, request)
+    finally:
+        scorer.streams.cancel_all()  # generators come to their end, while this process gets time to
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,8 @@ BACK_OFF = (0.0, 0.2, 1.0, 5.0, 15.0, 30.0)
 STABLE = 60
 """Seconds after which a worker's death counts as the first again."""
 MIB = 2**20
+THREADS = 16
+"""As in scoring/worker.py."""
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 _greeting = msgspec.msgpack.Decoder(wire.Loaded)
@@ -103,6 +106,8 @@ class Replica:
         self._on_batch = on_batch
         self._child: process.Child | None = None
         self._frame: dict[int, Job] = {}
+        self._threads = 0
+        """Requests that it answers at one time; 0: one frame of them, one after the other."""
         self._progress = 0.0
         self._gone = asyncio.Event()
         self._reason = "it died"
@@ -125,11 +130,23 @@ class Replica:
 
     @property
     def is_free(self) -> bool:
-        return self.is_up and not self._frame
+        return self.is_up and self.room > 0
+
+    @property
+    def room(self) -> int:
+        """Requests that it can be given now."""
+        if self._threads:
+            return self._threads - len(self._frame)
+        return 0 if self._frame else sys.maxsize
 
     @property
     def jobs(self) -> list[Job]:
         return list(self._frame.values())
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether anything is to come, and not only what clients keep waiting."""
+        return any(not job.is_paused for job in self._frame.values())
 
     async def start(self) -> wire.Loaded:
         """Raises LoadError."""
@@ -142,8 +159,8 @@ class Replica:
         self._life = asyncio.create_task(self._live())
 
     def give(self, jobs: list[Job]) -> None:
-        """One frame down. Only while `is_free`."""
-        self._frame = {job.request.number: job for job in jobs}
+        """One frame down. Only while `is_free`, and no more jobs than `room`."""
+        self._frame.update((job.request.number, job) for job in jobs)
         self._progress = time.monotonic()
         self._child.channel.send([job.request for job in jobs])
 
@@ -151,7 +168,7 @@ class Replica:
         """End a worker that hangs or takes too much memory; to be called again and again."""
         if self._child is None or self._child.is_gone:
             return
-        if self._frame and now - self._progress > self._timeout:
+        if self._is_due and now - self._progress > self._timeout:
             self._kill(f"it gave no answer for {self._timeout:g} s")
         elif self._options.memory:
             used = _memory(self._child.pid)
@@ -173,6 +190,7 @@ class Replica:
         child, loaded = await self._launch()
         self._gone.clear()
         self._reason = "it died"
+        self._threads = THREADS if loaded.description.streaming else 0
         child.channel.deliver = self._receive
         child.when_gone(self._gone.set)
         if child.is_gone:
@@ -222,11 +240,22 @@ class Replica:
         for batch in reply.batches:
             self._on_batch(batch)
         for answer in reply.answers:
+            if answer.more:
+                if job := frame.get(answer.number):
+                    job.take(answer.body, self._progress + self._timeout, self._steer)
+                continue
             job = frame.pop(answer.number, None)
             if job is not None:
                 job.finish(answer.status, answer.body)
-        if not frame:
+        if reply.answers and self.room > 0:
             self._on_free()
+
+    def _steer(self, number: int, how: str) -> None:
+        """To what has ended meanwhile, it says nothing."""
+        if number in self._frame and self.is_up:
+            # Its code gets the time of an answer to come to its end.
+            self._progress = time.monotonic()
+            self._child.channel.send(wire.Steer(number, how))
 
     def _lose_frame(self) -> None:
         frame, self._frame = self._frame, {}

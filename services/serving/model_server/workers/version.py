@@ -17,7 +17,7 @@ from model_server.metrics import VersionMetrics
 from model_server.options import Options
 from model_server.settings import Settings
 from model_server.workers import wire
-from model_server.workers.job import Done, Job, Question
+from model_server.workers.job import Done, Job, Part, Question
 from model_server.workers.replica import Launch, Replica
 
 log = logging.getLogger(__name__)
@@ -45,12 +45,12 @@ class Version:
         self.options = options or Options()
         self.environment = environment or Environment()
         self.metrics = VersionMetrics(target.name, target.version)
-        self.head = (
-            b"content-type: application/json\r\n"
-            b"x-model-name: %b\r\nx-model-version: %b\r\n"
-            % (_header(target.name), _header(target.version))
+        self.stamp = b"x-model-name: %b\r\nx-model-version: %b\r\n" % (
+            _header(target.name),
+            _header(target.version),
         )
-        """Lines that every answer of this version begins with."""
+        """Lines that every answer of this version has."""
+        self.head = b"content-type: application/json\r\n" + self.stamp
         self.warnings = list(self.environment.warnings)
         self.description = wire.Description()
         self._settings = settings
@@ -91,6 +91,7 @@ class Version:
             "flavor": description.flavor,
             "engine": description.engine,
             "engine_reason": description.engine_reason,
+            "streaming": description.streaming,
             "batching": description.batching,
             "batching_reason": description.batching_reason,
         }
@@ -112,8 +113,11 @@ class Version:
         self._used = time.monotonic()  # what loading took is no idle time
         self._schedule()
 
-    def submit(self, question: Question, done: Done, context: object = None) -> None:
-        """`done` is called once, when there is an answer or it is clear that there will be none.
+    def submit(
+        self, question: Question, done: Done, context: object = None, part: Part | None = None
+    ) -> None:
+        """`done` is called once, when there is an answer or it is clear that there will be none;
+        `part` before it, with each part of an answer that is streamed.
         Raises RefusedError when the request is not even queued."""
         if self._closing or self._keeps_failing:
             raise errors.unavailable("The model's worker process keeps failing and is restarted.")
@@ -131,7 +135,7 @@ class Version:
             question.protocol,
             question.trace,
         )
-        queue.append(Job(request, time.perf_counter(), done, context))
+        queue.append(Job(request, time.perf_counter(), done, context, part))
         if not self._feeding:
             # Not at once: what else has arrived in this turn of the loop goes along.
             self._feeding = True
@@ -187,8 +191,9 @@ class Version:
                 self._wake()
             free = [replica for replica in self._replicas if replica.is_free]
             for left in range(len(free), 0, -1):
-                if jobs := self._take(-(-len(self._queue) // left)):
-                    free[left - 1].give(jobs)
+                replica = free[left - 1]
+                if jobs := self._take(min(replica.room, -(-len(self._queue) // left))):
+                    replica.give(jobs)
         elif self._closing and not self._is_busy:
             self._is_empty.set()
 
@@ -245,7 +250,7 @@ class Version:
     def _tick(self) -> None:
         now = time.monotonic()
         for job in (*self._queue, *(job for replica in self._replicas for job in replica.jobs)):
-            if now > job.request.deadline:
+            if now > job.deadline:
                 job.refuse(errors.too_late())
         for replica in self._replicas:
             replica.check(now)
