@@ -52,11 +52,9 @@ class Responses(mlflow.pyfunc.ResponsesAgent):
     def predict_stream(self, request):
         wanted = request.custom_inputs or {}
         for number in acts(wanted):
-            text = "x" * wanted.get("size", 0) or f"{number} {time.time()}"
+            text = f"{number} {time.time()} {'x' * wanted.get('size', 0)}"
             delta = self.create_text_delta(delta=text, item_id="0")
             yield ResponsesAgentStreamEvent(**delta)
-        if "unwritable" in wanted:
-            yield ResponsesAgentStreamEvent(type="error", item=object())
 
 
 class Agent(mlflow.pyfunc.ChatAgent):

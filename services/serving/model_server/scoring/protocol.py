@@ -17,7 +17,8 @@ models serve` answers is answered here. Different are only the errors:
 | model raises                          | 400 BAD_REQUEST with trace | 400 BAD_REQUEST, no trace |
 | prediction that is not JSON           | 500, plain text            | 500 INTERNAL_ERROR        |
 
-Traces go to the log, under the request id.
+Traces go to the log, under the request id. And what asks a model for a stream that has one, gets
+it: see streaming.py.
 """
 
 import io

@@ -49,7 +49,9 @@ class Scorer:
             model, options.batch, mlflow.example(self.example), self._model
         )
         self._merges = batching_reason is None
-        self._streams = Streams(mlflow, _refused) if can_stream(model) else None
+        self._streams = None
+        if can_stream(model) and not self._merges:  # each answers its request alone
+            self._streams = Streams(mlflow, _refused)
         signature = model.metadata.signature
         self.description = wire.Description(
             flavor=flavor(model),
@@ -111,7 +113,7 @@ class Scorer:
                 return
         try:
             reply = together(calls, self._predict, _unwritten, read * len(calls))
-        except Exception as error:
+        except BaseException as error:  # of the model's own, SystemExit say: this request's alone
             if len(calls) > 1:
                 for call in calls:
                     yield from self._answered([call], read)
@@ -127,7 +129,7 @@ class Scorer:
             if time.monotonic() > request.deadline:
                 raise too_late()
             body = self._readers[request.protocol].answer_alone(request)
-        except Exception as error:
+        except BaseException as error:
             return Reply([_refused(request, error)])
         answer = Answer(request.number, 200, body)
         return Reply([answer], [Batch(1, 0, 0.0, time.perf_counter() - started, 0.0)])
@@ -143,7 +145,7 @@ def _unwritten(call: Call, error: Exception) -> Answer:
     return _refused(call.request, error)
 
 
-def _refused(request: Request, error: Exception) -> Answer:
+def _refused(request: Request, error: BaseException) -> Answer:
     if isinstance(error, RefusedError):
         return Answer(request.number, error.status, error.body)
     log.error(

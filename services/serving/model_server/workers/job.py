@@ -89,7 +89,7 @@ class Job:
         """Its client is gone, in the middle of a stream."""
         if not self.is_done:
             self.is_done = True
-            self.steer(self.request.number, CANCEL)
+            self._cancel()
             self.done(self, CLIENT_GONE, b"", None)
 
     def finish(self, status: int, body: bytes) -> None:
@@ -102,8 +102,12 @@ class Job:
         if not self.is_done:
             self.is_done = True
             if self.steer is not None:
-                self.steer(self.request.number, CANCEL)
+                self._cancel()
             self.done(self, refusal.status, refusal.body, refusal)
 
     def lose(self) -> None:
         self.refuse(errors.unavailable("The model's worker process ended before it answered."))
+
+    def _cancel(self) -> None:
+        self.is_paused = False
+        self.steer(self.request.number, CANCEL)
