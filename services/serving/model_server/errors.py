@@ -11,6 +11,9 @@ MESSAGE_LIMIT = 2000
 REASON_LIMIT = 500
 """Characters of an exception's own words."""
 
+LAST_EVENT = b"data: [DONE]\n\n"
+"""Of every stream, also where it ends with an error."""
+
 UNEXPECTED = "The server met an unexpected error; its log has the details under request id {}."
 
 
@@ -54,6 +57,15 @@ def v2_body(body: bytes) -> bytes:
     """The same with `error`, which clients of the Open Inference Protocol read, in front."""
     error = msgspec.json.decode(body)
     return msgspec.json.encode({"error": error["message"], **error})
+
+
+def error_event(body: bytes) -> bytes:
+    """The last events of an answer that is streamed, from the body that the error would have had.
+    In the form of mlflow.genai.agent_server.server.AgentServer._generate (MLflow 3.17), which has
+    the message in `error`; `error_code` is ours."""
+    error = msgspec.json.decode(body)
+    event = {"error": error["message"], "error_code": error["error_code"]}
+    return b"data: %b\n\n%b" % (msgspec.json.encode(event), LAST_EVENT)
 
 
 def bounded(message: str, limit: int = MESSAGE_LIMIT) -> str:

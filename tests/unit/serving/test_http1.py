@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from model_server.errors import RefusedError
 from model_server.front import http1
 from model_server.front.exchange import Exchange
+from model_server.front.exchange import Listener as Told
 from model_server.front.listener import Limits, Listener
 
 LIMITS = Limits(body=100_000, buffer=150_000, connections=50, head_seconds=0.5, body_seconds=0.5)
@@ -541,3 +542,147 @@ def test_slow_reader_gets_all_of_a_large_answer(monkeypatch):
         assert received > len(body)
     finally:
         echo.close()
+
+
+class Parts:
+    """A front whose answers come in parts, as the test writes them."""
+
+    def __init__(self) -> None:
+        self.echo = Echo()
+        self.echo.front.handle = self._handle
+        self.streams: list[Exchange] = []
+        self.heard: list[str] = []
+
+    def _handle(self, exchange: Exchange) -> None:
+        if exchange.refusal or not exchange.url.startswith(b"/parts"):
+            self.echo._handle(exchange)
+            return
+        told = Told(*(lambda word=word: self.heard.append(word) for word in Told._fields))
+        exchange.begin(200, b"content-type: text/plain\r\n", told)
+        self.streams.append(exchange)
+
+    def write(self, *parts: bytes) -> None:
+        for part in parts:
+            self.do(lambda stream, part=part: stream.write(part))
+
+    def end(self) -> None:
+        self.do(lambda stream: stream.end())
+        self.streams.pop(0)
+
+    def do(self, what) -> None:
+        """With the first stream, in its own thread."""
+        until(lambda: self.streams)
+
+        async def work() -> None:
+            what(self.streams[0])
+
+        self.echo.run(work())
+
+
+@pytest.fixture
+def parts():
+    running = Parts()
+    yield running
+    until(lambda: not running.echo.front.connections)
+    assert running.echo.front.held == 0
+    running.echo.close()
+
+
+def received(sock: socket.socket, end: bytes) -> bytes:
+    data = b""
+    while not data.endswith(end):
+        part = sock.recv(65536)
+        assert part, f"closed after {data!r}"
+        data += part
+    return data
+
+
+PARTS = b"POST /parts HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+
+
+def test_parts_arrive_one_by_one_and_the_connection_goes_on(parts):
+    with connection(parts.echo) as sock:
+        sock.sendall(PARTS)
+        head = received(sock, b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n")
+        assert b"\r\ntransfer-encoding: chunked\r\n" in head
+        assert b"content-length" not in head
+        parts.write(b"one")
+        assert received(sock, b"\n") == b"3\r\none\r\n"
+        parts.write(b"", b"x" * 20)
+        assert received(sock, b"x\r\n") == b"14\r\n" + b"x" * 20 + b"\r\n"
+        parts.end()
+        assert received(sock, b"0\r\n\r\n") == b"0\r\n\r\n"
+        sock.sendall(GET)
+        assert answers(sock, 1)[0][0] == 200
+    assert parts.heard == []
+
+
+def test_what_is_asked_during_parts_is_answered_after_them(parts):
+    with connection(parts.echo) as sock:
+        sock.sendall(PARTS + GET)
+        received(sock, b"\r\n\r\n")
+        parts.write(b"one")
+        assert received(sock, b"one\r\n") == b"3\r\none\r\n"
+        parts.end()
+        rest = received(sock, b"}")
+        assert rest.startswith(b"0\r\n\r\nHTTP/1.1 200 OK\r\n")
+        assert rest.count(b"HTTP/1.1") == 1
+
+
+def test_http_1_0_gets_its_parts_up_to_the_connections_end(parts):
+    with connection(parts.echo) as sock:
+        sock.sendall(b"GET /parts HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\n\r\n")
+        parts.write(b"one", b"two")
+        parts.end()
+        data = b"".join(iter(lambda: sock.recv(65536), b""))
+    head, _, body = data.partition(b"\r\n\r\n")
+    assert b"chunked" not in head
+    assert b"connection: close" in head
+    assert body == b"onetwo"
+
+
+def test_head_request_gets_no_parts(parts):
+    with connection(parts.echo) as sock:
+        sock.sendall(b"HEAD /parts HTTP/1.1\r\nHost: x\r\n\r\n")
+        parts.write(b"one")
+        parts.end()
+        sock.sendall(GET)
+        head = received(sock, b"\r\n\r\n")
+        assert head.count(b"HTTP/1.1") == 1
+        assert answers(sock, 1)[0][1]["url"] == "/a"
+
+
+def test_client_that_goes_away_between_parts_is_noticed(parts):
+    with connection(parts.echo) as sock:
+        sock.sendall(PARTS)
+        received(sock, b"\r\n\r\n")
+    until(lambda: parts.heard == ["gone"])
+    parts.write(b"one")
+    parts.end()
+    assert parts.heard == ["gone"]
+
+
+def test_client_that_is_slow_makes_its_parts_wait(parts):
+    with connection(parts.echo) as sock:
+        sock.sendall(PARTS)
+        received(sock, b"\r\n\r\n")
+        sent = 0
+        while "pause" not in parts.heard:
+            parts.write(b"a" * 100_000)
+            sent += 100_000
+        while sent > 0:
+            data = sock.recv(2**20)
+            sent -= data.count(b"a")
+        until(lambda: parts.heard == ["pause", "resume"])
+        parts.end()
+        assert received(sock, b"0\r\n\r\n")
+
+
+def test_client_that_takes_none_of_its_parts_is_left(parts, monkeypatch):
+    monkeypatch.setattr(http1, "SLOW_READER", 0.3)
+    with connection(parts.echo) as sock:
+        sock.sendall(PARTS)
+        while "pause" not in parts.heard:
+            parts.write(b"a" * 1_000_000)
+        until(lambda: parts.heard == ["pause", "gone"])

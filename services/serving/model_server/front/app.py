@@ -19,7 +19,7 @@ from model_server import errors, metrics
 from model_server.errors import UNEXPECTED, RefusedError
 from model_server.following.deployments import Deployments
 from model_server.following.follower import Follower
-from model_server.front import served, shadow
+from model_server.front import served, shadow, streams
 from model_server.front.exchange import Exchange
 from model_server.front.grants import OPEN, Grant
 from model_server.front.guard import PROBES, Guard
@@ -136,13 +136,17 @@ class App:
             exchange.trace_id,
         )
         context = [exchange, found, None]
-        found.submit(question, self._predicted, context)
+        found.submit(question, self._predicted, context, self._streamed)
         if found.options.shadow:
             context[2] = shadow.ask(self._shadow_of(found), question)
 
     def _predicted(self, job: Job, status: int, body: bytes, refusal: RefusedError | None) -> None:
         exchange, version, comparison = job.context
         version.metrics.answered(status, time.perf_counter() - exchange.started)
+        if job.steer is not None:
+            self._note(exchange, status, body)
+            streams.end(exchange, status, body)
+            return
         if refusal is not None and refusal.headers:
             head = version.head + _lines(refusal.headers)
         else:
@@ -150,6 +154,10 @@ class App:
         self._answer(exchange, status, head, body)
         if comparison:
             comparison.first(status, body)
+
+    def _streamed(self, job: Job, part: bytes) -> None:
+        exchange, version, _ = job.context
+        streams.write(exchange, version.stamp, job, part, self._settings.timeout)
 
     def _shadow_of(self, version: Version) -> Version | None:
         deployment = self._deployments.find(f"{version.target.name}@{version.options.shadow}")
@@ -186,14 +194,17 @@ class App:
     # Answers.
 
     def _answer(self, exchange: Exchange, status: int, head: bytes, body: bytes) -> None:
-        self._running -= 1
-        # A probe's 503 is its answer; what is missing has lines of its own.
-        if is_noted(status) and not exchange.url.startswith(PROBES):
-            self._refusals.note(exchange, status, body)
+        self._note(exchange, status, body)
         if status >= 400 and exchange.url.startswith(V2_PREFIX):
             body = errors.v2_body(body)
         head = b"%bx-request-id: %b\r\n" % (head, exchange.request_id.encode())
         exchange.answer(status, head, body)
+
+    def _note(self, exchange: Exchange, status: int, body: bytes) -> None:
+        self._running -= 1
+        # A probe's 503 is its answer; what is missing has lines of its own.
+        if is_noted(status) and not exchange.url.startswith(PROBES):
+            self._refusals.note(exchange, status, body)
 
     def _refuse(self, exchange: Exchange, refusal: RefusedError) -> None:
         body = refusal.body if refusal.status != 204 else b""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 from model_server.errors import RefusedError
 from model_server.front.grants import Grant
@@ -15,12 +16,22 @@ _TRACEPARENT = re.compile(rb"[\da-f]{2}-([\da-f]{32})-[\da-f]{16}-[\da-f]{2}(?:-
 """https://www.w3.org/TR/trace-context/: version, trace id, parent id, flags."""
 
 
+class Listener(NamedTuple):
+    """What becomes of an answer in parts."""
+
+    gone: Callable[[], None]
+    """Called once, when the client goes away before the answer's end."""
+    pause: Callable[[], None]
+    """The client takes parts more slowly than they are written: to write no more until `resume`."""
+    resume: Callable[[], None]
+
+
 class Exchange:
     """One request, and the way to answer it."""
 
     __slots__ = (
-        *("_connection", "body", "grant", "headers", "keeps_alive", "method", "model", "refusal"),
-        *("request_id", "started", "url"),
+        *("_connection", "body", "grant", "headers", "keeps_alive", "listener", "method", "model"),
+        *("refusal", "request_id", "started", "takes_chunks", "url"),
     )
 
     def __init__(self, connection: Connection) -> None:
@@ -32,6 +43,10 @@ class Exchange:
         """By lower-case name. Of a name that comes twice, the values joined by a comma."""
         self.body = b""
         self.keeps_alive = True
+        self.takes_chunks = True
+        """Not so in HTTP/1.0, where an answer in parts ends with its connection."""
+        self.listener: Listener | None = None
+        """Who writes an answer in parts; None before it begins."""
         self.started = 0.0
         """When the whole request was here, by time.perf_counter()."""
         self.refusal: RefusedError | None = None
@@ -51,3 +66,15 @@ class Exchange:
     def answer(self, status: int, head: bytes, body: bytes) -> None:
         """Once. `head` is header lines, each with its line's end, but for the length and date."""
         self._connection.answer(self, status, head, body)
+
+    def begin(self, status: int, head: bytes, listener: Listener) -> None:
+        """Answer in parts, in place of `answer`; then come `write` and, once, `end`. After a call
+        of `listener.gone`, nothing that is written goes anywhere."""
+        self.listener = listener
+        self._connection.begin(self, status, head)
+
+    def write(self, part: bytes) -> None:
+        self._connection.write(self, part)
+
+    def end(self) -> None:
+        self._connection.end(self)

@@ -84,6 +84,9 @@ class Connection(asyncio.Protocol):
         self._release(len(self._body))
         # The first is being handled: it is released when it is answered.
         self._release(sum(len(exchange.body) for exchange in list(self._ready)[1:]))
+        if streaming := self._streaming:
+            self._ready.clear()
+            streaming.listener.gone()
         self._front.note_end()
 
     def data_received(self, data: bytes) -> None:
@@ -111,8 +114,10 @@ class Connection(asyncio.Protocol):
                 self._refuse(_large_head())
 
     def eof_received(self) -> bool:
-        """Half closed: a client may still wait for its answers."""
-        if self._ready and not self._refused:
+        """Half closed: a client may still wait for its answers. One that is in the middle of an
+        answer in parts is taken to be gone, as an event stream's clients are at their end: nothing
+        else would tell while no event comes."""
+        if self._ready and not self._refused and not self._streaming:
             self._ready[-1].keeps_alive = False
             return True
         return False
@@ -122,6 +127,8 @@ class Connection(asyncio.Protocol):
         self._left = self._transport.get_write_buffer_size()
         self._rest()
         self._transport.pause_reading()
+        if streaming := self._streaming:
+            streaming.listener.pause()
 
     def resume_writing(self) -> None:
         self._is_full = False
@@ -131,6 +138,8 @@ class Connection(asyncio.Protocol):
         self._rest()
         if len(self._ready) < PIPELINE:
             self._transport.resume_reading()
+        if streaming := self._streaming:
+            streaming.listener.resume()
 
     # What the parser calls.
 
@@ -164,6 +173,7 @@ class Connection(asyncio.Protocol):
         exchange = self._reading
         exchange.method = self._parser.get_method()
         exchange.keeps_alive = self._parser.should_keep_alive()
+        exchange.takes_chunks = self._parser.get_http_version() != "1.0"
         headers = exchange.headers
         length = headers.get(b"content-length")
         if (length is None and b"transfer-encoding" not in headers) or length == b"0":
@@ -231,11 +241,68 @@ class Connection(asyncio.Protocol):
                 b"" if exchange.method == b"HEAD" else body,
             )
         )
+        self._go_on(closes)
+
+    def begin(self, exchange: Exchange, status: int, head: bytes) -> None:
+        """RFC 9112 6.3 and 7.1: in chunks, or up to the connection's end."""
+        self._release(len(exchange.body))
+        exchange.body = b""
+        if self._is_over(exchange):
+            listener, exchange.listener = exchange.listener, None
+            listener.gone()
+            return
+        if not exchange.takes_chunks:
+            exchange.keeps_alive = False
+        closes = not exchange.keeps_alive or self._front.is_closing
+        self._transport.write(
+            b"%b%b%b%b%b\r\n"
+            % (
+                _STATUS[status],
+                head,
+                self._front.date,
+                b"transfer-encoding: chunked\r\n" if exchange.takes_chunks else b"",
+                b"connection: close\r\n" if closes else b"",
+            )
+        )
+        if self._is_full:  # of the answers before it
+            exchange.listener.pause()
+
+    def write(self, exchange: Exchange, part: bytes) -> None:
+        if self._is_over(exchange) or exchange.method == b"HEAD" or not part:
+            return
+        if exchange.takes_chunks:
+            part = b"%x\r\n%b\r\n" % (len(part), part)
+        if self._is_full:
+            self._left += len(part)  # what was on its way as it was told to pause
+        self._transport.write(part)
+
+    def end(self, exchange: Exchange) -> None:
+        if self._is_over(exchange):
+            return
+        if exchange.takes_chunks and exchange.method != b"HEAD":
+            self._transport.write(b"0\r\n\r\n")
+        self._ready.popleft()
+        self._go_on(not exchange.keeps_alive or self._front.is_closing)
+
+    def _is_over(self, exchange: Exchange) -> bool:
+        """Whether nothing of its answer can reach the client any more."""
+        ready = self._ready
+        return self._transport.is_closing() or not ready or ready[0] is not exchange
+
+    @property
+    def _streaming(self) -> Exchange | None:
+        """The one whose answer is in the middle."""
+        ready = self._ready
+        return ready[0] if ready and ready[0].listener else None
+
+    def _go_on(self, closes: bool) -> None:
+        """An answer is written."""
+        ready = self._ready
         if closes:
             self._linger()
         elif ready:
             if len(ready) == PIPELINE - 1:
-                transport.resume_reading()
+                self._transport.resume_reading()
             # In a turn of its own, so that a long pipeline is no deep recursion.
             asyncio.get_running_loop().call_soon(self._handle, ready[0])
         else:

@@ -69,6 +69,9 @@ def invocations(name: str, summary: str, description: Description) -> dict:
         "text/csv": {"schema": STRING},
         "application/vnd.apache.parquet": {"schema": ANYTHING},
     }
+    if description.streaming:
+        found["description"] = 'With `"stream": true`: server-sent events, the last one `[DONE]`.'
+        found["responses"]["200"]["content"]["text/event-stream"] = {"schema": STRING}
     return {"post": found}
 
 

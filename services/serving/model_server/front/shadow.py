@@ -6,6 +6,7 @@ beyond the processor time that it takes.
 """
 
 import math
+import re
 import time
 
 import msgspec
@@ -23,6 +24,9 @@ COMPARED = 2**20
 Comparing takes time from the requests that are served."""
 NAMES = {"model_name", "model_version"}
 """Keys of a V2 answer that tell who gave it."""
+
+_STREAMS = re.compile(rb'"stream"\s*:\s*true')
+"""Of requests for a stream, which are not mirrored: its events are nothing to be compared."""
 
 
 class Comparison:
@@ -61,7 +65,7 @@ def ask(shadow: Version | None, question: Question) -> Comparison | None:
     """Mirror a request. None: there is nothing to compare with."""
     if shadow is None:
         return None
-    if shadow.metrics.waiting() >= BEHIND:
+    if shadow.metrics.waiting() >= BEHIND or _STREAMS.search(question.body):
         shadow.metrics.shadow["skipped"] += 1
         return None
     comparison = Comparison(shadow)

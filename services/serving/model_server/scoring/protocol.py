@@ -21,10 +21,12 @@ models serve` answers is answered here. Different are only the errors:
 | prediction that is not JSON           | 500, plain text            | 500 INTERNAL_ERROR,       |
 |                                       |                            | naming its type           |
 
-No error repeats a value that was sent (sent.py). Traces go to the log, under the request id.
+No error repeats a value that was sent (sent.py). Traces go to the log, under the request id. And
+what asks a model for a stream that has one, gets it: see streaming.py.
 """
 
 import io
+from collections.abc import Iterator
 from functools import lru_cache
 
 import msgspec
@@ -39,6 +41,11 @@ from model_server.scoring.conversion import DeclinedError, compiled, params_read
 from model_server.scoring.sent import TooManyValuesError
 from model_server.scoring.strict import Strict, may_have_changed
 from model_server.workers.wire import Request
+
+NO_EVENT = object()
+"""In place of a first event, where a stream has none."""
+_SEVERAL = "'predict_stream' requires single input"
+"""How MLflow begins to say this, with a 500."""
 
 
 class MlflowReader:
@@ -75,6 +82,15 @@ class MlflowReader:
                 return Call(request, table, written, None, group)
         return None
 
+    def may_stream(self, request: Request) -> bool:
+        """Whether its body is JSON with `"stream": true` in it."""
+        if b'"stream"' not in request.body or not _is_json(request.content_type):
+            return False
+        try:
+            return _asked.decode(request.body).stream is True
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return False
+
     def example(self, body: bytes | None) -> Call | None:
         """The input example read, or a row that the signature allows; None where there is none
         that could be merged with others."""
@@ -91,10 +107,20 @@ class MlflowReader:
             raise RefusedError(
                 415, "BAD_REQUEST", f"Content-Type is missing; it is one of {supported}."
             )
+        return self._invoked(request, _Call(self._model))
+
+    def stream(self, request: Request) -> tuple[object, Iterator[object]]:
+        """The first event and the others; NO_EVENT where there is not even one. Read,
+        checked and, up to the first event, refused as by `answer_alone`: there, MLflow is told
+        that this event is the prediction."""
+        call = _Stream(self._model)
+        self._invoked(request, call)
+        return call.first, call.events
+
+    def _invoked(self, request: Request, call: "_Call") -> bytes:
         padding.check(request.body, request.content_type, self._schema)
         if self._strict:
             self._strict.check(request.body, request.content_type)
-        call = _Call(self._model)
         try:
             result = scoring_server.invocations(
                 request.body, request.content_type, call, self._schema
@@ -172,6 +198,12 @@ def _is_json(content_type: str | None) -> bool:
     return all(name == "charset" and value.lower() == "utf-8" for name, _, value in pairs)
 
 
+class _Asked(msgspec.Struct):
+    stream: object = None
+
+
+_asked = msgspec.json.Decoder(_Asked)
+
 _PLAIN = ({str}, {int}, {float}, {bool})
 _encode = msgspec.json.Encoder().encode
 
@@ -217,9 +249,33 @@ class _Call:
     def predict(self, data: object, params: dict | None = None) -> object:
         self.data = data
         try:
-            self.result = self._model.predict(data, params=params)
+            self.result = self._ask(data, params)
         except BaseException as error:  # nothing that a model raises may end the worker
             self.error = error
             raise _RaisedError from None
         self.is_done = True
         return self.result
+
+    def _ask(self, data: object, params: dict | None) -> object:
+        return self._model.predict(data, params=params)
+
+
+class _Stream(_Call):
+    """The model for a request that is answered by events."""
+
+    def __init__(self, model: PyFuncModel) -> None:
+        super().__init__(model)
+        self.first: object = NO_EVENT
+        self.events: Iterator[object] = iter(())
+
+    def _ask(self, data: object, params: dict | None) -> object:
+        try:
+            self.events = self._model.predict_stream(data, params=params)
+            self.first = next(self.events, NO_EVENT)
+        except MlflowException as error:
+            if error.message.startswith(_SEVERAL):
+                raise MlflowException.invalid_parameter_value(
+                    "A stream answers one input; the request has none, or several."
+                ) from None
+            raise
+        return []  # for `invocations` to write; nobody reads it

@@ -18,6 +18,7 @@ from model_server.scoring.call import Call, Reader
 from model_server.scoring.independence import flavor, why_not_batched
 from model_server.scoring.prediction import Predictor
 from model_server.scoring.protocol import MlflowReader
+from model_server.scoring.streaming import Streams, can_stream
 from model_server.scoring.strict import Strict
 from model_server.scoring.table import Table
 from model_server.scoring.v2 import V2Reader
@@ -58,6 +59,10 @@ class Scorer:
             model, options.batch, mlflow.example(self.example), self._model, folder
         )
         self._merges = batching_reason is None
+        self.streams = None
+        """How requests for streams are answered; None: the model has none."""
+        if can_stream(model) and not self._merges:  # each answers its request alone
+            self.streams = Streams(mlflow, _refused)
         waits = not self._merges and flavor(model) not in _COMPUTING
         self.threads = options.threads if waits else 1
         """Requests that may be answered at one time."""
@@ -69,6 +74,7 @@ class Scorer:
             params=_fields(signature and signature.params),
             engine=self._engine.name if self._engine else "model",
             engine_reason=engine_reason,
+            streaming=self.streams is not None,
             batching=self._merges,
             batching_reason=batching_reason,
             threads=self.threads,
@@ -81,10 +87,14 @@ class Scorer:
         refused: list[Answer] = []
         calls: list[Call] = []
         alone: list[Request] = []
+        streamed: list[Request] = []
         for request in requests:
             try:
                 if now > request.deadline:
                     raise too_late()
+                if self.streams is not None and self.streams.takes(request):
+                    streamed.append(request)
+                    continue
                 call = self._readers[request.protocol].read(request)
             except BaseException as error:
                 refused.append(_refused(request, error))
@@ -100,6 +110,8 @@ class Scorer:
             yield from self._answered(batch, read)
         for request in alone:
             yield self._answered_alone(request)
+        for request in streamed:
+            yield from self.streams.replies(request)
 
     def _answered(self, calls: list[Call], read: float) -> Iterator[Reply]:
         """Together, or else one by one. `read` is the seconds that reading one took."""

@@ -23,6 +23,7 @@ from model_server.workers import wire
 log = logging.getLogger(__name__)
 
 _requests = msgspec.msgpack.Decoder(list[wire.Request])
+_messages = msgspec.msgpack.Decoder(list[wire.Request] | wire.Steer)
 
 
 def main(
@@ -52,7 +53,7 @@ def main(
     gc.freeze()  # the model stays: no collection needs to look at it again
     if greeting.problem is not None:
         return
-    if scorer.threads > 1:
+    if scorer.threads > 1 or scorer.streams is not None:
         answer_side_by_side(sock, scorer)
     while True:
         answer_frame(sock, scorer)
@@ -66,8 +67,8 @@ def answer_frame(sock: socket.socket, scorer: Scorer) -> None:
 
 
 def answer_side_by_side(sock: socket.socket, scorer: Scorer) -> None:
-    """Read frames, and answer their requests in threads, each as soon as it is done. Raises
-    wire.PeerClosedError."""
+    """Read frames, and answer their requests in threads, each as soon as it is done. Streams can be
+    steered meanwhile. Raises wire.PeerClosedError."""
     sending = threading.Lock()
 
     def answer(request: wire.Request) -> None:
@@ -75,7 +76,16 @@ def answer_side_by_side(sock: socket.socket, scorer: Scorer) -> None:
             with sending:
                 sock.sendall(wire.pack(reply))
 
-    with ThreadPoolExecutor(scorer.threads, thread_name_prefix="request") as threads:
+    threads = ThreadPoolExecutor(scorer.threads, thread_name_prefix="request")
+    try:
         while True:
-            for request in wire.receive(sock, _requests):
+            message = wire.receive(sock, _messages)
+            if isinstance(message, wire.Steer):
+                scorer.streams.steer(message)
+                continue
+            for request in message:
                 threads.submit(answer, request)
+    finally:
+        if scorer.streams is not None:
+            scorer.streams.cancel_all()  # generators come to their end while there is time
+        threads.shutdown(wait=False, cancel_futures=True)

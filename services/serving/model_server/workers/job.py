@@ -1,14 +1,22 @@
 """One request on its way through a version: queued, given to a worker, answered once."""
 
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 from model_server import errors
 from model_server.errors import RefusedError
-from model_server.workers.wire import MLFLOW, Request
+from model_server.workers.wire import CANCEL, MLFLOW, PAUSE, RESUME, Request
 
 Done = Callable[["Job", int, bytes, RefusedError | None], None]
 """Gets the status and body of the answer; the refusal as well where there was no answer."""
+Part = Callable[["Job", bytes], None]
+"""Gets a part of a streamed answer; the last one goes to Done."""
+Steer = Callable[[int, str], None]
+"""Gets a request's number, and one of wire.CANCEL, PAUSE and RESUME."""
+
+CLIENT_GONE = 499
+"""What nginx counts where a client closes before it has its answer."""
 
 
 class Question(NamedTuple):
@@ -23,9 +31,19 @@ class Question(NamedTuple):
 
 
 class Job:
-    __slots__ = ("context", "done", "given", "is_done", "is_suspect", "request", "since")
+    __slots__ = (
+        *("context", "deadline", "done", "given", "is_done", "is_paused", "is_suspect", "part"),
+        *("request", "since", "steer"),
+    )
 
-    def __init__(self, request: Request, since: float, done: Done, context: object) -> None:
+    def __init__(
+        self,
+        request: Request,
+        since: float,
+        done: Done,
+        context: object,
+        part: Part | None = None,
+    ) -> None:
         self.request = request
         self.since = since
         """By time.perf_counter()."""
@@ -37,6 +55,46 @@ class Job:
         """When a worker got it, by time.monotonic()."""
         self.is_suspect = False
         """Whether a worker died that had it, and others with it: it is asked again, alone."""
+        self.part = part
+        """Where the parts of a streamed answer go; None: nobody wants them."""
+        self.deadline = request.deadline
+        """For the answer, or the next part of it."""
+        self.is_paused = False
+        self.steer: Steer | None = None
+        """How to reach the worker that streams the answer, once its first part is here."""
+
+    def take(self, body: bytes, deadline: float, steer: Steer) -> None:
+        """A part of the answer; the next one is due at `deadline`."""
+        self.steer = steer
+        if self.is_done or self.part is None:
+            steer(self.request.number, CANCEL)
+            return
+        if not self.is_paused:
+            self.deadline = deadline
+        self.part(self, body)
+
+    def pause(self) -> None:
+        """For its client's sake, which has its own time limit."""
+        if self.is_done:
+            return
+        self.is_paused = True
+        self.deadline = float("inf")
+        self.steer(self.request.number, PAUSE)
+
+    def resume(self, seconds: float) -> None:
+        """The next part is due in so many `seconds`."""
+        if self.is_done:
+            return
+        self.is_paused = False
+        self.deadline = time.monotonic() + seconds
+        self.steer(self.request.number, RESUME)
+
+    def abandon(self) -> None:
+        """Its client is gone, in the middle of a stream."""
+        if not self.is_done:
+            self.is_done = True
+            self._cancel()
+            self.done(self, CLIENT_GONE, b"", None)
 
     def finish(self, status: int, body: bytes) -> None:
         """A second call, after a time limit say, does nothing."""
@@ -47,7 +105,13 @@ class Job:
     def refuse(self, refusal: RefusedError) -> None:
         if not self.is_done:
             self.is_done = True
+            if self.steer is not None:
+                self._cancel()
             self.done(self, refusal.status, refusal.body, refusal)
 
     def lose(self) -> None:
         self.refuse(errors.unavailable("The model's worker process ended before it answered."))
+
+    def _cancel(self) -> None:
+        self.is_paused = False
+        self.steer(self.request.number, CANCEL)

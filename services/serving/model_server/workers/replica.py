@@ -107,7 +107,8 @@ class Replica:
         self._on_batch = on_batch
         self._child: process.Child | None = None
         self._frame: dict[int, Job] = {}
-        self._threads = 1
+        self._threads = 0
+        """Requests that it answers at one time; 0: one frame of them, one after the other."""
         self._is_ending = False
         self._progress = 0.0
         self._gone = asyncio.Event()
@@ -134,9 +135,9 @@ class Replica:
         """Jobs that it can take now."""
         if not self.is_up or self._is_ending:
             return 0
-        if not self._frame:
-            return ANY if self._threads == 1 else self._threads
-        if self._threads == 1 or any(job.is_suspect for job in self._frame.values()):
+        if not self._threads:
+            return 0 if self._frame else ANY
+        if any(job.is_suspect for job in self._frame.values()):
             return 0
         return self._threads - len(self._frame)
 
@@ -179,10 +180,12 @@ class Replica:
                 self._kill(f"it used {used // MIB} MiB, more than {self._options.memory}")
 
     def _is_stuck(self, now: float) -> bool:
-        """In threads, one request that hangs is no reason to end the others."""
-        if self._threads == 1:
+        """In threads, one request that hangs is no reason to end the others, and a stream that
+        waits for its client does not hang."""
+        if not self._threads:
             return now - self._progress > self._timeout
-        return all(now - job.given > self._timeout for job in self._frame.values())
+        jobs = self._frame.values()
+        return all(now - job.given > self._timeout and not job.is_paused for job in jobs)
 
     async def end(self, grace: float = 1) -> None:
         """End the process for good; what it was busy with is lost."""
@@ -207,7 +210,8 @@ class Replica:
         if child.is_gone:
             self._gone.set()
         self._child = child
-        self._threads = loaded.description.threads
+        about = loaded.description
+        self._threads = about.threads if about.streaming or about.threads > 1 else 0
         return loaded
 
     async def _live(self) -> None:
@@ -254,12 +258,24 @@ class Replica:
         for batch in reply.batches:
             self._on_batch(batch)
         for answer in reply.answers:
+            if answer.more:
+                if job := frame.get(answer.number):
+                    job.given = self._progress
+                    job.take(answer.body, self._progress + self._timeout, self._steer)
+                continue
             job = frame.pop(answer.number, None)
             if job is not None:
                 job.finish(answer.status, answer.body)
         self.failures = 0
-        if not frame or self._threads > 1:
+        if not frame or self._threads:
             self._on_free()
+
+    def _steer(self, number: int, how: str) -> None:
+        """To what has ended meanwhile, it says nothing."""
+        if number in self._frame and self.is_up:
+            # Its code gets the time of an answer to come to its end.
+            self._frame[number].given = time.monotonic()
+            self._child.channel.send(wire.Steer(number, how))
 
 
 def ending(code: int | None) -> str | None:

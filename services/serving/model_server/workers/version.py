@@ -20,7 +20,7 @@ from model_server.metrics import VersionMetrics
 from model_server.options import Options
 from model_server.settings import Settings
 from model_server.workers import wire
-from model_server.workers.job import Done, Job, Question
+from model_server.workers.job import Done, Job, Part, Question
 from model_server.workers.replica import Launch, Replica
 
 log = logging.getLogger(__name__)
@@ -48,12 +48,12 @@ class Version:
         self.options = options or Options()
         self.environment = environment or Environment()
         self.metrics = VersionMetrics(target.name, target.version)
-        self.head = (
-            b"content-type: application/json\r\n"
-            b"x-model-name: %b\r\nx-model-version: %b\r\n"
-            % (_header(target.name), _header(target.version))
+        self.stamp = b"x-model-name: %b\r\nx-model-version: %b\r\n" % (
+            _header(target.name),
+            _header(target.version),
         )
-        """Lines that every answer of this version begins with."""
+        """Lines that every answer of this version has."""
+        self.head = b"content-type: application/json\r\n" + self.stamp
         self.warnings = list(self.environment.warnings)
         self.description = wire.Description()
         self._settings = settings
@@ -95,6 +95,7 @@ class Version:
             "flavor": description.flavor,
             "engine": description.engine,
             "engine_reason": description.engine_reason,
+            "streaming": description.streaming,
             "batching": description.batching,
             "batching_reason": description.batching_reason,
             "threads": description.threads,
@@ -117,8 +118,11 @@ class Version:
         self._used = time.monotonic()  # what loading took is no idle time
         self._schedule()
 
-    def submit(self, question: Question, done: Done, context: object = None) -> None:
-        """`done` is called once, when there is an answer or it is clear that there will be none.
+    def submit(
+        self, question: Question, done: Done, context: object = None, part: Part | None = None
+    ) -> None:
+        """`done` is called once, when there is an answer or it is clear that there will be none;
+        `part` before it, with each part of an answer that is streamed.
         Raises RefusedError when the request is not even queued."""
         if self._closing or self._keeps_failing:
             raise errors.unavailable("The model's worker process keeps failing and is restarted.")
@@ -136,7 +140,7 @@ class Version:
             question.protocol,
             question.trace,
         )
-        queue.append(Job(request, time.perf_counter(), done, context))
+        queue.append(Job(request, time.perf_counter(), done, context, part))
         if not self._feeding:
             # Not at once: what else has arrived in this turn of the loop goes along.
             self._feeding = True
@@ -226,6 +230,9 @@ class Version:
         """A request that was alone in the worker has ended it. Of several nobody can tell which
         did: each is asked once more, alone."""
         self.metrics.restarts += 1
+        for job in jobs:
+            if job.steer is not None:  # its client has parts of an answer already
+                job.lose()
         jobs = [job for job in jobs if not job.is_done]
         if len(jobs) == 1:
             jobs.pop().lose()
@@ -264,7 +271,7 @@ class Version:
     def _tick(self) -> None:
         now = time.monotonic()
         for job in (*self._queue, *(job for replica in self._replicas for job in replica.jobs)):
-            if now > job.request.deadline:
+            if now > job.deadline:
                 job.refuse(errors.too_late())
         for replica in self._replicas:
             replica.check(now)

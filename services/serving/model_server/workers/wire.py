@@ -1,7 +1,8 @@
 """Frames between the HTTP process and a worker: four bytes of length, then msgpack.
 
 Down goes one frame with every request that waited when the worker became free. Up come one or
-more frames, each with the answers that are ready; an answer names its request by number.
+more frames, each with the answers that are ready; an answer names its request by number. One that
+is streamed comes in parts, the last without `more`, and while it does, a `Steer` may go down.
 The first frame a worker sends says whether it could load its model.
 """
 
@@ -44,6 +45,20 @@ class Answer(msgspec.Struct, array_like=True, frozen=True):
     number: int
     status: int
     body: bytes
+    more: bool = False
+    """Whether this is a part, of a stream, and others follow. The last one's status is the one
+    that the answer would have had if it had come in one piece."""
+
+
+CANCEL, PAUSE, RESUME = "cancel", "pause", "resume"
+
+
+class Steer(msgspec.Struct, frozen=True):
+    """What is to become of an answer that is streamed: nobody waits for it any more, or its client
+    reads more slowly than it is written. Goes down where else a list of requests does."""
+
+    number: int
+    how: str
 
 
 class Batch(msgspec.Struct, array_like=True, frozen=True):
@@ -75,6 +90,8 @@ class Description(msgspec.Struct, frozen=True):
     """What predicts: the model as it is, or the name of the fast path's engine."""
     engine_reason: str | None = None
     """Why the model as it is."""
+    streaming: bool = False
+    """Whether a request may ask for events in place of one answer."""
     batching: bool = False
     batching_reason: str | None = None
     """Why requests are not merged."""
