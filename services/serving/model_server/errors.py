@@ -87,7 +87,7 @@ def reason(error: BaseException, limit: int = REASON_LIMIT) -> str:
     `ValueError: X has 3 features`. Values that were sent may be in it."""
     try:
         words = str(error)
-    except Exception:  # its own code
+    except BaseException:  # its own code
         words = ""
     # Cut twice: an exception may hold megabytes, of which no more than needed is looked at.
     words = without_paths(" ".join(words[: 20 * limit].split()))

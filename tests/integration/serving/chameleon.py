@@ -15,6 +15,13 @@ class Panic(BaseException):
     """As a Rust library's, by way of PyO3."""
 
 
+class UnspeakableError(Exception):
+    """Its own words end the process that asks for them."""
+
+    def __str__(self) -> str:
+        raise SystemExit
+
+
 class Chameleon(mlflow.pyfunc.PythonModel):
     def load_context(self, context):
         self.config = context.model_config or {}
@@ -54,6 +61,8 @@ class Chameleon(mlflow.pyfunc.PythonModel):
                 return "slow"
             case "panic":
                 raise Panic("the matrix is not square")
+            case "unspeakable":
+                raise UnspeakableError
             case "exit":
                 raise SystemExit("enough")
             case "interrupt":

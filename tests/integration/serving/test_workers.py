@@ -68,7 +68,12 @@ def test_fault_fails_its_own_request_alone(server, fault):
 
 @pytest.mark.parametrize(
     ("act_", "words"),
-    [("panic", "Panic: the matrix is not square"), ("exit", "SystemExit"), ("interrupt", "Keyb")],
+    [
+        ("panic", "Panic: the matrix is not square"),
+        ("exit", "SystemExit"),
+        ("interrupt", "Keyb"),
+        ("unspeakable", "Unspeakable"),
+    ],
 )
 def test_whatever_a_model_raises_is_its_own_requests_error(server, act_, words):
     before = server.model("faulty")["workers"]
@@ -110,6 +115,17 @@ def test_others_are_answered_by_the_next_worker(make, models, threads):
         good += [pool.submit(server.ask, act("answer"), "model") for _ in range(8)]
     assert [one.result().status_code for one in good] == [200] * 11
     assert_error(bad.result(), 503, "TEMPORARILY_UNAVAILABLE")
+
+
+def test_many_bad_requests_at_one_time_turn_no_good_one_away(make, models):
+    server = make(SERVING_MODELS=f"model={models.chameleon}")
+    assert is_answering(server, "model", 1)
+    with ThreadPoolExecutor(10) as pool:
+        bad = [pool.submit(server.ask, act("crash"), "model") for _ in range(8)]
+        good = [pool.submit(is_answering, server, "model", 1) for _ in range(8)]
+    assert all(one.result() for one in good)
+    for one in bad:
+        assert_error(one.result(), 503, "TEMPORARILY_UNAVAILABLE")
 
 
 def test_model_that_ends_every_worker_turns_requests_away_at_once(make, models):

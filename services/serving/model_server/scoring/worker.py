@@ -1,6 +1,7 @@
 """A worker process: loads one model version, then answers frames of requests until the socket
 closes. It has the model's folder and nothing else: no credentials, no registry."""
 
+import contextlib
 import gc
 import logging
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from model_server.errors import bounded, without_paths
+from model_server.errors import MESSAGE_LIMIT, UNEXPECTED, error_body, reason
 from model_server.options import Options
 from model_server.scoring import caveats
 from model_server.scoring.loading import load
@@ -46,8 +47,7 @@ def main(
             "model cannot be loaded",
             extra={"model": name, "version": version, "trace": traceback.format_exc()},
         )
-        problem = f"{type(error).__name__}: {error}"
-        greeting = wire.Loaded(problem=bounded(without_paths(problem)))
+        greeting = wire.Loaded(problem=reason(error, MESSAGE_LIMIT))
     sock.sendall(wire.pack(greeting))
     gc.collect()
     gc.freeze()  # the model stays: no collection needs to look at it again
@@ -71,10 +71,20 @@ def answer_side_by_side(sock: socket.socket, scorer: Scorer) -> None:
     steered meanwhile. Raises wire.PeerClosedError."""
     sending = threading.Lock()
 
+    def send(reply: wire.Reply) -> None:
+        with sending, contextlib.suppress(OSError):  # reading tells that the other side has gone
+            sock.sendall(wire.pack(reply))
+
     def answer(request: wire.Request) -> None:
-        for reply in scorer.replies([request]):
-            with sending:
-                sock.sendall(wire.pack(reply))
+        try:
+            for reply in scorer.replies([request]):
+                send(reply)
+        except BaseException as error:  # else the thread's end would leave the client waiting
+            trace = "".join([*traceback.format_tb(error.__traceback__), type(error).__name__])
+            extra = {"request_id": request.request_id, "trace": trace}
+            log.error("prediction failed", extra=extra)
+            body = error_body("INTERNAL_ERROR", UNEXPECTED.format(request.request_id))
+            send(wire.Reply([wire.Answer(request.number, 500, body)]))
 
     threads = ThreadPoolExecutor(scorer.threads, thread_name_prefix="request")
     try:

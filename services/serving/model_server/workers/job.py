@@ -66,6 +66,7 @@ class Job:
     def take(self, body: bytes, deadline: float, steer: Steer) -> None:
         """A part of the answer; the next one is due at `deadline`."""
         self.steer = steer
+        self.is_suspect = False  # it has begun to answer: others may be asked beside it
         if self.is_done or self.part is None:
             steer(self.request.number, CANCEL)
             return

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import os
 import time
 from collections.abc import Callable
@@ -22,6 +23,9 @@ BACK_OFF = (0.0, 0.0, 0.0, 0.2, 1.0, 5.0, 15.0, 30.0)
 """Seconds before the first, second, ... start after workers that died and had answered nothing."""
 KEEPS_FAILING = 4
 """So many of these in a row, and requests need not wait for the next."""
+SILENT = 10.0
+"""Seconds since an answer, before which a model counts as one that works: a run of bad requests
+turns no good ones away."""
 STABLE = 60
 """Seconds after which a worker's death counts as the first again."""
 ANY = 2**31
@@ -98,7 +102,7 @@ class Replica:
         on_batch: Callable[[wire.Batch], None],
     ) -> None:
         """`on_free` is called when it can take more; `on_lost`, when its process has gone, with
-        the facts for the log and the jobs that have no answer."""
+        the facts for the log and the jobs that it had."""
         self._launch = launch
         self._options = options
         self._timeout = timeout
@@ -111,6 +115,7 @@ class Replica:
         """Requests that it answers at one time; 0: one frame of them, one after the other."""
         self._is_ending = False
         self._progress = 0.0
+        self._answered = -math.inf
         self._gone = asyncio.Event()
         self._reason = "it died"
         self._life: asyncio.Task | None = None
@@ -234,10 +239,14 @@ class Replica:
 
     async def _recover(self) -> None:
         child, self._child = self._child, None
-        wait = BACK_OFF[min(self.failures, len(BACK_OFF) - 1)]
-        self.failures += 1
         code = await child.end() if child else None
         jobs, self._frame = self.jobs, {}
+        wait = 0.0
+        if len(jobs) < 2:  # one bad request among several says nothing of the model
+            wait = BACK_OFF[min(self.failures, len(BACK_OFF) - 1)]
+            is_silent = time.monotonic() - self._answered > SILENT
+            if is_silent or self.failures < KEEPS_FAILING - 1:
+                self.failures += 1
         facts = {"reason": self._reason, "ending": ending(code), "restart_in": wait}
         self._on_lost(facts, jobs)
         await asyncio.sleep(wait)
@@ -267,6 +276,7 @@ class Replica:
             if job is not None:
                 job.finish(answer.status, answer.body)
         self.failures = 0
+        self._answered = self._progress
         if not frame or self._threads:
             self._on_free()
 

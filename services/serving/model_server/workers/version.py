@@ -230,20 +230,20 @@ class Version:
         """A request that was alone in the worker has ended it. Of several nobody can tell which
         did: each is asked once more, alone."""
         self.metrics.restarts += 1
+        # Counted before: one that is past its time limit may be what ended it.
+        is_known = len(jobs) == 1
         for job in jobs:
-            if job.steer is not None:  # its client has parts of an answer already
+            if is_known or job.steer is not None:  # a client has parts of an answer already
                 job.lose()
-        jobs = [job for job in jobs if not job.is_done]
-        if len(jobs) == 1:
-            jobs.pop().lose()
-        for job in jobs:
+        again = [job for job in jobs if not job.is_done]
+        for job in again:
             job.is_suspect = True
-        self._queue.extendleft(reversed(jobs))
+        self._queue.extendleft(reversed(again))
         log.error(
             "worker lost",
             extra={"model": self.target.name, "version": self.target.version, **facts},
         )
-        if self._keeps_failing:
+        if len(jobs) < 2 and self._keeps_failing:
             self._refuse_all()
         self._feed()
 
