@@ -79,6 +79,7 @@ class Declared:
         return {int(status) for status in item[method]["responses"]} - {500}
 
     def _item(self, path: str) -> dict | None:
+        path = path.removesuffix("/")  # which every address may end with
         if path in self._paths:
             return self._paths[path]
         parts = path.split("/")
