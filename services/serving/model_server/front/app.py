@@ -177,7 +177,7 @@ class App:
         problem = (
             f"The default model {default!r} is not served."
             if default
-            else "There is no default model (SERVING_DEFAULT)."
+            else "There are several models, and SERVING_DEFAULT names none of them."
         )
         return RefusedError(
             404, "RESOURCE_DOES_NOT_EXIST", f"{problem} Served are: {', '.join(urls)}"
@@ -222,9 +222,9 @@ class App:
     # Everything else.
 
     async def _ping(self, _: Exchange) -> Response:
-        """As MLflow's: 200 when a request to /invocations would find a model, else 404."""
-        deployment = self._deployments.default()
-        return (200 if deployment and deployment.serving else 404), [JSON], b"\n"
+        """As MLflow's: 200 when a model is loaded, else 404. Any model: without a default one, a
+        load balancer is not to take out a server that works."""
+        return (200 if self._deployments.serve_any else 404), [JSON], b"\n"
 
     async def _version(self, _: Exchange) -> Response:
         return 200, [JSON], MLFLOW_VERSION.encode()
