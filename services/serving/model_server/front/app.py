@@ -22,10 +22,11 @@ from model_server.following.follower import Follower
 from model_server.front import served, shadow
 from model_server.front.exchange import Exchange
 from model_server.front.grants import OPEN, Grant
-from model_server.front.guard import PROBES, Guard
+from model_server.front.guard import PROBES, Guard, host_of
 from model_server.front.refusals import Refusals, is_noted
 from model_server.front.routes import GET, JSON, POST, Response, Route, Routes
 from model_server.front.tokens import NOBODY, Tokens
+from model_server.front.usage import usage
 from model_server.settings import Settings
 from model_server.workers import wire
 from model_server.workers.job import Job, Question
@@ -236,7 +237,20 @@ class App:
 
     async def _model(self, exchange: Exchange, name: str) -> Response:
         exchange.grant.need(name)
-        return 200, [JSON], _encode(served.find(self._deployments, name).status())
+        deployment = served.find(self._deployments, name)
+        status = deployment.status()
+        if version := deployment.serving:
+            address = self._base(exchange) + status["invocations"]
+            status |= usage(version, address, with_token=self._closed)
+        return 200, [JSON], _encode(status)
+
+    def _base(self, exchange: Exchange) -> str:
+        """The address that the caller came by. That it was TLS only a gateway can say; who asks
+        for tokens has one."""
+        headers = exchange.headers
+        secure = self._closed and headers.get(b"x-forwarded-proto") == b"https"
+        host = host_of(exchange.url, headers.get(b"host", b"")).decode("latin-1")
+        return f"{'https' if secure else 'http'}://{host}"
 
     async def _metrics(self, exchange: Exchange) -> Response:
         exchange.grant.need_metrics()
