@@ -161,6 +161,21 @@ def test_model_made_anew_is_not_served_from_the_cache(following, shelf, models):
     assert series(following, "reborn", again) >= {"model_server_queue_requests"}
 
 
+def test_an_alias_that_is_nearly_the_right_one_is_said(following, shelf, models):
+    version = shelf.publish("nearly", models.chameleon_with(answer=1))
+    shelf.promote("nearly", version, "Champion")
+    said = f"Model 'nearly' has the alias 'Champion' on version {version}: aliases are"
+    hint = following.wait_for(
+        lambda: said in ((found := following.http.get("/models").json()["hint"]) or "") and found,
+        10,
+        "a hint",
+    )
+    assert hint.endswith("case-sensitive.")
+    shelf.promote("nearly", version)
+    wait_for_answer(following, "nearly", 1)
+    assert "nearly" not in (following.http.get("/models").json()["hint"] or "")
+
+
 def test_several_models_and_no_default(following, shelf, models):
     for name in ("one", "two"):
         shelf.promote(name, shelf.publish(name, models.chameleon_with(answer=name)))

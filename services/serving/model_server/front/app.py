@@ -173,7 +173,8 @@ class App:
     def _no_default(self, grant: Grant) -> RefusedError:
         urls = [model["invocations"] for model in self._deployments.status(grant.permits)]
         if not urls:
-            return errors.unavailable("No model is served yet.", 2)
+            hint = self._hint(grant, serves=False)
+            return errors.unavailable(f"No model is served yet. {hint or ''}".strip(), 2)
         default = self._settings.default
         problem = (
             f"The default model {default!r} is not served."
@@ -183,6 +184,9 @@ class App:
         return RefusedError(
             404, "RESOURCE_DOES_NOT_EXIST", f"{problem} Served are: {', '.join(urls)}"
         )
+
+    def _hint(self, grant: Grant, *, serves: bool) -> str | None:
+        return self._follower.hint(grant.permits, serves=serves) if self._follower.knows else None
 
     # Answers.
 
@@ -232,7 +236,11 @@ class App:
 
     async def _models(self, exchange: Exchange) -> Response:
         models = self._deployments.status(exchange.grant.permits)
-        content = {"models": models, "registry": self._follower.status()}
+        content = {
+            "models": models,
+            "registry": self._follower.status(),
+            "hint": self._hint(exchange.grant, serves=bool(models)),
+        }
         return 200, [JSON], _encode(content)
 
     async def _model(self, exchange: Exchange, name: str) -> Response:

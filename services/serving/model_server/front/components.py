@@ -104,7 +104,10 @@ _SCHEMAS = {
         nullable=BOOLEAN | {"description": "null is a missing value, in frames."},
     ),
     "Models": record(
-        "models", models=array(schema("Model")), registry={"type": ["object", "null"]}
+        "models",
+        models=array(schema("Model")),
+        registry={"type": ["object", "null"]},
+        hint=_TEXT_OR_NULL,
     ),
     "Health": record("status", status=STRING, knows=BOOLEAN, failing=_ANY_OBJECT),
     "Deploy": record("uri", uri=STRING | {"examples": ["models:/wine@champion", "models:/wine/3"]}),
