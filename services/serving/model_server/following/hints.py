@@ -23,7 +23,7 @@ def hint(alias: str, models: Iterable[Model], *, serves: bool) -> str | None:
     rest = (f"Model {model.name!r} has {aliases(model)}." for model in without)
     found = list(mistakes) or list(islice(rest, SHOWN))
     how = (
-        f"Served is the version of a registered model that carries the alias {alias!r}: set it with "
+        f"Served is the version of a registered model that carries the alias {alias!r}: set it by "
         f"MlflowClient().set_registered_model_alias(NAME, {alias!r}, VERSION), or on the model's "
         "page in MLflow."
     )
