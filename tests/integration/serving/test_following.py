@@ -171,6 +171,8 @@ def test_an_alias_that_is_nearly_the_right_one_is_said(following, shelf, models)
         "a hint",
     )
     assert hint.endswith("case-sensitive.")
+    message = assert_error(following.ask(act("answer"), "nearly"), 404)
+    assert f"the model has the alias 'Champion' on version {version}: aliases are" in message
     shelf.promote("nearly", version)
     wait_for_answer(following, "nearly", 1)
     assert "nearly" not in (following.http.get("/models").json()["hint"] or "")

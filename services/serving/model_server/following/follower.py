@@ -79,6 +79,13 @@ class Follower:
         models = (model for name, model in self._registry.models.items() if permits(name))
         return hints.hint(self._registry.alias, models, serves=serves)
 
+    def why_not(self, name: str) -> str | None:
+        """Why a registered model is not served, where it lacks the alias."""
+        if not self._carriers:
+            return None
+        alias, model = self._registry.alias, self._registry.models.get(name)
+        return hints.lacks(alias, model) if model and not model.version(alias) else None
+
     async def run(self) -> None:
         while True:
             started = time.monotonic()

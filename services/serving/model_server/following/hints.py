@@ -20,7 +20,7 @@ def hint(alias: str, models: Iterable[Model], *, serves: bool) -> str | None:
     mistakes = islice(_mistakes(alias, without), SHOWN)
     if serves:
         return " ".join(mistakes) or None
-    rest = (f"Model {model.name!r} has {aliases(model)}." for model in without)
+    rest = (f"Model {model.name!r} has {_aliases(model)}." for model in without)
     found = list(mistakes) or list(islice(rest, SHOWN))
     how = (
         f"Served is the version of a registered model that carries the alias {alias!r}: set it by "
@@ -30,7 +30,13 @@ def hint(alias: str, models: Iterable[Model], *, serves: bool) -> str | None:
     return " ".join([how, *found])
 
 
-def aliases(model: Model) -> str:
+def lacks(alias: str, model: Model) -> str:
+    """Why a model without the alias is not served."""
+    found = mistaken(alias, model) or _aliases(model)
+    return f"no version has the alias {alias}; the model has {found}"
+
+
+def _aliases(model: Model) -> str:
     """Which it has."""
     if not model.aliases:
         return "no alias"

@@ -175,9 +175,7 @@ class Registry:
             return Missing(entry.name, entry.because, "no such registered model")
         version = entry.version or model.version(entry.alias)
         if version is None:
-            known = hints.mistaken(entry.alias, model) or hints.aliases(model)
-            problem = f"no version has the alias {entry.alias}; the model has {known}"
-            return Missing(entry.name, entry.because, problem)
+            return Missing(entry.name, entry.because, hints.lacks(entry.alias, model))
         uri = f"models:/{entry.model}/{version}"
         facts = await self._learn(uri, model, version)
         if facts is None:

@@ -166,7 +166,7 @@ class App:
         else:
             exchange.grant.need(name)
             exchange.model = name
-            deployment = served.find(self._deployments, name)
+            deployment = served.find(self._deployments, self._follower, name)
         exchange.model = deployment.name
         return served.version_of(deployment, number)
 
@@ -245,7 +245,7 @@ class App:
 
     async def _model(self, exchange: Exchange, name: str) -> Response:
         exchange.grant.need(name)
-        deployment = served.find(self._deployments, name)
+        deployment = served.find(self._deployments, self._follower, name)
         status = deployment.status()
         if version := deployment.serving:
             address = self._base(exchange) + status["invocations"]
