@@ -42,7 +42,7 @@ def _loop(settings: Settings) -> None:
             projects.run(settings, MODEL, *_training(settings))
             if not _promoted(settings):
                 raise StackError("the run ended well but promoted nothing: its last lines say why")
-    url, body = _address(settings), _example()
+    url, body = f"{settings.serving_url}/models/{MODEL}/invocations", _example()
     version, status = _wait_until_served(settings, url, body)
     _predict(url, body)
     if status != 200:
@@ -71,12 +71,6 @@ def _training(settings: Settings) -> tuple[str, ...]:
     """Arguments of the project's run."""
     alias = _alias(settings)
     return () if alias == "champion" else ("-P", f"alias={alias}")
-
-
-def _address(settings: Settings) -> str:
-    default = settings.services.get("SERVING_DEFAULT", MODEL)
-    path = "/invocations" if default == MODEL else f"/models/{MODEL}/invocations"
-    return f"{settings.serving_url}{path}"
 
 
 def _example() -> str:

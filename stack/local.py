@@ -95,7 +95,6 @@ def _serving(settings: Settings) -> Program:
         "SERVING_PORT": str(settings.serving_port),
         "SERVING_NAMES": ",".join(names),
         "SERVING_CACHE": str(LOCAL / "cache"),
-        "SERVING_DEFAULT": settings.services.get("SERVING_DEFAULT", "wine"),
     }
     return _program("serving", "model_server", settings, own)
 

@@ -18,7 +18,7 @@ TEAM, MONITORING = "compose.team.yml", "compose.monitoring.yml"
 @dataclass(frozen=True)
 class Settings:
     """host: address that the services bind to. services: TRACKING_* and SERVING_* as given: an
-    empty one means the service's own default, save SERVING_DEFAULT, where it means none.
+    empty one means the service's own default.
     secure: the team overlay is on, with TLS, logins and tokens; domain: its public name, or "".
     watched: the monitoring overlay is on."""
 

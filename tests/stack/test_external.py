@@ -27,7 +27,6 @@ ENV = f"""
 POSTGRES_HOST={elsewhere.DATABASE}
 S3_BUCKET={elsewhere.BUCKET}/{elsewhere.PREFIX}
 S3_ENDPOINT=https://{elsewhere.STORAGE}
-SERVING_DEFAULT=
 """
 
 
@@ -143,7 +142,7 @@ def test_runs_artifacts_and_models_are_outside(running, outside, tmp_path):
     assert outside.storage(f"mc cat root/{elsewhere.BUCKET}/{key} | sha256sum").split()[0] == digest
     assert outside.sql("SELECT value FROM params WHERE key = 'colour'") == ["red"]
 
-    address = f"{running.serving}/models/outside/invocations"
+    address = f"{running.serving}/invocations"  # of the only model
 
     def served() -> bool:
         answer = httpx.post(address, json={"inputs": [[1.0]]})

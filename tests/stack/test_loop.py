@@ -38,9 +38,9 @@ def curl(address: str, body: dict) -> tuple[dict[str, str], object]:
 
 
 def assert_wine_is_served(stack, client) -> None:
-    """The champion answers on /invocations, with what the same model says in this process."""
+    """The champion answers, with what the same model says in this process."""
     version = champion(client)
-    address = f"{stack.serving}/invocations"
+    address = f"{stack.serving}/models/wine/invocations"
 
     def served() -> bool:
         answer = httpx.post(address, json={})

@@ -15,6 +15,7 @@ from model_server.following.cache import Cache, CacheError
 from model_server.following.deployments import Deployments
 from model_server.following.fetch import Fetcher
 from model_server.following.registry import Registry, Target
+from model_server.remedies import with_remedy
 from model_server.server import prepare
 from model_server.settings import Settings
 
@@ -75,6 +76,6 @@ async def _problem(deployments: Deployments, target: Target) -> str | None:
     try:
         version = await deployments.bring_up(target, lambda step: print(f"  {step}", flush=True))
     except (FetchError, LoadError) as error:
-        return " ".join(str(error).split())
+        return with_remedy(" ".join(str(error).split()))
     await deployments.retire(version)
     return None

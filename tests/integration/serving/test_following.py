@@ -161,6 +161,23 @@ def test_model_made_anew_is_not_served_from_the_cache(following, shelf, models):
     assert series(following, "reborn", again) >= {"model_server_queue_requests"}
 
 
+def test_an_alias_that_is_nearly_the_right_one_is_said(following, shelf, models):
+    version = shelf.publish("nearly", models.chameleon_with(answer=1))
+    shelf.promote("nearly", version, "Champion")
+    said = f"Model 'nearly' has the alias 'Champion' on version {version}: aliases are"
+    hint = following.wait_for(
+        lambda: said in ((found := following.http.get("/models").json()["hint"]) or "") and found,
+        10,
+        "a hint",
+    )
+    assert hint.endswith("case-sensitive.")
+    message = assert_error(following.ask(act("answer"), "nearly"), 404)
+    assert f"the model has the alias 'Champion' on version {version}: aliases are" in message
+    shelf.promote("nearly", version)
+    wait_for_answer(following, "nearly", 1)
+    assert "nearly" not in (following.http.get("/models").json()["hint"] or "")
+
+
 def test_several_models_and_no_default(following, shelf, models):
     for name in ("one", "two"):
         shelf.promote(name, shelf.publish(name, models.chameleon_with(answer=name)))
@@ -168,7 +185,7 @@ def test_several_models_and_no_default(following, shelf, models):
         wait_for_answer(following, name, name)
     message = assert_error(following.ask(act("answer")), 404, "RESOURCE_DOES_NOT_EXIST")
     assert "/models/one/invocations" in message
-    assert following.http.get("/ping").status_code == 404
+    assert following.http.get("/ping").status_code == 200
 
 
 def test_restart_without_the_registry_serves_what_it_served(

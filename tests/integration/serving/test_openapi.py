@@ -65,6 +65,10 @@ def test_answers_are_as_declared(document, server):
     assert_declared(document, WINE_PATH, answer)
     for path in ("/models", "/livez", "/readyz", "/openapi.json", "/v2", "/v2/health/live"):
         assert_declared(document, path, server.http.get(path))
+    entry = server.http.get("/models/wine")
+    assert_declared(document, "/models/{name}", entry)
+    declared = document["components"]["schemas"]["Model"]["properties"]
+    assert {"inputs", "input_example", "curl", "python"} <= entry.json().keys() & declared.keys()
 
 
 def test_v2_answers_are_as_declared(document, server):

@@ -8,6 +8,7 @@ import pytest
 
 from model_server.front.guard import OPEN_PATHS, PROBES
 from tests.integration.serving.hostile.client import Client
+from tests.integration.serving.pasted import answers
 from tests.integration.serving.servers import ModelServer
 
 TOKEN = "test-token-0123456789"
@@ -87,3 +88,14 @@ def test_a_connection_stays_after_a_refusal_without_a_body(closed):
     with httpx.Client(base_url=closed.url) as http:
         assert http.get("/models").status_code == 401
         assert "connection" not in http.get("/models").headers
+
+
+def test_commands_to_paste_take_the_token_from_a_variable(closed):
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    answer = closed.http.get("/models/wine", headers=headers)
+    assert TOKEN not in answer.text
+    predictions = {"predictions": [0]}
+    assert answers(answer.json(), TOKEN=TOKEN) == (predictions, predictions)
+    headers["x-forwarded-proto"] = "https"  # as the gateway says
+    entry = closed.http.get("/models/wine", headers=headers).json()
+    assert entry["curl"].startswith(f"curl https://127.0.0.1:{closed.port}/models/wine/")

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from model_server.following.answers import Alias, Model
 from model_server.following.cache import Cache
 from model_server.following.follower import Follower, UnknownModelError
 from model_server.following.registry import Missing, RegistryError, Target
@@ -20,8 +21,10 @@ class Answers:
     """In place of a Registry: says what it is told to, when it is told to."""
 
     because = "alias champion"
+    alias = "champion"
 
     def __init__(self, *targets: Target) -> None:
+        self.models: dict[str, Model] = {}
         self.targets = targets
         self.problem: str | None = None
         self.asked = asyncio.Event()
@@ -170,3 +173,19 @@ async def test_without_a_registry_nothing_is_deployed(cache):
     assert follower.knows
     with pytest.raises(UnknownModelError, match="MLFLOW_TRACKING_URI"):
         await follower.deploy(deployed("demo", "models:/wine/1"))
+
+
+def test_hints_are_of_models_that_the_asker_may_see(cache):
+    registry = Answers()
+    for name, alias in (("wine", "Champion"), ("beer", "champions"), ("rum", "champion")):
+        registry.models[name] = Model(name, aliases=[Alias(alias, "1")])
+    follower, _ = follow(cache, registry)
+    said = follower.hint(lambda name: name == "wine", serves=True)
+    assert "'wine'" in said
+    assert "beer" not in said
+    assert "'Champion'" in follower.why_not("wine")
+    assert follower.why_not("rum") is None  # on its way
+    assert follower.why_not("gin") is None
+    by_name, _ = follow(cache, registry, "wine")  # which has a problem of its own
+    assert by_name.hint(lambda _: True, serves=False) is None
+    assert by_name.why_not("beer") is None

@@ -14,10 +14,9 @@ def serving(monkeypatch, tmp_path):
     return lambda **given: local._serving(settings.read(given)).environment
 
 
-def test_default_model_is_as_under_compose(serving):
-    assert serving()["SERVING_DEFAULT"] == "wine"
+def test_only_a_default_model_that_the_user_names_is_one(serving):
+    assert "SERVING_DEFAULT" not in serving()
     assert serving(SERVING_DEFAULT="mine")["SERVING_DEFAULT"] == "mine"
-    assert serving(SERVING_DEFAULT="")["SERVING_DEFAULT"] == ""
 
 
 def test_stack_is_reached_past_proxies_besides_what_the_user_names(serving, monkeypatch):

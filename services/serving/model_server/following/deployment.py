@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from model_server import metrics, options
 from model_server.errors import FetchError, LoadError
 from model_server.following.registry import Missing, Target
+from model_server.remedies import with_remedy
 from model_server.workers.version import Version
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ class Deployment:
         fetching = isinstance(error, FetchError)
         stage = "fetch" if fetching else "load"
         self.problem = (
-            str(error)
+            with_remedy(str(error))
             if isinstance(error, (FetchError, LoadError))
             else f"unexpected error ({type(error).__name__}); the log has the details"
         )

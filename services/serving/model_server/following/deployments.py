@@ -79,6 +79,11 @@ class Deployments:
         serving = [one for one in self._all.values() if not one.is_shadow]
         return serving[0] if len(serving) == 1 else None
 
+    @property
+    def serve_any(self) -> bool:
+        """Whether any model would answer."""
+        return any(one.serving and not one.is_shadow for one in self._all.values())
+
     def status(self, permits: Callable[[str], bool] = lambda _: True) -> list[dict]:
         """Of all whose name `permits` lets see."""
         return [self._all[name].status() for name in sorted(self._all) if permits(name)]

@@ -7,9 +7,10 @@ name, and what was unloaded is not served whoever asks for it.
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from model_server import metrics
+from model_server.following import hints
 from model_server.following.cache import Cache
 from model_server.following.deployments import Deployments
 from model_server.following.registry import (
@@ -69,6 +70,21 @@ class Follower:
         if not self._asks:
             return None
         return {"reachable": self.problem is None, "problem": self.problem, "since": self._since}
+
+    def hint(self, permits: Callable[[str], bool], *, serves: bool) -> str | None:
+        """What to do about registered models that are not served, of those that `permits` lets
+        see; with `serves` others are."""
+        if not self._carriers or self.problem:
+            return None
+        models = (model for name, model in self._registry.models.items() if permits(name))
+        return hints.hint(self._registry.alias, models, serves=serves)
+
+    def why_not(self, name: str) -> str | None:
+        """Why a registered model is not served, where it lacks the alias."""
+        if not self._carriers:
+            return None
+        alias, model = self._registry.alias, self._registry.models.get(name)
+        return hints.lacks(alias, model) if model and not model.version(alias) else None
 
     async def run(self) -> None:
         while True:

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
+from model_server.following import hints
 from model_server.following.answers import (
     STRANGE,
     Model,
@@ -89,7 +90,10 @@ class Registry:
     """Asks a tracking server with the credentials and TLS settings of MLflow's own variables."""
 
     def __init__(self, uri: str, credentials: dict[str, str], alias: str) -> None:
-        self._alias = alias
+        self.alias = alias
+        """That every model is served by which carries it."""
+        self.models: dict[str, Model] = {}
+        """Every registered model, as of the last look."""
         self.because = f"alias {alias}"
         self._facts: dict[str, _Facts] = {}
         """By URI. What a look does not need is forgotten, so a version that an alias moves to is
@@ -149,12 +153,13 @@ class Registry:
 
     async def _desired(self, wanted: Sequence[Wanted], carriers: bool) -> Desired:
         models = {model.name: model async for model in self._search(SEARCH, ModelsPage)}
+        self.models = models
         asked = {entry.name: entry for entry in wanted}
         if carriers:
             asked = {
-                name: Wanted(name, name, self.because, name, self._alias)
+                name: Wanted(name, name, self.because, name, self.alias)
                 for name, model in models.items()
-                if model.version(self._alias)
+                if model.version(self.alias)
             } | asked
         found = await self._resolve_all(asked.values(), models)
         return found | await self._resolve_all(_shadows(asked, found, models), models)
@@ -170,7 +175,7 @@ class Registry:
             return Missing(entry.name, entry.because, "no such registered model")
         version = entry.version or model.version(entry.alias)
         if version is None:
-            return Missing(entry.name, entry.because, f"no version has the alias {entry.alias}")
+            return Missing(entry.name, entry.because, hints.lacks(entry.alias, model))
         uri = f"models:/{entry.model}/{version}"
         facts = await self._learn(uri, model, version)
         if facts is None:

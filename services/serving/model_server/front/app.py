@@ -22,10 +22,11 @@ from model_server.following.follower import Follower
 from model_server.front import served, shadow, streams
 from model_server.front.exchange import Exchange
 from model_server.front.grants import OPEN, Grant
-from model_server.front.guard import PROBES, Guard
+from model_server.front.guard import PROBES, Guard, host_of
 from model_server.front.refusals import Refusals, is_noted
 from model_server.front.routes import GET, JSON, POST, Response, Route, Routes
 from model_server.front.tokens import NOBODY, Tokens
+from model_server.front.usage import usage
 from model_server.settings import Settings
 from model_server.workers import wire
 from model_server.workers.job import Job, Question
@@ -173,23 +174,27 @@ class App:
         else:
             exchange.grant.need(name)
             exchange.model = name
-            deployment = served.find(self._deployments, name)
+            deployment = served.find(self._deployments, self._follower, name)
         exchange.model = deployment.name
         return served.version_of(deployment, number)
 
     def _no_default(self, grant: Grant) -> RefusedError:
         urls = [model["invocations"] for model in self._deployments.status(grant.permits)]
         if not urls:
-            return errors.unavailable("No model is served yet.", 2)
+            hint = self._hint(grant, serves=False)
+            return errors.unavailable(f"No model is served yet. {hint or ''}".strip(), 2)
         default = self._settings.default
         problem = (
             f"The default model {default!r} is not served."
             if default
-            else "There is no default model (SERVING_DEFAULT)."
+            else "There are several models, and SERVING_DEFAULT names none of them."
         )
         return RefusedError(
             404, "RESOURCE_DOES_NOT_EXIST", f"{problem} Served are: {', '.join(urls)}"
         )
+
+    def _hint(self, grant: Grant, *, serves: bool) -> str | None:
+        return self._follower.hint(grant.permits, serves=serves) if self._follower.knows else None
 
     # Answers.
 
@@ -233,21 +238,38 @@ class App:
     # Everything else.
 
     async def _ping(self, _: Exchange) -> Response:
-        """As MLflow's: 200 when a request to /invocations would find a model, else 404."""
-        deployment = self._deployments.default()
-        return (200 if deployment and deployment.serving else 404), [JSON], b"\n"
+        """As MLflow's: 200 when a model is loaded, else 404. Any model: without a default one, a
+        load balancer is not to take out a server that works."""
+        return (200 if self._deployments.serve_any else 404), [JSON], b"\n"
 
     async def _version(self, _: Exchange) -> Response:
         return 200, [JSON], MLFLOW_VERSION.encode()
 
     async def _models(self, exchange: Exchange) -> Response:
         models = self._deployments.status(exchange.grant.permits)
-        content = {"models": models, "registry": self._follower.status()}
+        content = {
+            "models": models,
+            "registry": self._follower.status(),
+            "hint": self._hint(exchange.grant, serves=bool(models)),
+        }
         return 200, [JSON], _encode(content)
 
     async def _model(self, exchange: Exchange, name: str) -> Response:
         exchange.grant.need(name)
-        return 200, [JSON], _encode(served.find(self._deployments, name).status())
+        deployment = served.find(self._deployments, self._follower, name)
+        status = deployment.status()
+        if version := deployment.serving:
+            address = self._base(exchange) + status["invocations"]
+            status |= usage(version, address, with_token=self._closed)
+        return 200, [JSON], _encode(status)
+
+    def _base(self, exchange: Exchange) -> str:
+        """The address that the caller came by. That it was TLS only a gateway can say; who asks
+        for tokens has one."""
+        headers = exchange.headers
+        secure = self._closed and headers.get(b"x-forwarded-proto") == b"https"
+        host = host_of(exchange.url, headers.get(b"host", b"")).decode("latin-1")
+        return f"{'https' if secure else 'http'}://{host}"
 
     async def _metrics(self, exchange: Exchange) -> Response:
         exchange.grant.need_metrics()

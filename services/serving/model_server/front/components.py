@@ -39,7 +39,7 @@ def array(items: dict) -> dict:
     return {"type": "array", "items": items}
 
 
-def record(required: str = "", **properties: dict) -> dict:
+def record(required: str = "", /, **properties: dict) -> dict:
     """An object; the names in `required` are separated by spaces."""
     return {"type": "object", "required": required.split(), "properties": properties}
 
@@ -66,6 +66,7 @@ def _refusal(status: int, error: str) -> dict:
     }
 
 
+_FIELDS = {"type": ["array", "null"], "items": schema("Field")}
 _DATATYPE = {
     "type": "string",
     "enum": [
@@ -86,9 +87,27 @@ _SCHEMAS = {
         problem=_TEXT_OR_NULL,
         warnings=array(STRING),
         invocations=STRING,
+        inputs=_FIELDS,
+        outputs=_FIELDS,
+        params={"type": ["array", "null"], "items": _ANY_OBJECT},
+        input_example={"description": "A body for its invocations."},
+        input_example_reason=_TEXT_OR_NULL,
+        curl=_TEXT_OR_NULL,
+        python=_TEXT_OR_NULL,
+    ),
+    "Field": record(
+        "name type required nullable",
+        name=_TEXT_OR_NULL,
+        type=STRING,
+        shape=array({"type": "integer"}),
+        required=BOOLEAN,
+        nullable=BOOLEAN | {"description": "null is a missing value, in frames."},
     ),
     "Models": record(
-        "models", models=array(schema("Model")), registry={"type": ["object", "null"]}
+        "models",
+        models=array(schema("Model")),
+        registry={"type": ["object", "null"]},
+        hint=_TEXT_OR_NULL,
     ),
     "Health": record("status", status=STRING, knows=BOOLEAN, failing=_ANY_OBJECT),
     "Deploy": record("uri", uri=STRING | {"examples": ["models:/wine@champion", "models:/wine/3"]}),

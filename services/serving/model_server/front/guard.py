@@ -25,6 +25,11 @@ def path_of(url: bytes) -> bytes:
     return path[:-1] if path.endswith(b"/") and len(path) > 1 else path
 
 
+def host_of(url: bytes, header: bytes) -> bytes:
+    """Whom a request is for. RFC 9112 3.2.2: a host in its target counts, not the header's."""
+    return header if url[:1] == b"/" else url.partition(b"://")[2].partition(b"/")[0]
+
+
 class Guard:
     def __init__(self, names: Sequence[str]) -> None:
         self._names = {*LOCAL, *(name.lower() for name in names)}
@@ -33,9 +38,7 @@ class Guard:
 
     def check(self, method: bytes, url: bytes, host: bytes, origin: bytes | None) -> None:
         """Raises RefusedError 403."""
-        if url[:1] != b"/":  # RFC 9112 3.2.2: its host counts, not the header's
-            host = url.partition(b"://")[2].partition(b"/")[0]
-        if not self.knows_host(host) and path_of(url) not in OPEN_PATHS:
+        if not self.knows_host(host_of(url, host)) and path_of(url) not in OPEN_PATHS:
             raise RefusedError(
                 403,
                 "PERMISSION_DENIED",

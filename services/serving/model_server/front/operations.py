@@ -158,7 +158,7 @@ ALWAYS = {
         "get": operation(MODELS, "model", "One model", schema("Model"), 404, 503),
         **_NAME,
     },
-    "/ping": {"get": _ping("ping", "The default model is loaded")},
+    "/ping": {"get": _ping("ping", "A model is loaded")},
     "/health": {"get": _ping("health", "As /ping")},
     "/version": {"get": operation(SERVER, "version", "MLflow's version", ANYTHING)},
     "/metrics": {"get": _metrics()},

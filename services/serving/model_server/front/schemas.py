@@ -15,7 +15,7 @@ _TYPES = {
 }
 _MISSING_IN_FRAMES = {"type": ["string", "null"]}
 """A text of a frame. In `inputs` and `instances`, MLflow makes the word "None" of a null."""
-_UNWRAPPED = {"messages", "prompt", "input"}
+UNWRAPPED = {"messages", "prompt", "input"}
 """Names of MLflow for language models: bodies that have one are the model's input itself."""
 
 
@@ -39,7 +39,7 @@ def request(description: Description) -> dict:
         {"type": "object", "required": [name], "properties": {name: schema} | params}
         for name, schema in formats.items()
     ]
-    if _names(specs or []) & _UNWRAPPED:
+    if _names(specs or []) & UNWRAPPED:
         found.append(_record(specs) | {"additionalProperties": True})
     return {"anyOf": found}
 
@@ -48,7 +48,7 @@ def answer(description: Description) -> dict:
     """Of a 200."""
     predictions = {"type": "object", "required": ["predictions"]}
     predictions["properties"] = {"predictions": _predictions(description.outputs or [])}
-    if _names(description.inputs or []) & _UNWRAPPED:
+    if _names(description.inputs or []) & UNWRAPPED:
         return {"anyOf": [predictions, {}]}
     return predictions
 

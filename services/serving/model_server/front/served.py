@@ -4,17 +4,19 @@ from model_server import errors
 from model_server.errors import RefusedError
 from model_server.following.deployment import Deployment
 from model_server.following.deployments import Deployments
+from model_server.following.follower import Follower
 from model_server.workers.version import Version
 
 
-def find(deployments: Deployments, name: str) -> Deployment:
+def find(deployments: Deployments, follower: Follower, name: str) -> Deployment:
     """Raises RefusedError 404, or 503 while nobody has said yet what is to be served."""
     deployment = deployments.find(name)
     if deployment is None and not deployments.are_told:
         raise errors.unavailable("The server is starting: it does not know yet what to serve.")
     if deployment is None:
+        reason = f": {why}" if (why := follower.why_not(name)) else ""
         raise RefusedError(
-            404, "RESOURCE_DOES_NOT_EXIST", f"No model is served as {name!r}; see /models."
+            404, "RESOURCE_DOES_NOT_EXIST", f"No model is served as {name!r}{reason}; see /models."
         )
     return deployment
 

@@ -118,7 +118,8 @@ class V2:
     def _serving(self, exchange: Exchange, name: str, version: str | None) -> Version:
         exchange.grant.need(name)
         exchange.model = name
-        return served.version_of(served.find(self._deployments, name), version)
+        deployment = served.find(self._deployments, self._follower, name)
+        return served.version_of(deployment, version)
 
 
 def metadata(name: str, version: str, description: Description) -> dict:

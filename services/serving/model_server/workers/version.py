@@ -29,6 +29,8 @@ FRAME_BYTES = 64 * 2**20
 """Bodies of one frame; a single larger body still goes, alone."""
 TICK = 0.2
 """Seconds between two looks at time limits and memory, while there is anything to look at."""
+MOST_OF_EXAMPLE = 10_000
+"""Bytes of an input example that is kept, to be shown."""
 IDLE_TICK = 2.0
 """Seconds between two looks at the memory of a worker that has nothing to do."""
 
@@ -56,6 +58,9 @@ class Version:
         self.head = b"content-type: application/json\r\n" + self.stamp
         self.warnings = list(self.environment.warnings)
         self.description = wire.Description()
+        self.example: bytes | None = None
+        """The model's own input example as a request body, or else why there is none here."""
+        self.example_reason: str | None = None
         self._settings = settings
         self._launch = Launch(target, folder, settings, self.options, self.environment.python)
         self._queue: deque[Job] = deque()
@@ -114,9 +119,18 @@ class Version:
             raise
         self.warnings += loaded.warnings
         self.description = loaded.description
+        self._keep(loaded.example)
         self._replicas = replicas
         self._used = time.monotonic()  # what loading took is no idle time
         self._schedule()
+
+    def _keep(self, example: bytes | None) -> None:
+        if example is None:
+            self.example_reason = "logged without one"
+        elif len(example) > MOST_OF_EXAMPLE:
+            self.example_reason = f"it has more than {MOST_OF_EXAMPLE:,} bytes"
+        else:
+            self.example = example
 
     def submit(
         self, question: Question, done: Done, context: object = None, part: Part | None = None

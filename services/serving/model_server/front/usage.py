@@ -1,0 +1,164 @@
+"""How to ask one model: its columns, its input example, and commands to paste."""
+
+import json
+import math
+import shlex
+from collections.abc import Iterable
+
+import msgspec
+
+from model_server.front.schemas import UNWRAPPED
+from model_server.workers.version import MOST_OF_EXAMPLE, Version
+from model_server.workers.wire import Description
+
+_NULLABLE = ("float", "double", "string", "datetime")
+"""Types whose nulls are missing values in dataframe_split and dataframe_records, required or not.
+MLflow refuses those of integers and bytes, also where the column may be left out, and takes a
+boolean's for false."""
+_VALUES = {
+    "boolean": True,
+    "integer": 1,
+    "long": 1,
+    "float": 1.5,
+    "double": 1.5,
+    "binary": "AA==",
+    "datetime": "2024-01-01T00:00:00",
+}
+_TEXT = "text"
+MOST_VALUES = 2000
+"""Of a body that is made up."""
+
+
+def usage(version: Version, address: str, *, with_token: bool) -> dict:
+    """Its part of the entry at /models/{name}. `address` is that of its predictions."""
+    description = version.description
+    example, reason = _example(version)
+    body = example or made_up(description)
+    if body and not example:
+        reason = f"{reason}: curl and python have values that are made up"
+    return {
+        "inputs": fields(description.inputs),
+        "outputs": fields(description.outputs),
+        "params": description.params,
+        "input_example": msgspec.Raw(example) if example else None,
+        "input_example_reason": reason,
+        "curl": curl(address, body, with_token=with_token) if body else None,
+        "python": python(address, body, with_token=with_token) if body else None,
+    }
+
+
+def _example(version: Version) -> tuple[bytes | None, str | None]:
+    """A body in JSON that everything reads, or the reason why there is none."""
+    if version.example is None:
+        return None, version.example_reason
+    try:
+        json.dumps(json.loads(version.example.decode()), allow_nan=False)
+    except (ValueError, RecursionError):
+        return None, "it is not strict JSON"
+    return version.example, None
+
+
+def fields(specs: list[dict] | None) -> list[dict] | None:
+    """A signature's inputs or outputs, for people: `nullable` is whether null is a missing value
+    in dataframe_split and dataframe_records, `required` whether it has to be there. None without
+    a signature."""
+    return None if specs is None else [_field(spec) for spec in specs]
+
+
+def _field(spec: dict) -> dict:
+    found = {"name": spec.get("name"), "type": _type(spec), "required": spec.get("required", True)}
+    if spec["type"] == "tensor":
+        found["shape"] = list(spec["tensor-spec"]["shape"])
+        found["nullable"] = found["type"].startswith("float")
+    elif spec["type"] in ("array", "map", "object"):
+        found["nullable"] = not found["required"]
+    else:
+        found["nullable"] = spec["type"] in _NULLABLE
+    return found
+
+
+def _type(spec: dict) -> str:
+    kind = spec["type"]
+    if kind == "tensor":
+        return spec["tensor-spec"]["dtype"]
+    if kind == "array":
+        return f"array of {_type(spec['items'])}"
+    if kind == "map":
+        return f"map of {_type(spec['values'])}"
+    if kind == "object":
+        inner = (
+            f"{name}{'' if one.get('required', True) else '?'}: {_type(one)}"
+            for name, one in spec["properties"].items()
+        )
+        return f"object of {{{', '.join(inner)}}}"
+    return kind
+
+
+def made_up(description: Description) -> bytes | None:
+    """A body that fits the signature; None without one, or where it would be too large."""
+    specs = description.inputs
+    if not specs:
+        return None
+    names = [spec["name"] for spec in specs if "name" in spec]
+    if specs[0]["type"] == "tensor":
+        shapes = (spec["tensor-spec"]["shape"] for spec in specs)
+        if sum(math.prod(map(abs, shape)) for shape in shapes) > MOST_VALUES:
+            return None
+        tensors = [_tensor(spec["tensor-spec"]) for spec in specs]
+        content = {"inputs": dict(zip(names, tensors, strict=True)) if names else tensors[0]}
+    else:
+        row = [_value(spec) for spec in specs]
+        if UNWRAPPED & set(names):
+            content = dict(zip(names, row, strict=True))
+        elif names:
+            content = {"dataframe_split": {"columns": names, "data": [row]}}
+        else:
+            content = {"inputs": [row] if len(row) > 1 else row}
+    body = json.dumps(content, ensure_ascii=False).encode(errors="replace")
+    return body if len(body) <= MOST_OF_EXAMPLE else None
+
+
+def _value(spec: dict) -> object:
+    kind = spec["type"]
+    if kind == "array":
+        return [_value(spec["items"])]
+    if kind == "map":
+        return {"key": _value(spec["values"])}
+    if kind == "object":
+        return {name: _value(one) for name, one in spec["properties"].items()}
+    return _VALUES.get(kind, _TEXT)
+
+
+def _tensor(info: dict) -> object:
+    kinds = {"float": 1.5, "int": 1, "uint": 1, "bool": True}
+    value = kinds.get(info["dtype"].rstrip("0123456789"), _TEXT)
+    for length in reversed(info["shape"]):
+        value = [value] * abs(length)  # -1, any number: one
+    return value
+
+
+def curl(address: str, body: bytes, *, with_token: bool) -> str:
+    """For a POSIX shell that has the token in TOKEN."""
+    words = ["curl", shlex.quote(address), "-H 'content-type: application/json'"]
+    if with_token:
+        words.append('-H "authorization: Bearer $TOKEN"')
+    return " ".join([*words, "-d", shlex.quote(body.decode())])
+
+
+def python(address: str, body: bytes, *, with_token: bool) -> str:
+    """A program without further packages, for Python 3."""
+    return "\n".join(_program(address, json.loads(body), with_token)) + "\n"
+
+
+def _program(address: str, content: object, with_token: bool) -> Iterable[str]:
+    yield "import json"
+    if with_token:
+        yield "import os"
+    yield "from urllib.request import Request, urlopen"
+    yield ""
+    yield f"body = {content!r}"
+    yield 'headers = {"content-type": "application/json"}'
+    if with_token:
+        yield 'headers["authorization"] = "Bearer " + os.environ["TOKEN"]'
+    yield f"request = Request({address!r}, json.dumps(body).encode(), headers)"
+    yield "print(json.load(urlopen(request)))"
