@@ -96,12 +96,13 @@ class Deployments:
             or deployment.failing
         }
 
-    async def bring_up(self, target: Target, say: Say) -> Version:
+    async def bring_up(self, target: Target, say: Say, *, must_answer: bool = True) -> Version:
         """A version that is ready to answer; to be given to `retire` in the end. `say` is told
-        what takes long. Raises FetchError, LoadError."""
+        what takes long. With `must_answer`, its own input example has to get a 200: its failure
+        is a warning else. Raises FetchError, LoadError."""
         self._held[target.identity] += 1
         try:
-            return await self._bring_up(target, say)
+            return await self._bring_up(target, say, must_answer)
         except BaseException:
             self._release(target)
             raise
@@ -114,19 +115,19 @@ class Deployments:
             self._release(version.target)
         await self._trim()
 
-    async def _bring_up(self, target: Target, say: Say) -> Version:
+    async def _bring_up(self, target: Target, say: Say, must_answer: bool) -> Version:
         started = time.monotonic()
         async with self._loads:
             folder = await self._obtain(target)
         fetched = time.monotonic()
         environment = await self._environments.find(folder, say)
         try:
-            version = await self._load(target, folder, environment)
+            version = await self._load(target, folder, environment, must_answer)
         except LoadError as error:
             if not environment.may_lack(error):
                 raise
             environment = await self._environments.instead(folder, environment, say)
-            version = await self._load(target, folder, environment)
+            version = await self._load(target, folder, environment, must_answer)
         log.info(
             "version loaded",
             extra={
@@ -138,14 +139,16 @@ class Deployments:
         )
         return version
 
-    async def _load(self, target: Target, folder: Path, environment: Environment) -> Version:
+    async def _load(
+        self, target: Target, folder: Path, environment: Environment, must_answer: bool
+    ) -> Version:
         noted = await asyncio.to_thread(needs.metadata, folder)
         tags = {str(key): str(value) for key, value in noted.items()} | target.tags
         found, warnings = options.options(self._settings, tags)
         async with self._loads:
             version = Version(target, folder, self._settings, found, environment)
             version.warnings += warnings
-            await version.start()
+            await version.start(lambda error: not (must_answer or environment.may_lack(error)))
         return version
 
     async def _obtain(self, target: Target) -> Path:
