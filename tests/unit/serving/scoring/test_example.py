@@ -7,6 +7,7 @@ import pytest
 from mlflow.models import Model
 from sklearn.linear_model import Ridge
 
+from model_server.options import Options
 from model_server.scoring.example import request_body
 from model_server.scoring.scorer import Scorer
 from model_server.workers import wire
@@ -88,3 +89,13 @@ def test_an_old_example_with_a_nan_is_answered(tmp_path):
     message = json.loads(answer.body)["message"]
     assert message.startswith("The model raised ValueError: Input X contains NaN.")
     assert "request id" not in message
+
+
+def test_an_example_that_strict_refuses_is_left_to_the_warm_up(tmp_path):
+    model = of_sklearn(Ridge().fit(pd.DataFrame({"a": [0.0, 1.0]}), [0.0, 1.0]), doubles("a"))
+    model.metadata.saved_input_example_info = {"artifact_path": "input_example.json", **FRAME}
+    save(tmp_path, FRAME, {"columns": ["a"], "data": [[True]]})
+    scorer = Scorer(model, tmp_path, Options(strict=True))
+    request = wire.Request(wire.WARM_UP, "warm-up", "application/json", scorer.example, 1e9)
+    ((answer,),) = [reply.answers for reply in scorer.replies([request])]
+    assert answer.status == 400
