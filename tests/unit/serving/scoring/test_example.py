@@ -92,9 +92,9 @@ def test_an_old_example_with_a_nan_is_answered(tmp_path):
 
 
 def test_an_example_that_strict_refuses_is_left_to_the_warm_up(tmp_path):
-    model = of_sklearn(Ridge().fit(pd.DataFrame({"a": [0.0, 1.0]}), [0.0, 1.0]), doubles("a"))
-    model.metadata.saved_input_example_info = {"artifact_path": "input_example.json", **FRAME}
-    save(tmp_path, FRAME, {"columns": ["a"], "data": [[True]]})
+    model = of_sklearn(Ridge().fit([[0.0], [1.0]], [0.0, 1.0]), None)
+    body = {"dataframe_records": [{"a": 1.0}, {"b": 2.0}]}
+    (tmp_path / "serving_input_example.json").write_text(json.dumps(body))
     scorer = Scorer(model, tmp_path, Options(strict=True))
     request = wire.Request(wire.WARM_UP, "warm-up", "application/json", scorer.example, 1e9)
     ((answer,),) = [reply.answers for reply in scorer.replies([request])]
