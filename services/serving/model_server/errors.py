@@ -45,6 +45,10 @@ class LoadError(Exception):
     """A version cannot be served; the text is the reason shown in /models, the log and tests."""
 
 
+class ExampleError(LoadError):
+    """A version that was loaded fails on its own input example; the text says how."""
+
+
 class FetchError(Exception):
     """A version's files did not arrive; worth another try."""
 

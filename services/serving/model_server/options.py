@@ -9,6 +9,7 @@
 | `serving.threads`     | 1 to 256 requests that a worker answers at one time, unmerged    |
 | `serving.strict`      | on, off: whether requests are refused that MLflow would change   |
 | `serving.environment` | own: built where the server's does not fit; here: the server's   |
+| `serving.warmup`      | on, off: whether it must answer its own input example first      |
 | `serving.shadow`      | an alias, `challenger` say, whose version gets the same requests |
 
 A model can say the same, but for the shadow, in the `metadata` of its MLmodel file; tags win.
@@ -38,6 +39,7 @@ class Options:
     threads: int = 1
     """Requests that a worker answers at one time, where the model may wait for others."""
     strict: bool = False
+    warmup: bool = True
     shadow: str | None = None
     environment: str = "own"
     """`own` where the server's does not fit; `here`: the server's at any rate; `off`: refused."""
@@ -68,7 +70,7 @@ def options(settings: "Settings", tags: Mapping[str, str]) -> tuple[Options, lis
 def _read(name: str, value: str) -> dict:
     if name == "batch":
         return {"batch": None if value.lower() == "auto" else _SWITCH[value.lower()]}
-    if name in ("fast", "strict"):
+    if name in ("fast", "strict", "warmup"):
         return {name: _SWITCH[value.lower()]}
     if name == "replicas":
         return {"replicas": _within(int(value), 1, 64)}

@@ -4,6 +4,7 @@ import ctypes
 import os
 import subprocess
 import time
+from pathlib import Path
 
 import mlflow
 import pandas as pd
@@ -35,6 +36,10 @@ class Chameleon(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input: pd.DataFrame, params=None):  # noqa: ARG002
         if self.config.get("fails") == "warm-up":
             raise RuntimeError("a bug")
+        if self.config.get("fails") == "warm-up-crash" and list(model_input["act"]) == ["answer"]:
+            os._exit(7)
+        if (needed := self.config.get("needs")) and not Path(needed).exists():
+            raise ConnectionError("the feature store is away")
         return [self._act(act) for act in model_input["act"]]
 
     def _act(self, act):

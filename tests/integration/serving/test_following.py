@@ -105,7 +105,7 @@ def test_broken_version_never_replaces_one_that_works(following, shelf, models, 
     assert {
         "load": "RuntimeError: weights are missing in ",
         "load-crash": "exit code 7",
-        "warm-up": "its own input example gets a 400",
+        "warm-up": "its own input example gets a 400: The model raised RuntimeError: a bug",
     }[fails] in entry["problem"]
     assert "/tmp" not in entry["problem"]
     assert answer_of(following, name) == 1
@@ -116,6 +116,55 @@ def test_broken_version_never_replaces_one_that_works(following, shelf, models, 
     assert not series(following, name, bad)
     shelf.promote(name, good)
     following.wait_for(lambda: following.model(name)["problem"] is None, 10, "the way back")
+
+
+def test_version_whose_example_fails_is_served_where_it_replaces_nothing(following, shelf, models):
+    for fails in ("warm-up", "warm-up-crash"):
+        shelf.promote(fails, shelf.publish(fails, models.chameleon_with(fails=fails)))
+    for fails, reason in {
+        "warm-up": "its own input example gets a 400: The model raised RuntimeError: a bug",
+        "warm-up-crash": "its process died while answering its own input example (exit code 7)",
+    }.items():
+        following.wait_for(lambda name=fails: following.model(name).get("workers"), 30, fails)
+        entry = following.model(fails)
+        assert (entry["state"], entry["problem"]) == ("serving", None)
+        assert f"not warmed up: {reason}" in entry["warnings"]
+    assert following.ask(act("process"), "warm-up").status_code == 400
+    assert following.ask(act("process"), "warm-up-crash").json()["predictions"] == [
+        *following.model("warm-up-crash")["workers"]
+    ]
+
+
+def test_version_that_came_up_once_needs_its_example_no_more(following, shelf, models, tmp_path):
+    store = tmp_path / "store"
+    store.touch()
+    version = shelf.publish("reliant", models.chameleon_with(answer=1, needs=str(store)))
+    shelf.promote("reliant", version)
+    wait_for_answer(following, "reliant", 1)
+    (old,) = following.model("reliant")["workers"]
+    store.unlink()
+    psutil.Process(old).kill()
+    following.wait_for(
+        lambda: following.model("reliant")["workers"] not in ([], [old]), 30, "its next worker"
+    )
+    (line,) = [
+        line
+        for line in following.log_lines("served in spite of its input example")
+        if line["model"] == "reliant"
+    ]
+    assert line["reason"].endswith("The model raised ConnectionError: the feature store is away")
+    assert following.ask(act("answer"), "reliant").status_code == 400
+    store.touch()
+    assert answer_of(following, "reliant") == 1
+
+
+def test_tag_switches_the_warm_up_off(following, shelf, models):
+    version = shelf.publish("cold", models.chameleon_with(fails="warm-up-crash"))
+    shelf.client.set_model_version_tag("cold", version, "serving.warmup", "off")
+    shelf.promote("cold", version)
+    following.wait_for(lambda: following.model("cold").get("workers"), 30, "its worker")
+    assert not [text for text in following.model("cold")["warnings"] if "warmed up" in text]
+    assert following.ask(act("process"), "cold").status_code == 200
 
 
 def test_newest_move_wins_while_an_earlier_one_loads(following, shelf, models):

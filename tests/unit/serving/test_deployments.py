@@ -57,7 +57,7 @@ class Loaded:
         self.target, self.folder, self.options = target, folder, options
         self.warnings: list[str] = []
 
-    async def start(self) -> None:
+    async def start(self, _forgives) -> None:
         assert (self.folder / "weights").exists()
 
     async def drain(self) -> None:

@@ -149,7 +149,8 @@ class Deployment:
         if not isinstance(wanted, Target):
             self._swap(None)
         elif self._anew or _identity(wanted) != _identity(self.serving and self.serving.target):
-            self._swap(await self._owner.bring_up(wanted, self._say))
+            protects = self.serving is not None
+            self._swap(await self._owner.bring_up(wanted, self._say, must_answer=protects))
         self._anew = False
 
     def _say(self, progress: str) -> None:

@@ -102,12 +102,13 @@ class Deployments:
             or deployment.failing
         }
 
-    async def bring_up(self, target: Target, say: Say) -> Version:
+    async def bring_up(self, target: Target, say: Say, *, must_answer: bool = True) -> Version:
         """A version that is ready to answer; to be given to `retire` in the end. `say` is told
-        what takes long. Raises FetchError, LoadError."""
+        what takes long. With `must_answer`, its own input example has to get a 200: its failure
+        is a warning else. Raises FetchError, LoadError."""
         self._held[target.identity] += 1
         try:
-            return await self._bring_up(target, say)
+            return await self._bring_up(target, say, must_answer)
         except BaseException:
             self._release(target)
             raise
@@ -120,7 +121,7 @@ class Deployments:
             self._release(version.target)
         await self._trim()
 
-    async def _bring_up(self, target: Target, say: Say) -> Version:
+    async def _bring_up(self, target: Target, say: Say, must_answer: bool) -> Version:
         started = time.monotonic()
         async with self._loads:
             folder = await self._obtain(target)
@@ -130,12 +131,12 @@ class Deployments:
         found, warnings = options.options(self._settings, tags)
         environment = await self._environments.find(folder, found.environment, say)
         try:
-            version = await self._load(target, folder, found, environment)
+            version = await self._load(target, folder, found, environment, must_answer)
         except LoadError as error:
             if not environment.may_lack(error):
                 raise
             environment = await self._environments.instead(folder, environment, say)
-            version = await self._load(target, folder, found, environment)
+            version = await self._load(target, folder, found, environment, must_answer)
         version.warnings += warnings
         log.info(
             "version loaded",
@@ -149,12 +150,17 @@ class Deployments:
         return version
 
     async def _load(
-        self, target: Target, folder: Path, found: Options, environment: Environment
+        self,
+        target: Target,
+        folder: Path,
+        found: Options,
+        environment: Environment,
+        must_answer: bool,
     ) -> Version:
         async with self._loads:
             version = Version(target, folder, self._settings, found, environment)
             try:
-                await version.start()
+                await version.start(lambda error: not (must_answer or environment.may_lack(error)))
             except LoadError as error:
                 raise LoadError(environment.explain(error)) from None
         return version

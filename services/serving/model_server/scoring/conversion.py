@@ -23,9 +23,9 @@ EXACT = 2**53
 """Larger integers become a float32 by another rounding in pandas than by way of a double."""
 
 
-PANDAS = "3"
-"""The major version that this is held against; a model's own environment may have another one,
-which knows no type of strings."""
+PANDAS = pd.__version__.partition(".")[0]
+HELD_AGAINST = ("2", "3")
+"""Major versions of pandas; a model's own environment may have another one."""
 
 
 class DeclinedError(Exception):
@@ -69,7 +69,7 @@ class Converter:
 
 def compiled(schema: Schema | None) -> Converter | None:
     """None for a signature that only MLflow's own code reads."""
-    if schema is None or not schema.inputs or pd.__version__.partition(".")[0] != PANDAS:
+    if schema is None or not schema.inputs or PANDAS not in HELD_AGAINST:
         return None
     try:
         if not schema.is_tensor_spec():
@@ -127,8 +127,10 @@ _CELLS = {
     DataType.boolean: _Cell(np.bool_, bool),
     DataType.string: _Cell(object, str, in_frames=str | None),
 }
-_REFUSED_IN_RECORDS_OF_INPUTS = {DataType.float, DataType.integer}
-"""By MLflow, which makes a frame of doubles and longs there."""
+_DECLINED_IN_RECORDS_OF_INPUTS = {DataType.float, DataType.integer}
+"""MLflow makes a frame of doubles and longs there, and refuses it."""
+if PANDAS == "2":  # has no type of strings: a frame keeps the numpy.str_ that MLflow makes there
+    _DECLINED_IN_RECORDS_OF_INPUTS.add(DataType.string)
 _ORDERS = 16
 """Orders of columns that decoders are kept for."""
 
@@ -156,7 +158,7 @@ class Columns:
         self._record = _struct(self._names, plain)
         self._by_column = _struct(self._names, [list[kind] for kind in plain])
         element = self._record | plain[0] if len(plain) == 1 else self._record
-        self._takes_records_as_inputs = not _REFUSED_IN_RECORDS_OF_INPUTS.intersection(types)
+        self._takes_records_as_inputs = not _DECLINED_IN_RECORDS_OF_INPUTS.intersection(types)
         self.formats = {
             "dataframe_split": _object(split),
             "dataframe_records": list[_struct(self._names, [c.in_frames for c in self._cells])],

@@ -33,11 +33,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from mlflow.models.utils import SERVING_INPUT_FILENAME
 from mlflow.pyfunc import PyFuncModel
 from mlflow.types import DataType, Schema
 
 from model_server.scoring import conversion
+from model_server.scoring.example import request_body
 from model_server.scoring.fast.proof import prove
 from model_server.scoring.fast.rows import BeyondError, NoFastPath, Prediction, Rows
 from model_server.scoring.fast.sampling import Sampler
@@ -149,7 +149,7 @@ def find(model: PyFuncModel, folder: Path) -> Engine:
         sampler = Sampler(columns.types, steps.marks(), columns.table)
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # of numbers that are odd on purpose
-            prove(engine, own, scores, sampler, _example(schema, folder))
+            prove(engine, own, scores, sampler, _example(model, folder))
     except NoFastPath:
         raise
     except Exception as error:  # a release of scikit-learn that keeps its models in another way
@@ -160,10 +160,10 @@ def find(model: PyFuncModel, folder: Path) -> Engine:
     return engine
 
 
-def _example(schema: Schema, folder: Path) -> Table | None:
-    file = folder / SERVING_INPUT_FILENAME
-    reader = conversion.compiled(schema) if file.is_file() else None
-    found = reader.read(file.read_bytes()) if reader else None
+def _example(model: PyFuncModel, folder: Path) -> Table | None:
+    body = request_body(folder, model.metadata)
+    reader = conversion.compiled(model.metadata.get_input_schema()) if body else None
+    found = reader.read(body) if reader else None
     return found[0] if found else None
 
 

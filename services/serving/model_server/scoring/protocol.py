@@ -95,7 +95,10 @@ class MlflowReader:
         """The input example read, or a row that the signature allows; None where there is none
         that could be merged with others."""
         request = Request(0, "example", scoring_server.CONTENT_TYPE_JSON, body or b"", 0.0)
-        call = self.read(request)
+        try:
+            call = self.read(request)
+        except RefusedError:  # as the warm-up will say
+            call = None
         if call is None and self._converter is not None:
             return Call(request, self._converter.specimen(), written, self._params(b""))
         return call
@@ -139,7 +142,7 @@ class MlflowReader:
         return RefusedError(
             400,
             "BAD_REQUEST",
-            f"The model raised {raised.told(error, request)} (request id {request.request_id})",
+            f"The model raised {raised.told(error, request)}{raised.mark(request)}",
         )
 
     def _refusal(self, error: BaseException, call: "_Call", request: Request) -> RefusedError:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from model_server.errors import MESSAGE_LIMIT, REASON_LIMIT, RefusedError, bounded, reason
 from model_server.log import Few
 from model_server.scoring.sent import Sent, TooManyValuesError
-from model_server.workers.wire import Request
+from model_server.workers.wire import WARM_UP, Request
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,11 @@ def told(error: BaseException, request: Request) -> str:
         return _told(error, Sent(request))
     except TooManyValuesError:
         return type(error).__name__
+
+
+def mark(request: Request) -> str:
+    """What an answer ends with, so that the log's line can be found."""
+    return "" if request.number == WARM_UP else f" (request id {request.request_id})"
 
 
 def clean(message: str, request: Request) -> str:
@@ -59,7 +64,7 @@ def unwritable(result: object, error: BaseException, request: Request) -> Refuse
         500,
         "INTERNAL_ERROR",
         f"The model returned {what}. Numbers, texts, lists, dicts, arrays, series and data frames "
-        f"can be written (request id {request.request_id})",
+        f"can be written{mark(request)}",
     )
 
 

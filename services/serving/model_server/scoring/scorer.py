@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from mlflow.models.utils import SERVING_INPUT_FILENAME
 from mlflow.pyfunc import PyFuncModel
 
 from model_server.errors import UNEXPECTED, RefusedError, error_body, too_late
@@ -15,6 +14,7 @@ from model_server.options import Options
 from model_server.scoring import fastpath, raised
 from model_server.scoring.batching import batches, together
 from model_server.scoring.call import Call, Reader
+from model_server.scoring.example import request_body
 from model_server.scoring.independence import flavor, why_not_batched
 from model_server.scoring.prediction import Predictor
 from model_server.scoring.protocol import MlflowReader
@@ -54,7 +54,7 @@ class Scorer:
         self._readers: dict[str, Reader] = {wire.MLFLOW: mlflow, wire.V2: v2}
         self._model = Predictor(model)
         self._engine, engine_reason = _engine(model, folder, options)
-        self.example = _input_example(folder)
+        self.example = request_body(folder, model.metadata)
         batching_reason = why_not_batched(
             model, options.batch, mlflow.example(self.example), self._model, folder
         )
@@ -179,8 +179,3 @@ def _engine(
 
 def _fields(schema: object) -> list[dict] | None:
     return schema.to_dict() if schema else None
-
-
-def _input_example(folder: Path) -> bytes | None:
-    file = folder / SERVING_INPUT_FILENAME
-    return file.read_bytes() if file.is_file() else None

@@ -17,7 +17,7 @@ import msgspec
 import pandas as pd
 from mlflow.pyfunc import scoring_server
 
-from model_server.workers.wire import V2, Request
+from model_server.workers.wire import V2, WARM_UP, Request
 
 MAX_VALUES = 20_000
 """Of one request; with more, nothing is told of an exception but its type."""
@@ -119,6 +119,8 @@ class Sent:
             self._numbers.add(number)
 
     def _values(self, request: Request) -> Iterator[object]:
+        if request.number == WARM_UP:  # the model's own values, which no client sent
+            return
         kind = (request.content_type or "").partition(";")[0].strip()
         if request.protocol == V2:
             yield from self._of_tensors(msgspec.json.decode(request.body))

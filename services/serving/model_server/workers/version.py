@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -106,8 +107,11 @@ class Version:
             "threads": description.threads,
         }
 
-    async def start(self) -> None:
-        """Load, warm up, be ready. Raises LoadError, and then leaves nothing behind."""
+    async def start(self, forgives: Callable[[errors.ExampleError], bool] | None = None) -> None:
+        """Load, warm up, be ready. `forgives` says whether to serve although the input example
+        fails so; without it, never. Raises LoadError, and then leaves nothing behind."""
+        if forgives:
+            self._launch.forgives = forgives
         replicas = [self._replica() for _ in range(self.options.replicas)]
         try:
             # One by one: the first may show that the version does not work at all.

@@ -22,6 +22,10 @@ V2 = "v2"
 """Protocols that a request's body and its answer can be in."""
 
 
+WARM_UP = -1
+"""The number of the request that is the model's own input example; those of clients are above 0."""
+
+
 class PeerClosedError(EOFError):
     """The other side closed the socket; `received` of `wanted` bytes had come."""
 
