@@ -1,14 +1,15 @@
 """How one version is served: the server's settings, and over them the version's own tags.
 
-| tag                | values                                                           |
-| ------------------ | ---------------------------------------------------------------- |
-| `serving.batch`    | on, off, auto: whether requests' rows are merged                 |
-| `serving.fast`     | on, off: whether a proven faster engine may predict              |
-| `serving.replicas` | 1 to 64 worker processes                                         |
-| `serving.memory`   | MiB that a worker may use, 0 for no limit                        |
-| `serving.threads`  | 1 to 256 requests that a worker answers at one time, unmerged    |
-| `serving.strict`   | on, off: whether requests are refused that MLflow would change   |
-| `serving.shadow`   | an alias, `challenger` say, whose version gets the same requests |
+| tag                   | values                                                           |
+| --------------------- | ---------------------------------------------------------------- |
+| `serving.batch`       | on, off, auto: whether requests' rows are merged                 |
+| `serving.fast`        | on, off: whether a proven faster engine may predict              |
+| `serving.replicas`    | 1 to 64 worker processes                                         |
+| `serving.memory`      | MiB that a worker may use, 0 for no limit                        |
+| `serving.threads`     | 1 to 256 requests that a worker answers at one time, unmerged    |
+| `serving.strict`      | on, off: whether requests are refused that MLflow would change   |
+| `serving.environment` | own: built where the server's does not fit; here: the server's   |
+| `serving.shadow`      | an alias, `challenger` say, whose version gets the same requests |
 
 A model can say the same, but for the shadow, in the `metadata` of its MLmodel file; tags win.
 Tags are read when the version is loaded.
@@ -38,6 +39,8 @@ class Options:
     """Requests that a worker answers at one time, where the model may wait for others."""
     strict: bool = False
     shadow: str | None = None
+    environment: str = "own"
+    """`own` where the server's does not fit; `here`: the server's at any rate; `off`: refused."""
 
 
 def options(settings: "Settings", tags: Mapping[str, str]) -> tuple[Options, list[str]]:
@@ -49,6 +52,7 @@ def options(settings: "Settings", tags: Mapping[str, str]) -> tuple[Options, lis
         memory=settings.worker_memory,
         threads=settings.threads,
         strict=settings.strict,
+        environment=settings.environments,
     )
     warnings = []
     for tag, value in sorted(tags.items()):
@@ -72,6 +76,8 @@ def _read(name: str, value: str) -> dict:
         return {"memory": _within(int(value), 0, 2**20)}
     if name == "threads":
         return {"threads": _within(int(value), 1, 256)}
+    if name == "environment":
+        return {"environment": {"own": "own", "here": "here"}[value.lower()]}
     if name == "shadow":
         return {"shadow": value or None}
     raise KeyError(name)

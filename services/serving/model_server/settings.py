@@ -12,7 +12,7 @@ import ssl
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -69,6 +69,12 @@ def _level(level: str) -> str:
     if level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ValueError("must be debug, info, warning or error")
     return level.upper()
+
+
+def _environments(value: str | bool) -> str:
+    """A switch, before there was a third way."""
+    switch = {"true": "own", "1": "own", "false": "off", "0": "off"}
+    return switch.get(str(value).lower(), str(value).lower())
 
 
 def _cache_default() -> Path:
@@ -183,8 +189,10 @@ class Settings(BaseSettings):
     idle: float = Field(
         0, ge=0, description="seconds without a request until a model sleeps; 0 for never"
     )
-    environments: bool = Field(
-        True, description="build a model its own environment where the server's does not fit"
+    environments: Annotated[Literal["own", "here", "off"], BeforeValidator(_environments)] = Field(
+        "own",
+        description="where the server's does not fit a model: own builds it one, here tries with "
+        "what is here and warns, off refuses it",
     )
     build_timeout: Seconds = Field(900, description="seconds to build one environment")
     grace: Seconds = Field(20, description="seconds that running requests get at shutdown")

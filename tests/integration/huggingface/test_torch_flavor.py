@@ -90,7 +90,7 @@ def test_the_model_server_answers_as_the_pipeline_does(
         tmp_path_factory.mktemp("serving"),
         MLFLOW_TRACKING_URI=local_tracking.uri,
         SERVING_MODELS="torch-t5",
-        SERVING_ENVIRONMENTS="false",
+        SERVING_ENVIRONMENTS="off",
     )
     server.process.command[0] = str(python)
     try:

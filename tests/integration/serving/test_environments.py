@@ -1,11 +1,16 @@
 """Models that the server's own environment does not fit, built by a real uv from the index."""
 
+import base64
+import functools
+import http.server
 import importlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
+import zipfile
 from pathlib import Path
 
 import mlflow
@@ -13,6 +18,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
+import scipy
 import yaml
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
@@ -22,6 +28,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from tests.integration.serving.models import act, wine_request
 from tests.integration.serving.servers import ModelServer
+from tests.support import ROOT
 
 OLDER = "1.8.0"
 """A scikit-learn one minor version before the server's, with wheels for the same Pythons."""
@@ -100,19 +107,91 @@ class Anything(mlflow.pyfunc.PythonModel):
         return model_input
 
 
+PRIVATE = """
+import mlflow
+
+class Private(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        import helper_of_ours, matplotlib, tiny_of_ours
+        return [helper_of_ours.greet(tiny_of_ours.WORD)] * len(model_input)
+
+mlflow.models.set_model(Private())
+"""
+LOGIN = "user:secret"
+
+
+class Index(http.server.SimpleHTTPRequestHandler):
+    """A simple index for those with the login."""
+
+    def do_GET(self):
+        given = self.headers.get("authorization", "").removeprefix("Basic ")
+        if base64.b64decode(given).decode() == LOGIN:
+            super().do_GET()
+        else:
+            self.send_error(401)
+
+    def log_message(self, *_):
+        pass
+
+
 @pytest.fixture(scope="module")
-def server(models, roman, tmp_path_factory):
+def index(tmp_path_factory):
+    """The address of an index that has tiny-of-ours 1.0, and nothing else."""
+    folder = tmp_path_factory.mktemp("index")
+    wheel = folder / "tiny-of-ours" / "tiny_of_ours-1.0-py3-none-any.whl"
+    wheel.parent.mkdir()
+    about = "tiny_of_ours-1.0.dist-info"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("tiny_of_ours.py", "WORD = 'world'")
+        archive.writestr(
+            f"{about}/METADATA", "Metadata-Version: 2.1\nName: tiny-of-ours\nVersion: 1.0"
+        )
+        archive.writestr(
+            f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any"
+        )
+        archive.writestr(f"{about}/RECORD", "")
+    handler = functools.partial(Index, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def private(tmp_path_factory):
+    """A model whose package is in that index, and whose helper module is in PYTHONPATH alone."""
+    folder = tmp_path_factory.mktemp("private")
+    (folder / "helpers").mkdir()
+    (folder / "helpers" / "helper_of_ours.py").write_text("greet = 'Hello, {}!'.format")
+    (folder / "private.py").write_text(PRIVATE)
+    mlflow.pyfunc.save_model(
+        folder / "model",
+        python_model=str(folder / "private.py"),
+        pip_requirements=["mlflow", "tiny-of-ours==1.0"],
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(models, roman, private, index, tmp_path_factory):
     folder = tmp_path_factory.mktemp("environments")
     unknown = requiring(models.chameleon, folder / "unknown", "no-such-package-of-ours==1.0")
     pickled = folder / "pickled"
     mlflow.pyfunc.save_model(pickled, python_model=Anything(), pip_requirements=["pandas"])
     (pickled / "code").write_bytes(b"\x80 CodeType")  # a class of `__main__` would be in there
     later = requiring(pickled, folder / "later", "pandas", python_version="3.99.1")
+    here = requiring(models.chameleon, folder / "here", "no-such-package-of-ours==1.0")
+    with (here / "MLmodel").open("a") as description:
+        description.write("\nmetadata: {serving.environment: here}\n")
     server = ModelServer(
         folder,
         SERVING_MODELS=f"roman={roman},twin={roman},wine={models.wine},"
-        f"unknown={unknown},later={later}",
+        f"unknown={unknown},later={later},here={here},private={private / 'model'}",
+        UV_INDEX=f"http://{LOGIN}@{index}",
         UV_INDEX_OURS_PASSWORD="not for workers",
+        PYTHONPATH=os.pathsep.join([str(ROOT / "services" / "serving"), str(private / "helpers")]),
     )
     server.process.start()
     yield server
@@ -171,6 +250,41 @@ def test_requirement_that_does_not_exist_is_refused(server):
     assert "/" not in problem
 
 
+def test_model_is_tried_with_what_is_here_where_its_author_says_so(server):
+    entry = wait_for_state(server, "here", "serving")
+    tried = "tried with what is here, in spite of no-such-package-of-ours 1.0 (not here)"
+    assert tried in entry["warnings"]
+    assert entry["environment"] is None
+    assert server.ask(act("answer"), "here").status_code == 200
+
+
+def test_own_environment_has_the_users_modules_what_mlflow_brings_and_reads_parquet(server):
+    entry = wait_for_state(server, "private", "serving")
+    assert entry["environment"] == "tiny-of-ours 1.0 (not here)"
+    rows = pd.DataFrame({"a": [1, 2]})
+    parquet = "application/vnd.apache.parquet"
+    path, headers = "/models/private/invocations", {"content-type": parquet}
+    for answer in (
+        server.ask({"dataframe_split": rows.to_dict("split")}, "private"),
+        server.http.post(path, content=rows.to_parquet(), headers=headers),
+    ):
+        assert answer.status_code == 200, answer.text
+        assert answer.json() == {"predictions": ["Hello, world!"] * 2}
+
+
+def test_index_of_each_package_is_shown_without_its_login(server, index):
+    wait_for_state(server, "private", "serving")
+    packages = {one["name"]: one for one in server.model("private")["packages"]}
+    assert packages["tiny-of-ours"] == {
+        "name": "tiny-of-ours",
+        "version": "1.0",
+        "index": f"http://{index}",
+    }
+    assert packages["pandas"]["version"]
+    assert packages["pandas"]["index"] not in (None, f"http://{index}")
+    assert "secret" not in server.http.get("/models").text
+
+
 def test_code_pickled_by_another_python_is_refused_where_that_is_not_to_be_had(server):
     problem = wait_for_state(server, "later", "failed")["problem"]
     assert "code pickled by Python 3.99 (here 3." in problem
@@ -193,7 +307,8 @@ def test_restart_builds_nothing_anew(server, roman, tmp_path):
     """Also a model that was trained in just this environment needs no other."""
     wait_for_state(server, "roman", "serving")
     folder = server.process.log.parent
-    environment = server.log_lines("environment built")[0]["environment"]
+    built = server.log_lines("environment built")
+    (environment,) = [line["environment"] for line in built if "roman" in line["because"]]
     python = folder / "cache" / "environments" / environment / "bin" / "python"
     trained = subprocess.run(
         [python, "-I", "-c", TRAIN, tmp_path / "trained", *REQUIREMENTS],
@@ -224,7 +339,7 @@ def test_restart_builds_nothing_anew(server, roman, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"SERVING_ENVIRONMENTS": "false"}, "SERVING_ENVIRONMENTS is false"),
+        ({"SERVING_ENVIRONMENTS": "off"}, "SERVING_ENVIRONMENTS is off"),
         ({"UV_OFFLINE": "1", "UV_CACHE_DIR": "empty"}, "cannot be built: Python 3."),
         ({"SERVING_BUILD_TIMEOUT": "0.01"}, "cannot be built: not done after 0.01 s"),
     ],
@@ -240,14 +355,21 @@ def test_version_is_refused_where_no_environment_can_be_had(roman, tmp_path, set
         assert not [process for process in server.family() if process.name() == "uv"]
 
 
-def test_model_that_lacks_a_module_when_it_is_loaded_gets_what_it_requires(numerals, tmp_path):
+def test_model_that_lacks_a_module_when_it_is_loaded_gets_what_can_be_had(numerals, tmp_path):
     """Its flavor's packages are here; what else it stands on shows only then."""
-    server = ModelServer(tmp_path, SERVING_MODELS=f"numerals={numerals}")
+    labelled = f"scipy=={scipy.__version__}+ours"
+    lacking = ("scikit-learn", "roman", "no-such-package-of-ours==1.0", "-e .", labelled)
+    given = requiring(numerals, tmp_path / "numerals", *lacking)
+    server = ModelServer(tmp_path, SERVING_MODELS=f"numerals={given}")
     with server.process:
         entry = wait_for_state(server, "numerals", "serving")
-        assert entry["environment"] == "roman (not here)"
+        assert entry["environment"] == "no-such-package-of-ours 1.0 (not here), roman (not here)"
         answer = server.ask({"dataframe_records": [{"year": "MCMXCIX"}]}, "numerals")
         assert answer.json()["predictions"] == pytest.approx([1999])
+        assert entry["warnings"][:2] == [
+            f"scipy=={scipy.__version__} is installed: no index has {labelled}",
+            "requirements that cannot be had and are left out: no-such-package-of-ours==1.0, -e .",
+        ]
 
 
 def test_old_version_serves_while_the_new_ones_environment_is_built(

@@ -67,7 +67,7 @@ class Loaded:
 class Fitting:
     """In place of Environments: every model fits."""
 
-    async def find(self, _model, _say) -> Environment:
+    async def find(self, _model, _mode, _say) -> Environment:
         return Environment()
 
     async def tidy(self, _used) -> None:

@@ -1,31 +1,27 @@
 """Builds an environment by `uv`, in a process of its own that alone is given the settings of
 package indexes."""
 
-import contextlib
 import os
 import re
 import shutil
 import socket
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import compress
+from operator import not_
 from pathlib import Path
 
-from model_server.environments.messages import MARKER, Recipe, Step
-from model_server.errors import bounded, without_paths
+import msgspec
+from packaging.utils import canonicalize_name
+
+from model_server.environments.addressed import address, is_option, requirement, without_login
+from model_server.environments.bytecode import share_bytecode
+from model_server.environments.messages import MARKER, Built, Package, Recipe, Step
+from model_server.environments.uv import BuildError, Uv, uv_settings
+from model_server.errors import without_paths
 from model_server.workers import wire
-from model_server.workers.child import die_with_parent
 
-_PIP = {
-    "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
-    "PIP_EXTRA_INDEX_URL": "UV_INDEX",
-    "PIP_FIND_LINKS": "UV_FIND_LINKS",
-}
-"""Settings of pip's that uv knows by another name."""
-
-
-class BuildError(Exception):
-    """uv's own words, in one line."""
+_LOCAL_LABEL = re.compile(r"(==[\w.!]+)\+[\w.]+")
 
 
 def main(
@@ -54,97 +50,97 @@ def build(
     variables: dict[str, str],
     say: Callable[[str], None],
 ) -> None:
-    """On the first of the recipe's Pythons that it works on. Raises BuildError, OSError."""
+    """On the first of the recipe's Pythons that all of it works on; else on the first that it
+    works on without what no index has. Raises BuildError, OSError."""
     places = [f"{sys.exec_prefix}/bin", os.environ.get("PATH", os.defpath)]
-    uv = shutil.which("uv", path=os.pathsep.join(places))
-    if uv is None:
+    program = shutil.which("uv", path=os.pathsep.join(places))
+    if program is None:
         raise BuildError("uv is not installed")
-    settings = os.environ | uv_settings(folder.parent, variables)
-    problems = []
-    for python in recipe.pythons:
-        shutil.rmtree(folder, ignore_errors=True)
-        try:
-            say(f"making an environment of Python {python}")
-            _run([uv, "venv", "--python", _interpreter(python), folder], settings, model)
-            _install(uv, model, folder, recipe, settings, say)
-        except BuildError as error:
-            problems.append(f"Python {python}: {error}")
-            continue
-        (folder / MARKER).write_text("\n".join(recipe.lines))
-        return
+    uv = Uv(program, model, folder, os.environ | uv_settings(folder.parent, variables))
+    problems = {}
+    for choose in (_all, _to_be_had) if _may_change(recipe) else (_all,):
+        for python in recipe.pythons:
+            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                say(f"making an environment of Python {python}")
+                uv.make(_interpreter(python))
+                lines, warnings = choose(uv, recipe, say)
+                _install(uv, lines, say)
+            except BuildError as error:
+                problems[python] = f"Python {python}: {error}"
+                continue
+            share_bytecode(folder)
+            gone = [line for line in recipe.optional if not {line, _public(line)} & set(lines)]
+            built = Built(lines, warnings, _packages(uv, lines), gone)
+            (folder / MARKER).write_bytes(msgspec.json.encode(built))
+            return
     shutil.rmtree(folder, ignore_errors=True)
-    raise BuildError("; ".join(problems))
+    raise BuildError("; ".join(problems.values()))
 
 
-def _install(
-    uv: str,
-    model: Path,
-    folder: Path,
-    recipe: Recipe,
-    settings: dict[str, str],
-    say: Callable[[str], None],
-) -> None:
-    command = [uv, "pip", "install", "--python", folder / "bin" / "python", "--requirements", "-"]
-    if settings.get("UV_NO_BUILD", "1").lower() not in ("0", "false", "no", "off"):
-        # A source distribution runs its code while it is built, here with the index's credentials.
-        command.append("--no-build")
+def _public(line: str) -> str:
+    return _LOCAL_LABEL.sub(r"\1", line)
+
+
+def _may_change(recipe: Recipe) -> bool:
+    return bool(recipe.optional) or any(map(_LOCAL_LABEL.search, recipe.lines))
+
+
+def _all(uv: Uv, recipe: Recipe, say: Callable[[str], None]) -> tuple[list[str], list[str]]:  # noqa: ARG001
+    return recipe.lines, []
+
+
+def _to_be_had(uv: Uv, recipe: Recipe, say: Callable[[str], None]) -> tuple[list[str], list[str]]:
+    """The recipe's lines that an index has, and warnings of those that are another or not there.
+    Raises BuildError when what is needed cannot be had, or when nothing is missing."""
+    say("looking for what no index has")
+    options = [line for line in recipe.lines if is_option(line)]
+    lines, warnings = list(recipe.lines), []
+    for number, line in enumerate(lines):
+        public = _public(line)
+        if public != line and uv.refuses([*options, line]) and not uv.refuses([*options, public]):
+            warnings.append(f"{public} is installed: no index has {line}")
+            lines[number] = public
+    may_go = [line in recipe.optional for line in recipe.lines]
+    if problem := uv.refuses(list(compress(lines, map(not_, may_go)))):
+        raise BuildError(problem)
+    gone = [line for line in compress(lines, may_go) if uv.refuses([*options, line])]
+    if gone:
+        warnings.append(
+            "requirements that cannot be had and are left out: "
+            + ", ".join(without_paths(without_login(line)) for line in gone)
+        )
+    if not warnings:
+        raise BuildError(uv.refuses(lines) or "its packages cannot be installed")
+    return [line for line in lines if line not in gone], warnings
+
+
+def _install(uv: Uv, lines: list[str], say: Callable[[str], None]) -> None:
     say("finding its packages")
-    for line in _lines(command, settings, model, "\n".join(recipe.lines)):
+    for line in uv.install(lines):
         if found := re.match(r"Resolved (\d+) package", line):
             say(f"installing {found[1]} packages")
 
 
-def uv_settings(environments: Path, variables: dict[str, str]) -> dict[str, str]:
-    """Variables for uv: the given ones of uv's and pip's, and places to write to."""
-    settings = {_PIP[name]: value for name, value in variables.items() if name in _PIP}
-    settings["UV_NO_PROGRESS"] = "true"
-    if not os.access(Path.home(), os.W_OK):  # in a container
-        settings["UV_CACHE_DIR"] = str(environments / "downloads")
-        settings["UV_PYTHON_INSTALL_DIR"] = str(environments.with_name("pythons"))
-    return settings | {name: value for name, value in variables.items() if name.startswith("UV_")}
+def _packages(uv: Uv, lines: list[str]) -> list[Package]:
+    """Those that the lines name, and where they came from."""
+    try:
+        origins = uv.origins(lines)
+    except BuildError:
+        origins = {}  # an index that answered a moment ago, and does not now
+    installed = uv.installed()
+    packages = {}
+    for line in lines:
+        if entry := requirement(line):
+            name = canonicalize_name(entry.name)
+            version, index = origins.get(name, (None, None))
+            same = version == installed.get(name)
+            packages[name] = Package(
+                name, installed.get(name), address(line) or (index if same else None)
+            )
+    return [packages[name] for name in sorted(packages)]
 
 
 def _interpreter(python: str) -> str:
     """The server's own where it is of that version, even if others are, too."""
     return sys.executable if python == f"{sys.version_info[0]}.{sys.version_info[1]}" else python
-
-
-def _run(command: list, settings: dict[str, str], folder: Path) -> None:
-    for _ in _lines(command, settings, folder):
-        pass
-
-
-def _lines(command: list, settings: dict[str, str], folder: Path, given: str = "") -> Iterator[str]:
-    """What uv writes, line by line, while it works in `folder`. Raises BuildError if it fails."""
-    lines = []
-    with subprocess.Popen(
-        command,
-        env=settings,
-        cwd=folder,  # requirements may name files of the model's
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        preexec_fn=die_with_parent,
-    ) as process:
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(given)
-            process.stdin.close()
-        for line in process.stderr:
-            lines.append(line.rstrip())
-            yield lines[-1]
-    if process.returncode:
-        raise BuildError(reason(lines) or f"uv ended with {process.returncode}")
-
-
-def reason(lines: list[str]) -> str:
-    """What follows `error:`, or a sign in its place, in one line without folders and logins."""
-    first = re.compile(r"error:|\s*[^\x00-\x7f]")
-    start = next((number for number, line in enumerate(lines) if first.match(line)), 0)
-    text = re.sub(r"[^\x20-\x7e]", "", " ".join(lines[start:])).removeprefix("error: ")
-    said, *causes = re.split(r"\s+cause: ", text)
-    # Of a long chain, what was tried and what stood in the way.
-    text = ": ".join([said, *causes[:1], *causes[1:][-1:]])
-    text = re.sub(r"//[^/@\s]+@", "//", text)
-    return bounded(without_paths(" ".join(text.split())), 600)

@@ -1,14 +1,14 @@
 """The environments that versions are served in: the server's where it fits, else one of their own.
 
     environments/<digest>/           a virtual environment
-    environments/<digest>/complete   what was asked for; without it, the rest is half done
-    environments/downloads/          uv's cache, where it has no other place; goes as unused
+    environments/<digest>/complete   what is in it, as JSON; without it, the rest is half done
+    environments/downloads/          uv's cache, where it has no other place
     pythons/                         interpreters that uv fetched, where it has no other place
 
 <digest> is the recipe's, so models with equal requirements share one. One that no version was
 served in for a day goes when versions are swapped next, but not in the first hour after a start,
-when what needs it may not be back yet. Files that environments share are hard links, so that each
-is whole without the others and without the downloads.
+when what needs it may not be back yet, and takes the downloads along. Files that environments share
+are hard links, so that each is whole without the others and without the downloads.
 """
 
 import asyncio
@@ -19,10 +19,11 @@ import time
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import msgspec
 
-from model_server.environments.messages import MARKER, Fit, Recipe, Step
+from model_server.environments.messages import MARKER, Built, Fit, Package, Recipe, Step
 from model_server.errors import LoadError
 from model_server.settings import Settings
 from model_server.workers import process, wire
@@ -31,11 +32,13 @@ log = logging.getLogger(__name__)
 
 KEEP_UNUSED = 24 * 3600
 SETTLED_AFTER = 3600
-LOOK_TIMEOUT = 60
-"""Seconds."""
+BUILDS = min(4, os.cpu_count() or 1)
+"""At one time, after the first, which goes alone: what it fetches, the others then share, while
+two at one time would each fetch their own."""
 
 _fit = msgspec.msgpack.Decoder(Fit)
 _step = msgspec.msgpack.Decoder(Step)
+_built = msgspec.json.Decoder(Built)
 
 Say = Callable[[str], None]
 
@@ -50,30 +53,46 @@ class Environment:
     """Why it is the version's own."""
     warnings: list[str] = field(default_factory=list)
     fit: Fit = field(default_factory=Fit)
+    packages: list[Package] | None = None
+    """Those that the model names, if it is the version's own."""
 
     def may_lack(self, problem: LoadError) -> bool:
         """Whether what failed may be a requirement that was not known to be used."""
         return not self.python and bool(self.fit.missing) and "No module named" in str(problem)
+
+    def explain(self, problem: LoadError) -> str:
+        """What failed, and what of an environment of its own may be why."""
+        return "; ".join([str(problem), *(self.warnings if self.python else [])])
 
 
 class Environments:
     def __init__(self, settings: Settings, variables: Mapping[str, str]) -> None:
         """Of `variables`, those of uv and pip are for the building process, and for it alone."""
         self._folder = settings.cache.absolute() / "environments"
-        self._enabled = settings.environments
+        self._off = settings.environments == "off"
         self._timeout = settings.build_timeout
+        self._look_timeout = settings.load_timeout
         self._variables = {k: v for k, v in variables.items() if k.startswith(("UV_", "PIP_"))}
-        self._building = asyncio.Lock()
+        self._turns = asyncio.Semaphore(1)
+        self._is_first = True
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """By digest: equal recipes are built once."""
+        self._builds = 0
+        self._tidying = asyncio.Lock()
         self._used: Set[str] = frozenset()
         self._started = time.time()
 
-    async def find(self, model: Path, say: Say) -> Environment:
-        """The environment for the model in this folder; `say` is told what is being done.
-        Raises LoadError when it needs one that cannot be had."""
+    async def find(self, model: Path, mode: str, say: Say) -> Environment:
+        """The environment for the model in this folder. `mode`: `own`, where the server's does
+        not fit; `here`, the server's at any rate. `say` is told what is being done. Raises
+        LoadError when it needs one that cannot be had."""
         fit = await self._look(model)
+        if fit.reasons and mode == "here":
+            tried = f"tried with what is here, in spite of {', '.join(fit.reasons)}"
+            return Environment(warnings=[tried, *fit.warnings])
         if fit.reasons:
             return await self._own(model, fit, fit.reasons, say)
-        return Environment(warnings=fit.warnings, fit=fit)
+        return Environment(warnings=fit.warnings, fit=Fit() if mode == "here" else fit)
 
     async def instead(self, model: Path, first: Environment, say: Say) -> Environment:
         """For a version that did not load in the server's: one with all that it requires.
@@ -81,18 +100,23 @@ class Environments:
         return await self._own(model, first.fit, first.fit.missing, say)
 
     async def tidy(self, used: Set[str]) -> None:
-        """Remove what nothing needs. `used`: the interpreters of the versions that are served."""
+        """Remove what nothing needs, unless something is built, which may need it. `used`: the
+        interpreters of the versions that are served."""
         lately, self._used = used | self._used, used
-        if not self._building.locked():
-            async with self._building:
+        if not self._builds and not self._tidying.locked():
+            async with self._tidying:
                 await asyncio.to_thread(self._tidy, lately)
 
     async def _look(self, model: Path) -> Fit:
         child = await process.spawn("model_server.environments.fit", str(model), name="fit")
         try:
-            async with asyncio.timeout(LOOK_TIMEOUT):
+            async with asyncio.timeout(self._look_timeout):
                 return await child.channel.receive(_fit)
-        except (TimeoutError, wire.PeerClosedError):
+        except TimeoutError:
+            raise LoadError(
+                f"what it needs was not read from its files after {self._look_timeout:g} s"
+            ) from None
+        except wire.PeerClosedError:
             raise LoadError("what it needs could not be read from its files") from None
         finally:
             await asyncio.shield(child.end())
@@ -100,20 +124,42 @@ class Environments:
     async def _own(self, model: Path, fit: Fit, reasons: list[str], say: Say) -> Environment:
         because = ", ".join(reasons)
         needed = f"it needs an environment of its own for {because}"
-        if not self._enabled:
-            raise LoadError(f"{needed}, and SERVING_ENVIRONMENTS is false")
+        if self._off:
+            raise LoadError(f"{needed}, and SERVING_ENVIRONMENTS is off")
         if fit.recipe is None:
-            raise LoadError(f"{needed}, and workers need Python 3.11 or newer")
+            raise LoadError(f"{needed}, and workers need Python 3.10 or newer")
         folder = self._folder / fit.recipe.digest
-        if not await asyncio.to_thread(_is_ready, folder):
-            say("waiting for another environment to be built")
-            async with self._building:
-                if not await asyncio.to_thread(_is_ready, folder):
-                    problem = await self._build(model, folder, fit.recipe, because, say)
+        built = await asyncio.to_thread(_ready, folder)
+        if built is None:
+            say("waiting for the same environment to be built")
+            async with self._locks.setdefault(fit.recipe.digest, asyncio.Lock()):
+                built = await asyncio.to_thread(_ready, folder)
+                if built is None:
+                    problem = await self._in_turn(model, folder, fit.recipe, because, say)
                     if problem:
                         raise LoadError(f"{needed}, which cannot be built: {problem}")
+                    built = await asyncio.to_thread(_ready, folder) or Built()
+        if lacking := [line for line in built.left_out if line not in fit.recipe.optional]:
+            raise LoadError(f"{needed}, which was built without {', '.join(lacking)}")
         say("loading in its own environment")
-        return Environment(str(_python(folder)), because, fit=fit)
+        return Environment(str(_python(folder)), because, built.warnings, fit, built.packages)
+
+    async def _in_turn(
+        self, model: Path, folder: Path, recipe: Recipe, because: str, say: Say
+    ) -> str | None:
+        """What went wrong, if anything."""
+        say("waiting for its turn to build an environment")
+        async with self._turns:
+            async with self._tidying:  # then nothing is removed until it is built
+                self._builds += 1
+            try:
+                return await self._build(model, folder, recipe, because, say)
+            finally:
+                self._builds -= 1
+                if self._is_first:
+                    self._is_first = False
+                    for _ in range(BUILDS - 1):
+                        self._turns.release()
 
     async def _build(
         self, model: Path, folder: Path, recipe: Recipe, because: str, say: Say
@@ -150,26 +196,37 @@ class Environments:
         return step.problem
 
     def _tidy(self, lately: Set[str]) -> None:
-        for folder in self._folder.glob("*"):
+        if time.time() - self._started < SETTLED_AFTER:
+            return
+        gone = 0
+        downloads = self._folder / "downloads"
+        folders = [folder for folder in self._folder.glob("*") if folder != downloads]
+        for folder in folders:
             if str(_python(folder)) in lately:
-                _is_ready(folder)
-            elif time.time() - self._started > SETTLED_AFTER and _age(folder) > KEEP_UNUSED:
+                _ready(folder)
+            elif _age(folder) > KEEP_UNUSED:
                 log.info("unused environment removed", extra={"environment": folder.name})
                 (folder / MARKER).unlink(missing_ok=True)
                 shutil.rmtree(folder, ignore_errors=True)
+                gone += 1
+        if gone or not folders:
+            # What the others use is linked from there, and takes no room.
+            shutil.rmtree(downloads, ignore_errors=True)
 
 
 def _python(folder: Path) -> Path:
     return folder / "bin" / "python"
 
 
-def _is_ready(folder: Path) -> bool:
-    """And notes that it is used."""
+def _ready(folder: Path) -> Built | None:
+    """What is in it, if it is whole; and notes that it is used."""
     try:
         os.utime(folder / MARKER)
-    except OSError:
-        return False
-    return _python(folder).exists()  # a link to an interpreter that may have gone
+        built = _built.decode((folder / MARKER).read_bytes())
+    except (OSError, msgspec.DecodeError):
+        return None
+    # A link to an interpreter that may have gone.
+    return built if _python(folder).exists() else None
 
 
 def _age(folder: Path) -> float:

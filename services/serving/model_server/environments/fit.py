@@ -6,7 +6,9 @@ Python. A model whose code is its own loads with all its requirements. Smaller d
 those of packages that a flavor does not load with, are a warning.
 
 MLflow itself is no such package: a newer one reads what an older one wrote, and it is the server's
-own that reads, also in the other environment.
+own that reads, also in the other environment. There it is mlflow-skinny, which has all of MLflow's
+code. Where a model names `mlflow`, what the full package would bring besides is named one by one,
+so that a version of any of it which the model asks for wins.
 """
 
 import contextlib
@@ -25,8 +27,10 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from model_server.environments.addressed import is_option, requirement, without_login
 from model_server.environments.messages import Fit, Recipe
 from model_server.environments.needs import LIBRARIES, Needs, read
+from model_server.environments.same import counts_as, names
 from model_server.workers import wire
 
 log = logging.getLogger(__name__)
@@ -36,15 +40,36 @@ BYSTANDERS = (*MLFLOW, "psutil")
 """Of no weight. MLflow imports psutil where it is there, and so notes it for nearly every model."""
 DATA = ("numpy", "pandas", "pyarrow", "scipy")
 """Their minor versions come often and keep the form and meaning of data: here the major counts."""
-WORKER = ("msgspec>=0.19", "numpy", "pandas", "python-json-logger>=3.2")
-"""What a worker needs besides MLflow."""
-OLDEST = (3, 11)
+WORKER = ("msgspec>=0.19", "numpy", "pandas", "pyarrow", "python-json-logger>=3.2")
+"""What a worker needs besides MLflow; pyarrow for requests in Parquet."""
+FULL = {
+    "aiohttp": "<4",
+    "alembic": "<2",
+    "cryptography": "<51",
+    "docker": "<8",
+    "flask": "<4",
+    "flask-cors": "<7",
+    "graphene": "<4",
+    "gunicorn": "<27",
+    "huey": "<4",
+    "matplotlib": "<4",
+    "pyarrow": "<26",
+    "scikit-learn": "<2",
+    "scipy": "<2",
+    "skops": "<1",
+    "sqlalchemy": "<3",
+}
+"""What MLflow's full package requires beside mlflow-skinny. Without lower bounds, which would stand
+in the way of what a model was made with. The same for every flavor, so that these share one
+environment: what only the tracking server needs is 50 MB."""
+_WORKER_NAMES = frozenset(Requirement(line).name for line in WORKER)
+OLDEST = (3, 10)
 """Python that a worker runs on."""
 
 
 def judge(needs: Needs, installed: Mapping[str, str], python: tuple[int, int]) -> Fit:
-    """`installed`: versions by canonical name."""
-    required = {canonicalize_name(entry.name): entry for entry in needs.requirements}
+    """`installed`: versions by canonical name, that which a package counts as."""
+    required = {counts_as(canonicalize_name(entry.name)): entry for entry in _all_of(needs)}
     all_count = needs.flavor not in LIBRARIES
     reasons, missing, different = [], [], []
     for name in sorted(needs.loads_with.keys() | required.keys()):
@@ -60,12 +85,28 @@ def judge(needs: Needs, installed: Mapping[str, str], python: tuple[int, int]) -
         elif not _allows(wanted, here):
             different.append(f"{_text(name, wanted)} (here {here})")
     if all_count:
-        reasons += [line for line in needs.lines if not line.startswith("-")]
+        unread = (line for line in needs.lines if not line.startswith("-"))
+        reasons += [without_login(line) for line in unread if requirement(line) is None]
     code_of = needs.python if needs.holds_code and needs.python not in (None, python) else None
     if code_of:
         reasons.append(f"code pickled by Python {_dotted(code_of)} (here {_dotted(python)})")
     pythons = [code_of] if code_of else [python, needs.python or python]
-    return Fit(reasons, missing, _warnings(needs, missing, different), _recipe(needs, pythons))
+    warnings = _warnings(needs, missing, different)
+    if unsaid := sorted(_of_mlflow(needs).keys() - required.keys() - installed.keys()):
+        missing.append(f"what mlflow brings besides (not here: {', '.join(unsaid)})")
+    return Fit(reasons, missing, warnings, _recipe(needs, pythons))
+
+
+def _all_of(needs: Needs) -> list[Requirement]:
+    addressed = filter(None, map(requirement, needs.lines))
+    return [*needs.requirements, *addressed]
+
+
+def _of_mlflow(needs: Needs) -> dict[str, str]:
+    """What the model may count on where it names the whole of MLflow, and the versions."""
+    if all(canonicalize_name(entry.name) != "mlflow" for entry in needs.requirements):
+        return {}
+    return FULL
 
 
 def _wanted(requirement: Requirement | None, recorded: str | None) -> SpecifierSet:
@@ -96,7 +137,9 @@ def _release(text: str, parts: int) -> tuple[int, ...]:
 
 
 def _allows(wanted: SpecifierSet, here: str) -> bool:
-    return wanted.contains(here, prereleases=True)
+    """Of 2.13.0+cpu and 2.13.0+cu130, which are one version built twice, either will do."""
+    public = SpecifierSet(re.sub(r"\+[\w.]+", "", str(wanted)))
+    return public.contains(here.partition("+")[0], prereleases=True)
 
 
 def _warnings(needs: Needs, missing: list[str], different: list[str]) -> list[str]:
@@ -124,19 +167,38 @@ def _recipe(needs: Needs, pythons: list[tuple[int, int]]) -> Recipe | None:
     extras: set[str] = set()
     lines = list(WORKER)
     unnamed = dict(needs.loads_with)
-    for requirement in needs.requirements:
-        name = canonicalize_name(requirement.name)
+    for entry in needs.requirements:
+        name = canonicalize_name(entry.name)
         if name in MLFLOW:
-            extras |= requirement.extras
+            extras |= entry.extras
         else:
-            wanted = _wanted(requirement, unnamed.pop(name, None))
-            lines.append(f"{name}{_extras(requirement.extras)}{wanted}")
-    lines += [f"{name}{_wanted(None, recorded)}" for name, recorded in unnamed.items()]
-    # The whole of MLflow is three times the size: only for what its extras bring.
+            wanted = _wanted(entry, unnamed.pop(counts_as(name), None))
+            lines.append(f"{name}{_extras(entry.extras)}{wanted}")
+    named = {counts_as(canonicalize_name(entry.name)) for entry in _all_of(needs)}
+    lines += [
+        f"{name}{_wanted(None, recorded)}"
+        for name, recorded in unnamed.items()
+        if name not in named
+    ]
+    lines += [f"{n}{bound}" for n, bound in _of_mlflow(needs).items() if n not in named]
+    # The whole of MLflow only for what its extras bring.
     lines.append(f"mlflow{_extras(extras)}=={VERSION}" if extras else f"mlflow-skinny=={VERSION}")
     lines = sorted(set(lines)) + list(needs.lines)
+    optional = [line for line in lines if _may_go(line, needs)]
     text = "\n".join([*lines, *usable, needs.attached])
-    return Recipe(lines, usable, hashlib.sha256(text.encode()).hexdigest()[:32])
+    return Recipe(lines, usable, hashlib.sha256(text.encode()).hexdigest()[:32], optional)
+
+
+def _may_go(line: str, needs: Needs) -> bool:
+    """Whether neither the flavor nor the worker loads with it."""
+    if needs.flavor not in LIBRARIES or is_option(line):
+        return False
+    entry = requirement(line)
+    return entry is None or counts_as(canonicalize_name(entry.name)) not in {
+        *needs.loads_with,
+        *MLFLOW,
+        *_WORKER_NAMES,
+    }
 
 
 def _extras(extras: set[str]) -> str:
@@ -154,11 +216,13 @@ def _dotted(python: tuple[int, int]) -> str:
 
 
 def installed(needs: Needs) -> dict[str, str]:
-    """The versions, here, of what it needs."""
+    """The versions, here, of what it needs, by the name that it counts as."""
     found = {}
-    for name in {*needs.loads_with, *(canonicalize_name(one.name) for one in needs.requirements)}:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
+    asked = {counts_as(canonicalize_name(entry.name)) for entry in _all_of(needs)}
+    for name in {*needs.loads_with, *asked, *_of_mlflow(needs)}:
+        for other in reversed(names(name)):
+            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+                found[name] = importlib.metadata.version(other)
     return found
 
 

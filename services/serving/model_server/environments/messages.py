@@ -14,6 +14,27 @@ class Recipe(msgspec.Struct, frozen=True):
     pythons: list[str]
     """Minor versions, the preferred one first."""
     digest: str
+    optional: list[str] = []
+    """Of the lines, those that are left out where no index has them."""
+
+
+class Package(msgspec.Struct, frozen=True):
+    """One that a recipe names, as it was installed."""
+
+    name: str
+    version: str | None
+    index: str | None
+    """Where it came from, without a login; None: not known."""
+
+
+class Built(msgspec.Struct, frozen=True):
+    """What an environment holds; its MARKER, as JSON."""
+
+    lines: list[str] = []
+    warnings: list[str] = []
+    packages: list[Package] = []
+    left_out: list[str] = []
+    """Lines of the recipe that no index has."""
 
 
 class Fit(msgspec.Struct, frozen=True):

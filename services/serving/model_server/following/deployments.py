@@ -21,6 +21,7 @@ from model_server.following.cache import Cache
 from model_server.following.deployment import Deployment
 from model_server.following.fetch import Fetcher
 from model_server.following.registry import Desired, Target
+from model_server.options import Options
 from model_server.settings import Settings
 from model_server.workers.version import Version
 
@@ -119,14 +120,18 @@ class Deployments:
         async with self._loads:
             folder = await self._obtain(target)
         fetched = time.monotonic()
-        environment = await self._environments.find(folder, say)
+        noted = await asyncio.to_thread(needs.metadata, folder)
+        tags = {str(key): str(value) for key, value in noted.items()} | target.tags
+        found, warnings = options.options(self._settings, tags)
+        environment = await self._environments.find(folder, found.environment, say)
         try:
-            version = await self._load(target, folder, environment)
+            version = await self._load(target, folder, found, environment)
         except LoadError as error:
             if not environment.may_lack(error):
                 raise
             environment = await self._environments.instead(folder, environment, say)
-            version = await self._load(target, folder, environment)
+            version = await self._load(target, folder, found, environment)
+        version.warnings += warnings
         log.info(
             "version loaded",
             extra={
@@ -138,14 +143,15 @@ class Deployments:
         )
         return version
 
-    async def _load(self, target: Target, folder: Path, environment: Environment) -> Version:
-        noted = await asyncio.to_thread(needs.metadata, folder)
-        tags = {str(key): str(value) for key, value in noted.items()} | target.tags
-        found, warnings = options.options(self._settings, tags)
+    async def _load(
+        self, target: Target, folder: Path, found: Options, environment: Environment
+    ) -> Version:
         async with self._loads:
             version = Version(target, folder, self._settings, found, environment)
-            version.warnings += warnings
-            await version.start()
+            try:
+                await version.start()
+            except LoadError as error:
+                raise LoadError(environment.explain(error)) from None
         return version
 
     async def _obtain(self, target: Target) -> Path:

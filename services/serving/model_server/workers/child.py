@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 from model_server import log as logs
@@ -19,6 +20,7 @@ from model_server.workers import wire
 def run(module: str, sock: socket.socket, *arguments: object) -> None:
     """`main(sock, *arguments)` of a module, in a group of its own."""
     _begin()
+    sys.dont_write_bytecode = True  # a model's folder stays as it was saved
     _work(module, sock, arguments)
 
 
@@ -34,6 +36,7 @@ def run_as_program() -> None:
         import mlflow.tracing
 
         mlflow.tracing.disable()
+    _compile_only_within(sys.prefix)
     _work(module, socket.socket(fileno=held), arguments)
 
 
@@ -44,8 +47,7 @@ def _begin() -> None:
 
 
 def _work(module: str, sock: socket.socket, arguments: Sequence[object]) -> None:
-    # A cached model is one with its digest: nothing may be added, by what a model starts either.
-    sys.dont_write_bytecode = True
+    # What a model starts adds nothing to its folder either.
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     _allow_children(sock)
     logs.configure(os.environ.get("MODEL_SERVER_LOG_LEVEL", "INFO"))
@@ -61,6 +63,18 @@ def _allow_children(sock: socket.socket) -> None:
     multiprocessing.set_start_method("spawn", force=True)
     sock.set_inheritable(False)
     os.register_at_fork(after_in_child=sock.close)
+
+
+def _compile_only_within(folder: str) -> None:
+    """Keep bytecode of the environment's packages, as any Python does, but write none elsewhere:
+    a model's folder stays as it was saved. Compiling them takes longer than all else of a start."""
+    write = SourceFileLoader.set_data
+
+    def set_data(self, path: str, data: bytes, **more: object) -> None:
+        if path.startswith(folder + os.sep):
+            write(self, path, data, **more)
+
+    SourceFileLoader.set_data = set_data
 
 
 def die_with_parent() -> None:

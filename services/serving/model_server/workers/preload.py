@@ -2,7 +2,8 @@
 
 Importing takes seconds, forking milliseconds, and forked memory is shared. Nothing here may start
 a thread: a fork keeps only the thread that forked, and a lock held by another stays held forever.
-(Arrow's jemalloc has one all the same, and guards its locks over a fork; so does ONNX Runtime.)
+(Arrow's jemalloc has one all the same, and guards its locks over a fork; so does ONNX Runtime.
+XGBoost and LightGBM start theirs when they first predict.)
 """
 
 import contextlib
@@ -28,6 +29,7 @@ MODULES = (
     "pyarrow.pandas_compat",
     "pyarrow.parquet",
     "scipy.sparse",
+    "lightgbm",
     "skops.io",
     "sklearn.compose",
     "sklearn.ensemble",
@@ -35,6 +37,7 @@ MODULES = (
     "sklearn.linear_model",
     "sklearn.pipeline",
     "sklearn.preprocessing",
+    "xgboost",
     "model_server.scoring.fast.plan",
     "model_server.following.fetch",
     "model_server.scoring.worker",

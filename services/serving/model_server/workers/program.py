@@ -6,9 +6,18 @@ import os
 import pickle
 import socket
 import subprocess
+import sysconfig
 from pathlib import Path
 
 BOOT = Path(__file__).with_name("boot.py")
+
+
+def _users_paths() -> list[str]:
+    """PYTHONPATH without the server's own folders: what lies there is made for its Python."""
+    servers = {BOOT.parents[2], *(Path(sysconfig.get_path(key)) for key in ("purelib", "platlib"))}
+    servers = {folder.resolve() for folder in servers}
+    given = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    return [str(Path(path).absolute()) for path in given if Path(path).resolve() not in servers]
 
 
 class Program:
@@ -31,7 +40,7 @@ class Program:
         held = (self._sock.fileno(), writer)
         try:
             self._process = subprocess.Popen(
-                [self._python, "-I", "-B", BOOT], stdin=subprocess.PIPE, pass_fds=held
+                [self._python, "-I", BOOT, *_users_paths()], stdin=subprocess.PIPE, pass_fds=held
             )
         finally:
             os.close(writer)

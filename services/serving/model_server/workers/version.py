@@ -11,6 +11,8 @@ from collections import deque
 from pathlib import Path
 from urllib.parse import quote
 
+import msgspec
+
 from model_server import errors
 from model_server.environments.environments import Environment
 from model_server.following.registry import Target
@@ -89,6 +91,7 @@ class Version:
             "workers": [replica.pid for replica in self._replicas if replica.is_up],
             "asleep": self.asleep,
             "environment": self.environment.because,
+            "packages": msgspec.to_builtins(self.environment.packages),
             "flavor": description.flavor,
             "engine": description.engine,
             "engine_reason": description.engine_reason,

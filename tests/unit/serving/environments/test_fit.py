@@ -1,9 +1,12 @@
 """When a model needs an environment of its own, and what is put into it."""
 
+import importlib.metadata
+
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-from model_server.environments.fit import VERSION, WORKER, judge
+from model_server.environments.fit import FULL, VERSION, WORKER, installed, judge
 from model_server.environments.needs import Needs
 
 PYTHON = (3, 13)
@@ -16,6 +19,7 @@ HERE = {
     "requests": "2.34.2",
     "scikit-learn": "1.9.1",
     "skops": "0.16.0",
+    "xgboost": "3.2.0",
 }
 
 
@@ -54,6 +58,11 @@ def reasons(needs: Needs) -> list[str]:
         code("numpy==2.0.1", "pandas>=2,<4"),
         code("numpy==2.4.6+local"),
         code("mlflow==1.0", "psutil==1.0"),
+        code("numpy==2.4.6+cpu"),
+        code(lines=("requests @ https://example.org/requests-2.34.1-py3-none-any.whl",)),
+        code(lines=("git+https://example.org/psf/requests.git@main",)),
+        code(lines=("./requests-2.34.2-py3-none-any.whl", "requests==2.34.2 --hash=sha256:0")),
+        Needs("xgboost", {"xgboost": "3.2.0"}, (Requirement("xgboost-cpu==3.2.0"),)),
         Needs("onnx", {"onnx": "1.23.0", "onnxruntime": None}, python=(3, 8)),
     ],
     ids=lambda needs: f"{needs.flavor} {' '.join(map(str, needs.requirements))}",
@@ -73,7 +82,8 @@ def test_fits(needs):
         (sklearn("scikit-learn==1.8.*", noted=None), "scikit-learn 1.8.* (here 1.9.1)"),
         (sklearn("skops==0.15.0"), "skops 0.15.0 (here 0.16.0)"),
         (sklearn("cloudpickle==2.2.1", serializer="cloudpickle"), "cloudpickle 2.2.1 (here 3.1.2)"),
-        (Needs("xgboost", {"xgboost": "3.0.0"}), "xgboost 3.0.0 (not here)"),
+        (Needs("xgboost", {"xgboost": "3.0.0"}), "xgboost 3.0.0 (here 3.2.0)"),
+        (Needs("lightgbm", {"lightgbm": "4.7.0"}), "lightgbm 4.7.0 (not here)"),
         (Needs("onnx", {"onnx": "1.22.0"}), "onnx 1.22.0 (here 1.23.2)"),
         (Needs("transformers", requirements=(Requirement("torch"),)), "torch (not here)"),
         (code("tiny"), "tiny (not here)"),
@@ -82,6 +92,9 @@ def test_fits(needs):
         (code("requests>=3"), "requests>=3 (here 2.34.2)"),
         (code("pandas==2.3.3"), "pandas 2.3.3 (here 3.1.1)"),
         (code(lines=("wheels/own.whl", "-c c.txt")), "wheels/own.whl"),
+        (code(lines=("tiny @ https://me:secret@example.org/tiny-1.whl",)), "tiny (not here)"),
+        (code(lines=("./requests-2.33.0.tar.gz",)), "requests 2.33.0 (here 2.34.2)"),
+        (code(lines=("https://me:secret@example.org/a",)), "https://example.org/a"),
         (code(loads_with={"cloudpickle": "2.2.1"}), "cloudpickle 2.2.1 (here 3.1.2)"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -122,20 +135,83 @@ def test_newer_mlflow_is_a_warning(mlflow, count):
     assert len(judge(Needs(mlflow=mlflow), HERE, PYTHON).warnings) == count
 
 
+def lines(needs: Needs) -> list[str]:
+    return judge(needs, HERE, PYTHON).recipe.lines
+
+
 def test_recipe_has_the_servers_mlflow_and_what_workers_need():
-    needs = sklearn("mlflow==2.9.0", "scikit-learn", "tiny[extra]>=1", noted="1.8.0")
+    needs = sklearn("mlflow-skinny==2.9.0", "scikit-learn", "tiny[extra]>=1", noted="1.8.0")
     recipe = judge(needs, HERE, PYTHON).recipe
     assert recipe.lines == sorted(
         [f"mlflow-skinny=={VERSION}", "scikit-learn==1.8.0", "skops", "tiny[extra]>=1", *WORKER]
     )
     assert recipe.pythons == ["3.13"]
+    assert recipe.optional == ["tiny[extra]>=1"]
+
+
+def test_mlflow_brings_what_its_full_package_does():
+    brought = {f"{name}{bound}" for name, bound in FULL.items()}
+    assert brought <= set(lines(Needs("xgboost", {}, (Requirement("mlflow==2.9"),))))
+    own = lines(code("mlflow", "Flask==1.0"))
+    assert brought - set(own) == {"flask<4"}
+    assert "flask==1.0" in own
+
+
+def requires(package: str) -> dict[str, str]:
+    """Names of what it requires without extras, and the upper bounds."""
+    entries = map(Requirement, importlib.metadata.requires(package))
+    return {
+        canonicalize_name(entry.name): str(bound)
+        for entry in entries
+        if entry.marker is None or entry.marker.evaluate()
+        for bound in entry.specifier
+        if bound.operator in ("<", "==")
+    }
+
+
+def test_it_is_what_mlflow_says_itself():
+    """The full package is in the environment of the tests, not in the server's."""
+    full, skinny = requires("mlflow"), requires("mlflow-skinny")
+    of_every_recipe = {"mlflow-skinny", "mlflow-tracing", "numpy", "pandas"}
+    assert {name: full[name] for name in full.keys() - skinny.keys() - of_every_recipe} == FULL
+
+
+def test_module_that_mlflow_would_have_brought_is_known_to_be_missing():
+    fit = judge(code("mlflow"), HERE, PYTHON)
+    assert fit.reasons == fit.warnings == []
+    assert len(fit.missing) == 1
+    assert "matplotlib" in fit.missing[0]
+
+
+def test_package_of_the_same_modules_is_asked_for_once():
+    needs = Needs("xgboost", {"xgboost": "3.0.0"}, (Requirement("xgboost-cpu==3.0.0"),))
+    assert [line for line in lines(needs) if "xgboost" in line] == ["xgboost-cpu==3.0.0"]
+    addressed = Needs("xgboost", {"xgboost": "3.0.0"}, lines=("./xgboost-3.0.0-py3-none-any.whl",))
+    assert [line for line in lines(addressed) if "xgboost" in line] == [*addressed.lines]
+
+
+def test_installed_package_of_the_same_modules_is_found():
+    found = installed(code("onnxruntime-gpu==1.0"))
+    assert found == {"onnxruntime": importlib.metadata.version("onnxruntime")}
+
+
+def test_only_what_the_flavor_does_not_load_with_may_be_left_out():
+    given = ("scikit-learn==1.8.0", "numpy==2.0.1", "tiny==1", "torch==2.13.0+cpu")
+    extra = ("-e .", "--pre", "./own-1.0-py3-none-any.whl")
+    assert judge(sklearn(*given, lines=extra), HERE, PYTHON).recipe.optional == [
+        "tiny==1",
+        "torch==2.13.0+cpu",
+        "-e .",
+        "./own-1.0-py3-none-any.whl",
+    ]
+    assert judge(code(*given, lines=extra), HERE, PYTHON).recipe.optional == []
 
 
 def test_recipe_keeps_mlflows_extras_and_other_lines_in_order():
     needs = code("mlflow[genai]==3.0", lines=("--pre", "b.whl", "a.whl"))
-    lines = judge(needs, HERE, PYTHON).recipe.lines
-    assert f"mlflow[genai]=={VERSION}" in lines
-    assert lines[-3:] == ["--pre", "b.whl", "a.whl"]
+    found = lines(needs)
+    assert f"mlflow[genai]=={VERSION}" in found
+    assert found[-3:] == ["--pre", "b.whl", "a.whl"]
 
 
 def test_equal_requirements_have_one_recipe():
@@ -156,6 +232,7 @@ def test_equal_requirements_have_one_recipe():
         (False, (3, 9), ["3.13"]),
         (False, None, ["3.13"]),
         (True, (3, 12), ["3.12"]),
+        (True, (3, 10), ["3.10"]),
         (True, PYTHON, ["3.13"]),
     ],
 )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from model_server.environments.build import reason, uv_settings
+from model_server.environments.uv import reason, uv_settings
 
 
 def test_pips_indexes_are_uvs_too(tmp_path):

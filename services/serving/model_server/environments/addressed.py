@@ -1,0 +1,87 @@
+"""Which package a line of requirements.txt brings that names an address, a file or hashes.
+
+name @ https://host/name-1.0-py3-none-any.whl      name 1.0
+git+https://host/team/name.git@main#egg=name       name
+git+https://host/team/name.git                     name
+./wheels/name-1.0-py3-none-any.whl                 name 1.0
+name==1.0 --hash=sha256:...                        name 1.0
+-e .                                               not to be told
+"""
+
+import re
+from urllib.parse import unquote, urlsplit
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+
+_EDITABLE = re.compile(r"(-e|--editable)[\s=]\s*")
+_OPTION = re.compile(r"\s--?[a-z]")
+_NAME = re.compile(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?")
+_VERSION_CONTROL = re.compile(r"(git|hg|svn|bzr)\+")
+
+
+def requirement(line: str) -> Requirement | None:
+    """By name, and by version where that can be read from a file's name."""
+    text = _OPTION.split(_EDITABLE.sub("", line), 1)[0].strip()
+    if text.startswith("-"):
+        return None
+    try:
+        found = Requirement(text)
+    except InvalidRequirement:
+        address = text.split()[0]
+        name, version = _named(address)
+        return _exact(name, version) if name else None
+    if found.url:
+        return _exact(found.name, _named(found.url)[1])
+    return found
+
+
+def address(line: str) -> str | None:
+    """The one in the line, without a login."""
+    found = re.search(r"(?:\w+\+)?\w+://[^\s;]+", line)
+    return without_login(found[0]) if found and not is_option(line) else None
+
+
+def is_option(line: str) -> bool:
+    """Of the installer's, as `--pre` or `-c constraints.txt`; bringing nothing by itself."""
+    return line.startswith("-") and not _EDITABLE.match(line)
+
+
+def without_login(text: str) -> str:
+    """Addresses in it without their user and password."""
+    return re.sub(r"//[^/@\s]+@", "//", text)
+
+
+def _exact(name: str, version: str | None) -> Requirement:
+    return Requirement(f"{name}=={version}" if version else name)
+
+
+def _named(address: str) -> tuple[str | None, str | None]:
+    parts = urlsplit(address)
+    file = unquote(parts.path).rstrip("/").rpartition("/")[2]
+    if egg := re.search(r"(?:^|&)egg=([\w.-]+)", parts.fragment):
+        return egg[1], _of_file(file)[1]
+    if _VERSION_CONTROL.match(address):
+        name = file.partition("@")[0].removesuffix(".git")
+        return (
+            (name, None)
+            if re.fullmatch(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?", name)
+            else (None, None)
+        )
+    return _of_file(file)
+
+
+def _of_file(file: str) -> tuple[str | None, str | None]:
+    try:
+        name, version, *_ = parse_wheel_filename(file)
+    except InvalidWheelFilename:
+        try:
+            name, version = parse_sdist_filename(file)
+        except InvalidSdistFilename:
+            return None, None
+    return name, str(version)
