@@ -63,7 +63,7 @@ def main(
         target = Path(folder)
         parts = target.with_name(target.name + ".parts")
         parts.mkdir()  # its parent is gone when nobody waits for this any more
-        found = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(parts))
+        found = mlflow.artifacts.download_artifacts(_location(uri), dst_path=str(parts))
         if not (Path(found) / "MLmodel").is_file():
             problem = "there is no MLmodel file in it"
         shutil.move(found, target)
@@ -71,3 +71,14 @@ def main(
     except Exception as error:
         problem = bounded(without_paths(f"{type(error).__name__}: {error}"), 500)
     sock.sendall(wire.pack(problem))
+
+
+def _location(uri: str) -> str:
+    """Of a registered version its files, asked for by name: MLflow reads no `?`, `@` or newline in
+    the name of a `models:/` URI. Any other URI as it is."""
+    import mlflow
+
+    name, slash, version = uri.removeprefix("models:/").rpartition("/")
+    if not uri.startswith("models:/") or not slash:
+        return uri
+    return mlflow.MlflowClient().get_model_version_download_uri(name, version)
