@@ -172,7 +172,11 @@ class Registry:
         if version is None:
             return Missing(entry.name, entry.because, f"no version has the alias {entry.alias}")
         uri = f"models:/{entry.model}/{version}"
-        facts = await self._learn(uri, model, version)
+        try:
+            facts = await self._learn(uri, model, version)
+        except _RefusedError:
+            problem = f"the registry does not take its name, {entry.model!r}, or {version!r}"
+            return Missing(entry.name, entry.because, problem)
         if facts is None:
             return Missing(entry.name, entry.because, f"there is no version {version}")
         return Target(
@@ -217,6 +221,8 @@ class Registry:
             response = await self._http.get(path, params=asked)
             if response.status_code == 404:
                 raise _NotFoundError("it answered 404")
+            if response.status_code == 400:
+                raise _RefusedError("it answered 400")
             response.raise_for_status()
             return response.content
         except httpx.HTTPStatusError as error:
@@ -227,6 +233,10 @@ class Registry:
 
 class _NotFoundError(RegistryError):
     pass
+
+
+class _RefusedError(RegistryError):
+    """The question itself: of one version, it is no reason to hold up the others."""
 
 
 def _shadows(
