@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from model_server.following.wanted import Wanted, WantedError, parse_wanted
+from model_server.following.wanted import Wanted, WantedError, entry_for, parse_wanted
 
 log = logging.getLogger(__name__)
 
@@ -224,6 +224,8 @@ def load(arguments: list[str]) -> Settings:
         for name, value in vars(_parser().parse_args(arguments)).items()
         if value is not None
     }
+    if bare := flags.pop("bare"):
+        flags["models"] = ",".join(filter(None, (flags.get("models"), *map(entry_for, bare))))
     # The registry's address keeps MLflow's own variable name, which pydantic calls its alias.
     given = {
         ("MLFLOW_TRACKING_URI" if name == "tracking_uri" else name): value
@@ -319,6 +321,13 @@ def _parser() -> argparse.ArgumentParser:
         "model-server check: loads every registered version, exits 1 if any fails. "
         "model-server tokens: adds, lists, rotates and removes API tokens.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=34, width=100),
+    )
+    parser.add_argument(
+        "bare",
+        nargs="*",
+        metavar="MODEL",
+        help="what to serve, instead of SERVING_MODELS: a model's folder or URI, under its own "
+        "name, or an entry of SERVING_MODELS",
     )
     for name, field in Settings.model_fields.items():
         default = field.default

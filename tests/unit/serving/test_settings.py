@@ -41,6 +41,17 @@ def test_empty_variable_is_no_variable(given):
     assert (options.port, options.names, options.default) == (8080, (), None)
 
 
+def test_models_on_the_command_line_go_before_the_variable(given):
+    given(SERVING_MODELS="other")
+    assert [entry.name for entry in load(["/models/wine", "models:/cheese/1"]).wanted] == [
+        "wine",
+        "cheese",
+    ]
+    assert [entry.name for entry in load(["/a", "--models", "b"]).wanted] == ["b", "a"]
+    with pytest.raises(SettingsError, match="'wine' is there twice"):
+        load(["/models/wine", "/old/wine"])
+
+
 def test_names_are_a_list(given):
     given(SERVING_NAMES="serving,, 10.0.0.1 ,fd00::5,[fd00::6]")
     assert load([]).names == ("serving", "10.0.0.1", "[fd00::5]", "[fd00::6]")
