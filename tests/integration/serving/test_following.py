@@ -170,8 +170,9 @@ def test_names_of_any_characters_are_served(following, shelf, models):
     for name in names:
         path = f"/models/{quote(name, safe='')}/invocations"
         following.wait_for(
-            lambda path=path, name=name: following.http.post(path, json=act("answer")).json()
-            == {"predictions": [name]},
+            lambda path=path, name=name: (
+                following.http.post(path, json=act("answer")).json() == {"predictions": [name]}
+            ),
             30,
             f"{name!r} to answer",
         )

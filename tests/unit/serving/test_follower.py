@@ -50,6 +50,8 @@ class Answers:
 class Applied:
     """In place of Deployments: remembers what it was told."""
 
+    state = "serving"
+
     def __init__(self) -> None:
         self.history: list[dict] = []
 
@@ -58,7 +60,7 @@ class Applied:
 
     @property
     def now(self) -> dict:
-        return self.history[-1]
+        return self.history[-1] if self.history else {}
 
     def find(self, name: str):
         return self if name in self.now else None

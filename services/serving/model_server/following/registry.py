@@ -20,6 +20,7 @@ from model_server.following.answers import (
     VersionsPage,
     read,
 )
+from model_server.following.folders import Look
 from model_server.following.wanted import Wanted, is_folder
 from model_server.options import SHADOW
 
@@ -51,6 +52,8 @@ class Target:
     """The version's own, as they were when the registry was asked for it."""
     shadows: str | None = field(default=None, compare=False)
     """The served name whose requests it gets as well, without being its answer."""
+    files: Look | None = field(default=None, compare=False)
+    """What a folder of this machine held when this version was made of it."""
 
     @property
     def is_folder(self) -> bool:
@@ -254,7 +257,7 @@ def _shadows(
 
 
 def without_registry(wanted: Sequence[Wanted]) -> Desired:
-    """Entries that name a folder or a URI; they need no question and never move."""
+    """Entries that name a folder or a URI; they need no question."""
     return {
         entry.name: Target(
             name=entry.name,

@@ -7,7 +7,8 @@
     name=URI          as well: runs:/..., s3://..., models:/other@alias, models:/other/3
 
 Names are taken literally but for %-escapes, which allow `,`, `@`, `=` and `/` in them. The API
-takes `models:/name@alias` and `models:/name/3`. The command line takes a folder or a URI alone, too.
+takes `models:/name@alias` and `models:/name/3`. The command line takes a folder or a URI alone as
+well.
 """
 
 import os

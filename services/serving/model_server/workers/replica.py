@@ -9,7 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from model_server.errors import LoadError
+from model_server.errors import FolderChangedError, LoadError
+from model_server.following.folders import look
 from model_server.following.registry import Target
 from model_server.options import Options
 from model_server.settings import Settings
@@ -47,6 +48,7 @@ class Launch:
 
     async def __call__(self) -> tuple[process.Child, wire.Loaded]:
         """A warm worker. Raises LoadError, and then leaves nothing behind."""
+        await self._check_folder()
         child = await process.spawn(
             "model_server.scoring.worker",
             self._target.name,
@@ -62,6 +64,7 @@ class Launch:
                 if loaded.problem:
                     raise LoadError(loaded.problem)
                 await self._warm_up(child, loaded)
+            await self._check_folder()
         except BaseException as error:
             code = await asyncio.shield(child.end())
             if isinstance(error, TimeoutError):
@@ -70,6 +73,13 @@ class Launch:
                 raise LoadError(f"its process died while loading ({ending(code)})") from None
             raise
         return child, loaded
+
+    async def _check_folder(self) -> None:
+        """All workers of a version load the same: of a folder that is not the cache's, what it was
+        made of. Raises FolderChangedError."""
+        files = self._target.files
+        if files and not files.is_within(await asyncio.to_thread(look, self._folder)):
+            raise FolderChangedError("its folder was changed while it was loaded")
 
     async def _warm_up(self, child: process.Child, loaded: wire.Loaded) -> None:
         """One request through the very path that users' requests take."""
