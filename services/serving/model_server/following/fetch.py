@@ -68,6 +68,8 @@ def main(
             problem = "there is no MLmodel file in it"
         shutil.move(found, target)
         shutil.rmtree(parts, ignore_errors=True)
+    except ModuleNotFoundError as error:
+        problem = f"MLflow lacks {error.name} for it here: pip install mlflow"
     except Exception as error:
         problem = bounded(without_paths(f"{type(error).__name__}: {error}"), 500)
     sock.sendall(wire.pack(problem))
@@ -78,7 +80,12 @@ def _location(uri: str) -> str:
     the name of a `models:/` URI. Any other URI as it is."""
     import mlflow
 
-    name, slash, version = uri.removeprefix("models:/").rpartition("/")
-    if not uri.startswith("models:/") or not slash:
+    reference = uri.removeprefix("models:/")
+    if reference == uri or not {"@", "/"} & set(reference):
         return uri
-    return mlflow.MlflowClient().get_model_version_download_uri(name, version)
+    client = mlflow.MlflowClient()
+    name, slash, version = reference.rpartition("/")
+    if not slash:
+        name, _, alias = reference.rpartition("@")
+        version = client.get_model_version_by_alias(name, alias).version
+    return client.get_model_version_download_uri(name, version)

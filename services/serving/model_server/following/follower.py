@@ -22,6 +22,7 @@ from model_server.following.registry import (
     Registry,
     RegistryError,
     Target,
+    in_local_store,
     without_registry,
 )
 from model_server.following.wanted import Wanted
@@ -48,7 +49,7 @@ class Follower:
         poll: float,
     ) -> None:
         self._registry = registry
-        self._fixed = without_registry(wanted)
+        self._fixed = without_registry(wanted if registry else map(in_local_store, wanted))
         self._watches = {
             name: Watch(target.uri) for name, target in self._fixed.items() if target.is_folder
         }

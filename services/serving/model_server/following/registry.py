@@ -3,8 +3,9 @@
 import asyncio
 import hashlib
 import json
+import time
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -256,19 +257,35 @@ def _shadows(
             )
 
 
-def without_registry(wanted: Sequence[Wanted]) -> Desired:
+def in_local_store(entry: Wanted) -> Wanted:
+    """The same as a URI that the fetcher resolves, for a store that no server answers for: once a
+    start, as is said in `because`."""
+    if entry.uri is not None:
+        return entry
+    mark, part = ("/", entry.version) if entry.version else ("@", entry.alias)
+    because = f"{entry.because}, looked up at {time.strftime('%H:%M:%S')}, at the start"
+    return replace(entry, uri=f"models:/{entry.model}{mark}{part}", because=because)
+
+
+def without_registry(wanted: Iterable[Wanted]) -> Desired:
     """Entries that name a folder or a URI; they need no question."""
     return {
         entry.name: Target(
             name=entry.name,
-            version="1",
+            version=entry.version or entry.alias or "1",
             uri=_local(entry.uri),
-            identity=hashlib.sha256(f"{entry.name} {_local(entry.uri)}".encode()).hexdigest(),
+            identity=_identity(entry),
             because=entry.because,
         )
         for entry in wanted
         if entry.uri is not None
     }
+
+
+def _identity(entry: Wanted) -> str:
+    # What has a name in a local store may be another by the next start.
+    start = f" {time.time_ns()}" if entry.model else ""
+    return hashlib.sha256(f"{entry.name} {_local(entry.uri)}{start}".encode()).hexdigest()
 
 
 def _local(uri: str) -> str:
