@@ -25,8 +25,8 @@ TIMEOUT = 600
 
 def check(settings: Settings) -> int:
     """One line a version, on standard output; 1 if any failed, or the registry did not answer."""
-    if settings.tracking_uri is None:
-        print("failed: MLFLOW_TRACKING_URI: there is no registry to check")
+    if settings.registry is None:
+        print("failed: MLFLOW_TRACKING_URI: there is no tracking server whose registry to check")
         return 1
     folder = settings.cache / "check"
     own = settings.model_copy(update={"cache": folder, "cache_limit": 0, "replicas": 1, "idle": 0})
@@ -47,7 +47,7 @@ async def _check(settings: Settings, cache: Cache) -> int:
     fetcher = Fetcher(settings.tracking_uri, credentials, settings.fetch_timeout)
     environments = Environments(settings, credentials)
     deployments = Deployments(settings, cache, fetcher, environments, str)
-    registry = Registry(settings.tracking_uri or "", credentials, settings.alias)
+    registry = Registry(settings.registry or "", credentials, settings.alias)
     try:
         wanted = await registry.every_version()
         found = await registry.desired(wanted, carriers=False, timeout=TIMEOUT)

@@ -48,7 +48,7 @@ def run(arguments: list[str]) -> int:
             f"{error.strerror}"
         )
     try:
-        cache = Cache(options.cache, options.tracking_uri, options.cache_limit * settings.MIB)
+        cache = Cache(options.cache, options.registry, options.cache_limit * settings.MIB)
     except CacheError as error:
         return _fail(f"SERVING_CACHE: {error}")
     uvloop.run(server.serve(options, sock, cache))

@@ -53,6 +53,10 @@ class FetchError(Exception):
     """A version's files did not arrive; worth another try."""
 
 
+class FolderChangedError(FetchError, LoadError):
+    """A folder is no longer what a version was made of."""
+
+
 def error_body(error_code: str, message: str) -> bytes:
     return msgspec.json.encode({"error_code": error_code, "message": bounded(message)})
 

@@ -56,9 +56,7 @@ async def serve(settings: Settings, sock: socket.socket, cache: Cache) -> None:
     credentials = prepare(settings)
     fetcher = Fetcher(settings.tracking_uri, credentials, settings.fetch_timeout)
     registry = (
-        Registry(settings.tracking_uri, credentials, settings.alias)
-        if settings.tracking_uri
-        else None
+        Registry(settings.registry, credentials, settings.alias) if settings.registry else None
     )
     environments = Environments(settings, credentials)
     deployments = Deployments(settings, cache, fetcher, environments, quoted)

@@ -11,17 +11,20 @@ import re
 import ssl
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from model_server.following.wanted import Wanted, WantedError, parse_wanted
+from model_server.following.wanted import Wanted, WantedError, entry_for, parse_wanted
 
 log = logging.getLogger(__name__)
 
 MIB = 2**20
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SERVERS = ("http://", "https://")
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)*", re.ASCII)
 
 
@@ -30,9 +33,18 @@ class SettingsError(Exception):
 
 
 def _tracking_uri(uri: str | None) -> str | None:
-    if uri and not uri.startswith(("http://", "https://")):
-        raise ValueError("must be the http(s) address of a tracking server")
-    return uri.rstrip("/") if uri else None
+    """As it is, if it is one of a server or of a store on this machine that is there."""
+    if not uri or uri.startswith(_SERVERS):
+        return uri.rstrip("/") if uri else None
+    scheme, colon, rest = uri.partition(":")
+    if scheme == "sqlite" and not Path(rest.removeprefix("///").partition("?")[0]).is_file():
+        raise ValueError("there is no such file")
+    is_folder = Path(unquote(urlsplit(uri).path) if scheme == "file" else uri).is_dir()
+    if not is_folder and not (colon and scheme.partition("+")[0] in _DATABASES):
+        raise ValueError(
+            "must be the http(s) address of a tracking server, sqlite:///FILE, or a folder"
+        )
+    return uri
 
 
 def _list(text: str | tuple[str, ...]) -> tuple[str, ...]:
@@ -109,7 +121,8 @@ class Settings(BaseSettings):
     tracking_uri: Annotated[str | None, AfterValidator(_tracking_uri)] = Field(
         None,
         validation_alias="MLFLOW_TRACKING_URI",
-        description="the tracking server whose registry is followed; empty: none",
+        description="the tracking server whose registry is followed, or a local store "
+        "(sqlite:///FILE or a folder) that SERVING_MODELS names models of; empty: none",
     )
     poll: Seconds = Field(0.5, description="seconds between two looks at the registry")
     cache: Path = Field(
@@ -208,6 +221,12 @@ class Settings(BaseSettings):
         return (*self.names, f"[{self.host}]" if ":" in self.host else self.host)
 
     @property
+    def registry(self) -> str | None:
+        """The address of the tracking server whose registry is followed."""
+        uri = self.tracking_uri
+        return uri if uri and uri.startswith(_SERVERS) else None
+
+    @property
     def kept_tokens(self) -> Path:
         """The file of the tokens made by `model-server tokens`."""
         return self.token_store or self.cache / "tokens.json"
@@ -224,6 +243,8 @@ def load(arguments: list[str]) -> Settings:
         for name, value in vars(_parser().parse_args(arguments)).items()
         if value is not None
     }
+    if bare := flags.pop("bare"):
+        flags["models"] = ",".join(filter(None, (flags.get("models"), *map(entry_for, bare))))
     # The registry's address keeps MLflow's own variable name, which pydantic calls its alias.
     given = {
         ("MLFLOW_TRACKING_URI" if name == "tracking_uri" else name): value
@@ -247,14 +268,18 @@ def load(arguments: list[str]) -> Settings:
 
 
 def _check(settings: Settings, wanted: tuple[Wanted, ...]) -> None:
-    if settings.tracking_uri is None:
+    if settings.registry is None:
         if not wanted:
             raise SettingsError(
                 "SERVING_MODELS: nothing to serve: set it to name=FOLDER, "
-                "or set MLFLOW_TRACKING_URI to follow a registry"
+                + (
+                    "or to name/3 or name@alias of the store in MLFLOW_TRACKING_URI"
+                    if settings.tracking_uri
+                    else "or set MLFLOW_TRACKING_URI to follow a registry"
+                )
             )
         for entry in wanted:
-            if entry.needs_registry:
+            if entry.needs_registry and not (settings.tracking_uri or _has_default_store()):
                 raise SettingsError(
                     f"SERVING_MODELS: {entry.text!r} is in a registry: set MLFLOW_TRACKING_URI"
                 )
@@ -266,6 +291,11 @@ def _check(settings: Settings, wanted: tuple[Wanted, ...]) -> None:
             "the default model is not among those to serve",
             extra={"default": settings.default, "models": settings.models},
         )
+
+
+def _has_default_store() -> bool:
+    """Whether MLflow's own default is here: what it logs to, started in this folder."""
+    return Path("mlflow.db").is_file() or Path("mlruns").is_dir()
 
 
 def _check_certificates() -> None:
@@ -319,6 +349,13 @@ def _parser() -> argparse.ArgumentParser:
         "model-server check: loads every registered version, exits 1 if any fails. "
         "model-server tokens: adds, lists, rotates and removes API tokens.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=34, width=100),
+    )
+    parser.add_argument(
+        "bare",
+        nargs="*",
+        metavar="MODEL",
+        help="what to serve, instead of SERVING_MODELS: a model's folder or URI, under its own "
+        "name, or an entry of SERVING_MODELS",
     )
     for name, field in Settings.model_fields.items():
         default = field.default

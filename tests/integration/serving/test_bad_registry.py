@@ -38,6 +38,8 @@ class Registrar(ThreadingHTTPServer):
         self.http = httpx.Client(base_url=behind, timeout=60)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.mood: str | None = None
+        self.refused: str | None = None
+        """Part of the addresses that get a 400."""
         self.woken = threading.Event()
 
 
@@ -46,7 +48,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.mood == HANGS:
             self.server.woken.wait()
             return
-        if self.server.mood:
+        if self.server.refused and self.server.refused in self.path:
+            status, body = 400, b"{}"
+        elif self.server.mood:
             status, body = MOODS[self.server.mood]
         else:
             answer = self.server.http.get(self.path)
@@ -104,6 +108,26 @@ def test_what_is_served_stays(registrar, server, mood):
     finally:
         registrar.mood = None
     server.wait_for(lambda: registry_of(server)["reachable"], 10, "the registry again")
+
+
+def test_name_that_the_registry_refuses_holds_up_no_other(registrar, shelf, models):
+    shelf.promote("plain", shelf.publish("plain", models.wine))
+    shelf.promote("od?d", shelf.publish("od?d", models.wine))
+    registrar.refused = "name=od%3Fd"
+
+    async def ask():
+        registry = Registry(registrar.url, {}, "champion")
+        try:
+            return await registry.desired(parse_wanted("plain,od?d", "champion"), carriers=False)
+        finally:
+            await registry.close()
+
+    try:
+        found = asyncio.run(ask())
+    finally:
+        registrar.refused = None
+    assert found["plain"].version == "1"
+    assert "does not take its name, 'od?d'" in found["od?d"].problem
 
 
 @pytest.mark.parametrize("mood", ["is no tracking server", HANGS])

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import psutil
 import pytest
@@ -225,6 +226,23 @@ def test_an_alias_that_is_nearly_the_right_one_is_said(following, shelf, models)
     shelf.promote("nearly", version)
     wait_for_answer(following, "nearly", 1)
     assert "nearly" not in (following.http.get("/models").json()["hint"] or "")
+
+
+def test_names_of_any_characters_are_served(following, shelf, models):
+    """That MLflow itself reads no URI of."""
+    names = ["what?", "me@home", "no#1", "100%25", "two\nlines", "a b&c=d"]
+    for name in names:
+        shelf.promote(name, shelf.publish(name, models.chameleon_with(answer=name)))
+    for name in names:
+        path = f"/models/{quote(name, safe='')}/invocations"
+        following.wait_for(
+            lambda path=path, name=name: (
+                following.http.post(path, json=act("answer")).json() == {"predictions": [name]}
+            ),
+            30,
+            f"{name!r} to answer",
+        )
+    assert {model["name"] for model in served(following)} >= set(names)
 
 
 def test_several_models_and_no_default(following, shelf, models):

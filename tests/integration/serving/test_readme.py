@@ -39,4 +39,4 @@ def test_readme_serves_a_model_alone(models, tmp_path):
     with server:
         got = server.wait_for(answer, 500, "a prediction")
     assert got.json() == {"predictions": [0]}
-    assert got.headers["x-model-name"] == "demo"
+    assert got.headers["x-model-name"] == "model"

@@ -40,7 +40,7 @@ def test_kept_version_is_found_by_its_identity(cache):
     assert cache.find(target(identity="b" * 64)) is None
 
 
-@pytest.mark.parametrize("damage", ["changed", "removed", "added"])
+@pytest.mark.parametrize("damage", ["changed", "removed", "replaced", "list"])
 def test_damaged_version_is_dropped(cache, damage):
     weights = put(cache, target()) / "data" / "weights"
     match damage:
@@ -48,10 +48,31 @@ def test_damaged_version_is_dropped(cache, damage):
             weights.write_text("Weights")
         case "removed":
             weights.unlink()
-        case "added":
-            weights.with_name("more").touch()
+        case "replaced":
+            weights.unlink()
+            weights.mkdir()
+        case "list":
+            (weights.parents[2] / "files").write_text("[]")
     assert cache.find(target()) is None
     assert not weights.parent.exists()
+
+
+def test_files_that_a_model_writes_beside_its_own_are_no_damage(cache):
+    folder = put(cache, target())
+    (folder / "data" / "state").write_text("state")
+    (folder / "compiled").mkdir()
+    assert cache.find(target()) == folder
+    assert (folder / "data" / "state").exists()
+    (folder / "MLmodel").write_text("Content")
+    assert cache.find(target()) is None
+
+
+def test_version_kept_before_files_were_listed_is_found(cache):
+    folder = put(cache, target())
+    (folder.parent / "files").unlink()
+    assert cache.find(target()) == folder
+    (folder / "more").touch()
+    assert cache.find(target()) is None
 
 
 def test_version_without_its_model_is_dropped(cache):

@@ -53,6 +53,8 @@ class Answers:
 class Applied:
     """In place of Deployments: remembers what it was told."""
 
+    state = "serving"
+
     def __init__(self) -> None:
         self.history: list[dict] = []
 
@@ -61,7 +63,7 @@ class Applied:
 
     @property
     def now(self) -> dict:
-        return self.history[-1]
+        return self.history[-1] if self.history else {}
 
     def find(self, name: str):
         return self if name in self.now else None

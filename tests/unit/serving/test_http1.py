@@ -645,11 +645,10 @@ def test_http_1_0_gets_its_parts_up_to_the_connections_end(parts):
 def test_head_request_gets_no_parts(parts):
     with connection(parts.echo) as sock:
         sock.sendall(b"HEAD /parts HTTP/1.1\r\nHost: x\r\n\r\n")
+        received(sock, b"\r\n\r\n")
         parts.write(b"one")
         parts.end()
         sock.sendall(GET)
-        head = received(sock, b"\r\n\r\n")
-        assert head.count(b"HTTP/1.1") == 1
         assert answers(sock, 1)[0][1]["url"] == "/a"
 
 

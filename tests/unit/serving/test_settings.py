@@ -41,6 +41,36 @@ def test_empty_variable_is_no_variable(given):
     assert (options.port, options.names, options.default) == (8080, (), None)
 
 
+def test_models_on_the_command_line_go_before_the_variable(given):
+    given(SERVING_MODELS="other")
+    assert [entry.name for entry in load(["/models/wine", "models:/cheese/1"]).wanted] == [
+        "wine",
+        "cheese",
+    ]
+    assert [entry.name for entry in load(["/a", "--models", "b"]).wanted] == ["b", "a"]
+    with pytest.raises(SettingsError, match="'wine' is there twice"):
+        load(["/models/wine", "/old/wine"])
+
+
+def test_local_store_is_not_followed(given, tmp_path):
+    (tmp_path / "mlflow.db").touch()
+    for uri in (f"sqlite:///{tmp_path}/mlflow.db", str(tmp_path), tmp_path.as_uri()):
+        given(MLFLOW_TRACKING_URI=uri, SERVING_MODELS="wine@champion")
+        assert (load([]).tracking_uri, load([]).registry) == (uri, None)
+        given(MLFLOW_TRACKING_URI=uri, SERVING_MODELS="")
+        with pytest.raises(SettingsError, match=r"SERVING_MODELS: nothing .* name@alias"):
+            load([])
+
+
+def test_mlflows_default_store_is_found_in_the_folder_one_is_in(given, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given(MLFLOW_TRACKING_URI="")
+    with pytest.raises(SettingsError, match="is in a registry: set MLFLOW_TRACKING_URI"):
+        load(["runs:/abc/model"])
+    (tmp_path / "mlflow.db").touch()
+    load(["runs:/abc/model"])
+
+
 def test_names_are_a_list(given):
     given(SERVING_NAMES="serving,, 10.0.0.1 ,fd00::5,[fd00::6]")
     assert load([]).names == ("serving", "10.0.0.1", "[fd00::5]", "[fd00::6]")
@@ -58,6 +88,8 @@ def test_names_are_a_list(given):
         ("SERVING_NAMES", "mlflow.lan,*.example.org"),
         ("SERVING_MODELS", "a,a"),
         ("MLFLOW_TRACKING_URI", "databricks"),
+        ("MLFLOW_TRACKING_URI", "sqlite:///no/such/file.db"),
+        ("MLFLOW_TRACKING_URI", "./no/such/folder"),
     ],
 )
 def test_wrong_value_is_named_in_one_line(given, variable, value):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_server.following.wanted import WantedError, parse_wanted
+from model_server.following.wanted import WantedError, entry_for, parse_wanted
 
 names = st.text(min_size=1, max_size=20)
 
@@ -54,6 +54,45 @@ def test_malformed_entries_are_named(text):
 def test_empty_entries_are_skipped():
     assert [entry.name for entry in parse_wanted(" a, ,b ,", "champion")] == ["a", "b"]
     assert parse_wanted(" , ", "champion") == ()
+
+
+@pytest.mark.parametrize(
+    ("argument", "name", "uri"),
+    [
+        ("./model", "model", "file:{here}/model"),
+        ("model/", "model", "file:{here}/model"),
+        ("model", "model", "file:{here}/model"),
+        (".", "here", "file:{here}"),
+        ("/models/a, b@c", "a, b@c", "file:/models/a%2C%20b%40c"),
+        ("runs:/abc/wine", "wine", "runs:/abc/wine"),
+        ("s3://bucket/red/wine", "wine", "s3://bucket/red/wine"),
+        ("models:/m-0123", "m-0123", "models:/m-0123"),
+        ("file:///models/red%20wine", "red wine", "file:///models/red%20wine"),
+        ("demo=./model", "demo", "./model"),
+        ("demo=runs:/abc/wine", "demo", "runs:/abc/wine"),
+    ],
+)
+def test_folder_or_uri_alone_has_a_name(tmp_path, monkeypatch, argument, name, uri):
+    here = tmp_path / "here"
+    (here / "model").mkdir(parents=True)
+    monkeypatch.chdir(here)
+    entry = only(entry_for(argument))
+    assert (entry.name, entry.uri) == (name, uri.format(here=here))
+
+
+@pytest.mark.parametrize(
+    ("argument", "alias", "version"),
+    [
+        ("wine", "champion", None),
+        ("wine@staging", "staging", None),
+        ("wine/3", None, "3"),
+        ("models:/wine/3", None, "3"),
+        ("models:/wine@staging", "staging", None),
+    ],
+)
+def test_registered_model_alone_is_one(argument, alias, version):
+    entry = only(entry_for(argument))
+    assert (entry.name, entry.model, entry.alias, entry.version) == ("wine", "wine", alias, version)
 
 
 @given(names, names)

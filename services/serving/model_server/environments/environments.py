@@ -32,8 +32,6 @@ log = logging.getLogger(__name__)
 
 KEEP_UNUSED = 24 * 3600
 SETTLED_AFTER = 3600
-LOOK_TIMEOUT = 60
-"""Seconds."""
 BUILDS = min(4, os.cpu_count() or 1)
 """At one time, after the first, which goes alone: what it fetches, the others then share, while
 two at one time would each fetch their own."""
@@ -73,6 +71,7 @@ class Environments:
         self._folder = settings.cache.absolute() / "environments"
         self._off = settings.environments == "off"
         self._timeout = settings.build_timeout
+        self._look_timeout = settings.load_timeout
         self._variables = {k: v for k, v in variables.items() if k.startswith(("UV_", "PIP_"))}
         self._turns = asyncio.Semaphore(1)
         self._is_first = True
@@ -111,9 +110,13 @@ class Environments:
     async def _look(self, model: Path) -> Fit:
         child = await process.spawn("model_server.environments.fit", str(model), name="fit")
         try:
-            async with asyncio.timeout(LOOK_TIMEOUT):
+            async with asyncio.timeout(self._look_timeout):
                 return await child.channel.receive(_fit)
-        except (TimeoutError, wire.PeerClosedError):
+        except TimeoutError:
+            raise LoadError(
+                f"what it needs was not read from its files after {self._look_timeout:g} s"
+            ) from None
+        except wire.PeerClosedError:
             raise LoadError("what it needs could not be read from its files") from None
         finally:
             await asyncio.shield(child.end())

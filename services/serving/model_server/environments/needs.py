@@ -1,7 +1,6 @@
 """What a model was made with, read from its folder: MLmodel, requirements, pickled code."""
 
 import hashlib
-import mmap
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -9,6 +8,8 @@ from pathlib import Path
 
 import yaml
 from packaging.requirements import InvalidRequirement, Requirement
+
+from model_server.environments.pickled import holds_code
 
 LIBRARIES = {
     "sklearn": {"scikit-learn": "sklearn_version"},
@@ -28,7 +29,6 @@ CODE = "python_function"
 """The flavor of models whose code is their own. Those of flavors not in LIBRARIES are like it: all
 requirements count."""
 
-_PICKLE_OR_ZIP = (b"\x80", b"PK")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -74,7 +74,7 @@ def read(folder: Path) -> Needs:
         lines=tuple(lines),
         attached=_attached(folder, lines),
         python=_minor(function.get("python_version")),
-        holds_code=any(map(_holds_code, _files(folder))),
+        holds_code=any(map(holds_code, _files(folder))),
         mlflow=description.get("mlflow_version"),
     )
 
@@ -131,16 +131,6 @@ def _attached(folder: Path, lines: Iterable[str]) -> str:
 
 def _files(folder: Path) -> Iterator[Path]:
     return (file for file in folder.rglob("*") if file.is_file() and file.stat().st_size)
-
-
-def _holds_code(file: Path) -> bool:
-    """A function or class pickled by value carries its code, in objects of this type. Looked for
-    in pickles, also in the zip files that PyTorch puts them in."""
-    with file.open("rb") as stream:
-        if not stream.read(2).startswith(_PICKLE_OR_ZIP):
-            return False
-        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return content.find(b"CodeType") >= 0
 
 
 def _minor(version: object) -> tuple[int, int] | None:

@@ -3,6 +3,7 @@
     index.json                what was served last
     deployments.json          what was asked for through the API
     versions/<id>/model/      a version's files, put there whole by one rename
+    versions/<id>/files       their names, as JSON; a model may write others beside them
     versions/<id>/digest      what they must add up to; its time is when the version was last needed
     incoming/<id>/            a download that is not finished; emptied at the start
 
@@ -17,7 +18,7 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import msgspec
@@ -79,7 +80,7 @@ class Cache:
             expected = (folder / "digest").read_text(errors="replace")
         except FileNotFoundError:
             return None
-        if model.is_dir() and digest(model) == expected:
+        if model.is_dir() and digest(model, _fetched(folder)) == expected:
             return model
         log.warning(
             "damaged version dropped", extra={"model": target.name, "version": target.version}
@@ -100,10 +101,9 @@ class Cache:
 
     def keep(self, target: Target, model: Path) -> Path:
         """Move a finished download into its place."""
-        with (model.parent / "digest").open("w") as file:
-            file.write(digest(model))
-            file.flush()
-            os.fsync(file.fileno())
+        files = _files(model)
+        write_whole(model.parent / "files", msgspec.json.encode(files))
+        write_whole(model.parent / "digest", digest(model, files).encode())
         folder = self._version(target)
         self._drop(folder)
         model.parent.rename(folder)
@@ -191,14 +191,32 @@ def _last_needed(folder: Path) -> float:
         return 0
 
 
-def digest(model: Path) -> str:
-    """SHA-256 over every file's path, length and content. Raises LoadError without a model."""
+def _files(model: Path) -> list[str]:
+    files = (path for path in model.rglob("*") if path.is_file())
+    return sorted(path.relative_to(model).as_posix() for path in files)
+
+
+def _fetched(folder: Path) -> list[str]:
+    """Those that the version came with; all that are there for one that notes none."""
+    try:
+        return msgspec.json.decode((folder / "files").read_bytes(), type=list[str])
+    except FileNotFoundError:
+        return _files(folder / "model")
+    except msgspec.DecodeError:
+        return []
+
+
+def digest(model: Path, files: Sequence[str]) -> str:
+    """SHA-256 over the path, length and content of these files; one that is gone counts as such.
+    Raises LoadError without a model."""
     if not model.is_dir():
         raise LoadError("there is no folder with a model")
     total = hashlib.sha256()
-    for file in sorted(path for path in model.rglob("*") if path.is_file()):
-        with file.open("rb") as stream:
-            content = hashlib.file_digest(stream, "sha256").hexdigest()
-        name = file.relative_to(model).as_posix()
+    for name in files:
+        try:
+            with (model / name).open("rb") as stream:
+                content = hashlib.file_digest(stream, "sha256").hexdigest()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            content = "gone"
         total.update(f"{len(name)} {name} {content}\n".encode())
     return total.hexdigest()

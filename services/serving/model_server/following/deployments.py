@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 from model_server import options
 from model_server.environments import needs
 from model_server.environments.environments import Environment, Environments, Say
-from model_server.errors import FetchError, LoadError
+from model_server.errors import FetchError, FolderChangedError, LoadError
 from model_server.following.cache import Cache
 from model_server.following.deployment import Deployment
 from model_server.following.fetch import Fetcher
@@ -161,13 +161,16 @@ class Deployments:
             version = Version(target, folder, self._settings, found, environment)
             try:
                 await version.start(lambda error: not (must_answer or environment.may_lack(error)))
+            except FolderChangedError:
+                raise
             except LoadError as error:
                 raise LoadError(environment.explain(error)) from None
         return version
 
     async def _obtain(self, target: Target) -> Path:
         if target.is_folder:
-            folder = Path(target.uri)
+            # Where a link leads to, as MLflow loads from no link.
+            folder = Path(target.files.place if target.files else target.uri)
             if not (folder / "MLmodel").is_file():
                 raise LoadError("there is no folder with an MLmodel file at this path")
             return folder

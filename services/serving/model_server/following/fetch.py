@@ -2,6 +2,7 @@
 given the tracking credentials and that can be stopped."""
 
 import asyncio
+import importlib.util
 import os
 import shutil
 import socket
@@ -53,6 +54,7 @@ def main(
     if tracking_uri:
         # Not as an argument: MLflow forgets that for the registry half of a models:/ URI.
         os.environ["MLFLOW_TRACKING_URI"] = tracking_uri
+    os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # to read one is no harm
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "2"  # the server retries too, and says why
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "30"
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"  # the log is lines of JSON
@@ -63,11 +65,36 @@ def main(
         target = Path(folder)
         parts = target.with_name(target.name + ".parts")
         parts.mkdir()  # its parent is gone when nobody waits for this any more
-        found = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(parts))
+        found = mlflow.artifacts.download_artifacts(_location(uri), dst_path=str(parts))
         if not (Path(found) / "MLmodel").is_file():
             problem = "there is no MLmodel file in it"
         shutil.move(found, target)
         shutil.rmtree(parts, ignore_errors=True)
+    except FetchError as error:
+        problem = str(error)
     except Exception as error:
         problem = bounded(without_paths(f"{type(error).__name__}: {error}"), 500)
     sock.sendall(wire.pack(problem))
+
+
+def _reads(tracking_uri: str) -> bool:
+    is_database = not tracking_uri.startswith(("http://", "https://", "file:", "/"))
+    return not is_database or importlib.util.find_spec("sqlalchemy") is not None
+
+
+def _location(uri: str) -> str:
+    """Of a registered version its files, asked for by name: MLflow reads no `?`, `@` or newline in
+    the name of a `models:/` URI. Any other URI as it is. Raises FetchError."""
+    import mlflow
+
+    if uri.startswith(("models:", "runs:")) and not _reads(mlflow.get_tracking_uri()):
+        raise FetchError("mlflow-skinny alone reads no local store: pip install mlflow")
+    reference = uri.removeprefix("models:/")
+    if reference == uri or not {"@", "/"} & set(reference):
+        return uri
+    client = mlflow.MlflowClient()
+    name, slash, version = reference.rpartition("/")
+    if not slash:
+        name, _, alias = reference.rpartition("@")
+        version = client.get_model_version_by_alias(name, alias).version
+    return client.get_model_version_download_uri(name, version)

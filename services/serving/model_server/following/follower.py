@@ -5,14 +5,17 @@ name, and what was unloaded is not served whoever asks for it.
 """
 
 import asyncio
+import hashlib
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from model_server import metrics
 from model_server.following import hints
 from model_server.following.cache import Cache
 from model_server.following.deployments import Deployments
+from model_server.following.folders import Watch
 from model_server.following.registry import (
     TIMEOUT,
     Desired,
@@ -20,6 +23,7 @@ from model_server.following.registry import (
     Registry,
     RegistryError,
     Target,
+    in_local_store,
     without_registry,
 )
 from model_server.following.wanted import Wanted
@@ -46,7 +50,10 @@ class Follower:
         poll: float,
     ) -> None:
         self._registry = registry
-        self._fixed = without_registry(wanted)
+        self._fixed = without_registry(wanted if registry else map(in_local_store, wanted))
+        self._watches = {
+            name: Watch(target.uri) for name, target in self._fixed.items() if target.is_folder
+        }
         self._wanted = [entry for entry in wanted if entry.uri is None]
         self._carriers = registry is not None and not wanted
         """Whether every model that carries the alias is served."""
@@ -139,6 +146,7 @@ class Follower:
 
     async def _look(self) -> None:
         """Ask once; again when the API gave an order meanwhile, which the answer cannot know."""
+        await self._look_at_folders()
         while True:
             given = self._orders_given
             if self._asks:
@@ -147,6 +155,19 @@ class Follower:
                 break
         self.knows = True
         self._apply()
+
+    async def _look_at_folders(self) -> None:
+        for name, watch in self._watches.items():
+            deployment = self._deployments.find(name)
+            works = deployment is not None and deployment.state != "failed"
+            await asyncio.to_thread(watch.look, works=works)
+            if watch.taken and watch.taken != self._fixed[name].files:
+                identity = f"{name} {watch.taken.identity}"
+                self._fixed[name] = replace(
+                    self._fixed[name],
+                    identity=hashlib.sha256(identity.encode()).hexdigest(),
+                    files=watch.taken,
+                )
 
     async def _ask(self) -> None:
         cached = {} if self.knows else self._from_cache()
@@ -180,7 +201,13 @@ class Follower:
             for name, target in self._last.items()
             if not (isinstance(target, Target) and target.shadows in unloaded)
         }
-        self._deployments.apply(self._fixed | last | unloaded)
+        fixed = {
+            name: Missing(name, target.because, "its folder is being written", "loading")
+            if name in self._watches and target.files is None
+            else target
+            for name, target in self._fixed.items()
+        }
+        self._deployments.apply(fixed | last | unloaded)
 
     def _from_cache(self) -> Desired:
         """What was served before, as far as it is still asked for."""

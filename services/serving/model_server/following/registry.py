@@ -3,8 +3,9 @@
 import asyncio
 import hashlib
 import json
+import time
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -21,6 +22,7 @@ from model_server.following.answers import (
     VersionsPage,
     read,
 )
+from model_server.following.folders import Look
 from model_server.following.wanted import Wanted, is_folder
 from model_server.options import SHADOW
 
@@ -52,6 +54,8 @@ class Target:
     """The version's own, as they were when the registry was asked for it."""
     shadows: str | None = field(default=None, compare=False)
     """The served name whose requests it gets as well, without being its answer."""
+    files: Look | None = field(default=None, compare=False)
+    """What a folder of this machine held when this version was made of it."""
 
     @property
     def is_folder(self) -> bool:
@@ -177,7 +181,11 @@ class Registry:
         if version is None:
             return Missing(entry.name, entry.because, hints.lacks(entry.alias, model))
         uri = f"models:/{entry.model}/{version}"
-        facts = await self._learn(uri, model, version)
+        try:
+            facts = await self._learn(uri, model, version)
+        except _RefusedError:
+            problem = f"the registry does not take its name, {entry.model!r}, or {version!r}"
+            return Missing(entry.name, entry.because, problem)
         if facts is None:
             return Missing(entry.name, entry.because, f"there is no version {version}")
         return Target(
@@ -222,6 +230,8 @@ class Registry:
             response = await self._http.get(path, params=asked)
             if response.status_code == 404:
                 raise _NotFoundError("it answered 404")
+            if response.status_code == 400:
+                raise _RefusedError("it answered 400")
             response.raise_for_status()
             return response.content
         except httpx.HTTPStatusError as error:
@@ -232,6 +242,10 @@ class Registry:
 
 class _NotFoundError(RegistryError):
     pass
+
+
+class _RefusedError(RegistryError):
+    """The question itself: of one version, it is no reason to hold up the others."""
 
 
 def _shadows(
@@ -248,19 +262,35 @@ def _shadows(
             )
 
 
-def without_registry(wanted: Sequence[Wanted]) -> Desired:
-    """Entries that name a folder or a URI; they need no question and never move."""
+def in_local_store(entry: Wanted) -> Wanted:
+    """The same as a URI that the fetcher resolves, for a store that no server answers for: once a
+    start, as is said in `because`."""
+    if entry.uri is not None:
+        return entry
+    mark, part = ("/", entry.version) if entry.version else ("@", entry.alias)
+    because = f"{entry.because}, looked up at {time.strftime('%H:%M:%S')}, at the start"
+    return replace(entry, uri=f"models:/{entry.model}{mark}{part}", because=because)
+
+
+def without_registry(wanted: Iterable[Wanted]) -> Desired:
+    """Entries that name a folder or a URI; they need no question."""
     return {
         entry.name: Target(
             name=entry.name,
-            version="1",
+            version=entry.version or entry.alias or "1",
             uri=_local(entry.uri),
-            identity=hashlib.sha256(f"{entry.name} {_local(entry.uri)}".encode()).hexdigest(),
+            identity=_identity(entry),
             because=entry.because,
         )
         for entry in wanted
         if entry.uri is not None
     }
+
+
+def _identity(entry: Wanted) -> str:
+    # What has a name in a local store may be another by the next start.
+    start = f" {time.time_ns()}" if entry.model else ""
+    return hashlib.sha256(f"{entry.name} {_local(entry.uri)}{start}".encode()).hexdigest()
 
 
 def _local(uri: str) -> str:

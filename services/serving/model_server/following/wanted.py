@@ -7,12 +7,15 @@
     name=URI          as well: runs:/..., s3://..., models:/other@alias, models:/other/3
 
 Names are taken literally but for %-escapes, which allow `,`, `@`, `=` and `/` in them. The API
-takes `models:/name@alias` and `models:/name/3`.
+takes `models:/name@alias` and `models:/name/3`. The command line takes a folder or a URI alone as
+well.
 """
 
+import os
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
 
 _VERSION = re.compile(r"[0-9]{1,9}")
 
@@ -51,6 +54,23 @@ def parse_wanted(text: str, default_alias: str) -> tuple[Wanted, ...]:
         if names.count(name) > 1:
             raise WantedError(f"{name!r} is there twice")
     return entries
+
+
+def entry_for(argument: str) -> str:
+    """The entry that a folder or URI alone stands for, under its own name. What is an entry already
+    stays one."""
+    if ":/" in argument and "=" not in argument.partition(":/")[0]:
+        path = unquote(urlsplit(argument).path).strip("/")
+        if argument.startswith("models:/"):
+            name = re.sub(r"/[0-9]+$|@[^@/]*$", "", argument.removeprefix("models:/"))
+            return f"{quote(unquote(name), safe='')}={argument}"
+        return f"{quote(Path(path).name, safe='')}={argument}"
+    folder = Path(argument).expanduser()
+    if not argument.startswith((".", "~", "/")) and not folder.is_dir():
+        return argument
+    folder = Path(os.path.normpath(folder.absolute()))
+    # As a URI: no character of it has a meaning of its own in SERVING_MODELS.
+    return f"{quote(folder.name, safe='')}=file:{quote(str(folder))}"
 
 
 def deployed(name: str, uri: str) -> Wanted:

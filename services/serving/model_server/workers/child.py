@@ -20,7 +20,7 @@ from model_server.workers import wire
 def run(module: str, sock: socket.socket, *arguments: object) -> None:
     """`main(sock, *arguments)` of a module, in a group of its own."""
     _begin()
-    sys.dont_write_bytecode = True  # a cached model is one with its digest: nothing may be added
+    sys.dont_write_bytecode = True  # a model's folder stays as it was saved
     _work(module, sock, arguments)
 
 
@@ -47,7 +47,8 @@ def _begin() -> None:
 
 
 def _work(module: str, sock: socket.socket, arguments: Sequence[object]) -> None:
-    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # for what a model starts
+    # What a model starts adds nothing to its folder either.
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     _allow_children(sock)
     logs.configure(os.environ.get("MODEL_SERVER_LOG_LEVEL", "INFO"))
     with contextlib.suppress(wire.PeerClosedError, BrokenPipeError, ConnectionResetError):
@@ -66,7 +67,7 @@ def _allow_children(sock: socket.socket) -> None:
 
 def _compile_only_within(folder: str) -> None:
     """Keep bytecode of the environment's packages, as any Python does, but write none elsewhere:
-    a cached model is one with its digest. Compiling them takes longer than all else of a start."""
+    a model's folder stays as it was saved. Compiling them takes longer than all else of a start."""
     write = SourceFileLoader.set_data
 
     def set_data(self, path: str, data: bytes, **more: object) -> None:

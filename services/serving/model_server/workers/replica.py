@@ -10,7 +10,14 @@ from pathlib import Path
 
 import msgspec
 
-from model_server.errors import REASON_LIMIT, ExampleError, LoadError, bounded
+from model_server.errors import (
+    REASON_LIMIT,
+    ExampleError,
+    FolderChangedError,
+    LoadError,
+    bounded,
+)
+from model_server.following.folders import look
 from model_server.following.registry import Target
 from model_server.options import Options
 from model_server.settings import Settings
@@ -68,6 +75,7 @@ class Launch:
         return child, loaded
 
     async def _start(self) -> tuple[process.Child, wire.Loaded]:
+        await self._check_folder()
         child = await process.spawn(
             "model_server.scoring.worker",
             self._target.name,
@@ -91,6 +99,7 @@ class Launch:
                     limit = min(limit, self._timeout)
                 async with asyncio.timeout(limit):
                     await self._warm_up(child, loaded, time.monotonic() + limit)
+            await self._check_folder()
         except BaseException as error:
             code = await asyncio.shield(child.end())
             if isinstance(error, TimeoutError):
@@ -99,6 +108,13 @@ class Launch:
                 raise problem(f"its process died while {act} ({ending(code)})") from None
             raise
         return child, loaded
+
+    async def _check_folder(self) -> None:
+        """All workers of a version load the same: of a folder that is not the cache's, what it was
+        made of. Raises FolderChangedError."""
+        files = self._target.files
+        if files and not files.is_within(await asyncio.to_thread(look, self._folder)):
+            raise FolderChangedError("its folder was changed while it was loaded")
 
     def _asks(self, loaded: wire.Loaded) -> bool:
         """Whether to warm up; says why not, where nobody switched it off."""

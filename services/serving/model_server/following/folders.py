@@ -1,0 +1,82 @@
+"""Folders of this machine that are served as they are, and whether they still are what they were.
+
+A folder may appear late, be saved anew, or be a link that is switched. It counts as another version
+when one of its files changed or went, or the link leads elsewhere. Files that come to those of a
+version that works are the model's own doing: it may write beside them.
+Functions block on the disk: call them in a thread.
+"""
+
+import hashlib
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+SETTLED = 2
+"""Seconds without a change after which one look is enough to take a folder for whole."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a folder held at one moment; nothing, where there is none."""
+
+    place: str
+    """Where links lead to."""
+    files: dict[str, tuple[int, int]]
+    """By name: size and the time of the last change, in ns since 1970."""
+
+    @property
+    def identity(self) -> str:
+        content = json.dumps([self.place, sorted(self.files.items())])
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing changed lately, so that it is hardly in the middle of being written."""
+        last = max((changed for _, changed in self.files.values()), default=0)
+        return abs(time.time() - last / 1e9) > SETTLED
+
+    def is_within(self, later: "Look") -> bool:
+        """Whether all that was there is unchanged; what came since does not matter to a model."""
+        if "MLmodel" not in self.files:
+            return self == later
+        return self.place == later.place and self.files.items() <= later.files.items()
+
+
+def look(folder: str | Path) -> Look:
+    files = {}
+    seen = set()
+    for path, folders, names in os.walk(folder, followlinks=True):
+        place = os.path.realpath(path)
+        if place in seen:  # a link to a folder that it is in
+            folders.clear()
+            continue
+        seen.add(place)
+        for name in names:
+            file = os.path.join(path, name)  # noqa: PTH118 - it is done at every look
+            try:
+                status = os.stat(file)  # noqa: PTH116
+            except OSError:
+                continue  # gone meanwhile, or a link to nothing
+            files[os.path.relpath(file, folder)] = (status.st_size, status.st_mtime_ns)
+    return Look(os.path.realpath(folder), files)
+
+
+class Watch:
+    """Looks at one folder again and again."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._last: Look | None = None
+        self.taken: Look | None = None
+        """The version's that is to be served; None until it is known."""
+
+    def look(self, *, works: bool) -> None:
+        """A change is taken when two looks in a row see the same. `works`: whether what was taken
+        is served, so that files beside it may be its own."""
+        now = look(self._folder)
+        same = now == self.taken or (works and self.taken and self.taken.is_within(now))
+        if not same and (now == self._last or (self.taken is None and now.is_settled)):
+            self.taken = now
+        self._last = now

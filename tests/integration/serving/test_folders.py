@@ -1,0 +1,44 @@
+"""Folders that appear late, change, or are a link: served within seconds, and by all replicas."""
+
+import shutil
+
+import pytest
+
+from tests.integration.serving.models import act
+from tests.integration.serving.servers import ModelServer
+
+SERVED_WITHIN = 20
+
+
+@pytest.fixture
+def server(models, tmp_path):
+    """Given folders that are not all there, on the command line and by variable alike."""
+    (tmp_path / "link").symlink_to(models.chameleon_with(answer=1))
+    shutil.copytree(models.chameleon_with(answer=1), tmp_path / "anew")
+    server = ModelServer(tmp_path / "server", SERVING_DEFAULT="link", SERVING_REPLICAS=2)
+    server.process.command += [str(tmp_path / name) for name in ("link", "anew", "late")]
+    with server.process:
+        yield server
+
+
+def answers(server, name: str) -> set:
+    """Of both replicas, very likely."""
+    found = [server.ask(act("answer"), name) for _ in range(8)]
+    return {one.json()["predictions"][0] if one.status_code == 200 else None for one in found}
+
+
+def test_folders_are_served_as_they_are(server, models, tmp_path):
+    for name in ("link", "anew"):
+        server.wait_for(lambda name=name: answers(server, name) == {1}, 60, f"{name} to answer")
+    assert "no folder with an MLmodel" in server.model("late")["problem"]
+    second = models.chameleon_with(answer=2)
+    shutil.copytree(second, tmp_path / "late")
+    (tmp_path / "new").symlink_to(second)
+    (tmp_path / "new").rename(tmp_path / "link")
+    shutil.rmtree(tmp_path / "anew")
+    shutil.copytree(second, tmp_path / "anew")
+    for name in ("link", "anew", "late"):
+        server.wait_for(
+            lambda name=name: answers(server, name) == {2}, SERVED_WITHIN, f"{name} to change"
+        )
+        assert answers(server, name) == {2}
