@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from importlib.machinery import SourceFileLoader
+from multiprocessing import util
 from pathlib import Path
 
 from model_server import log as logs
@@ -75,6 +76,9 @@ def _compile_only_within(folder: str) -> None:
             write(self, path, data, **more)
 
     SourceFileLoader.set_data = set_data
+    # Python isolated, as it is here, heeds no variable that would say so to what a model spawns.
+    flags = util._args_from_interpreter_flags
+    util._args_from_interpreter_flags = lambda: [*flags(), "-B"]
 
 
 def die_with_parent() -> None:
