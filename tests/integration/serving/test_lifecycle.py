@@ -86,6 +86,7 @@ def test_wrong_setting_stops_the_start_with_one_line(settings, arguments, line, 
     given = {"SERVING_CACHE": str(tmp_path), "SERVING_PORT": "0", **settings}
     run = subprocess.run(
         [sys.executable, "-m", "model_server", *arguments],
+        cwd=tmp_path,  # where MLflow has no store
         env=clean_environment(**given),
         capture_output=True,
         text=True,
