@@ -255,6 +255,33 @@ def test_several_models_and_no_default(following, shelf, models):
     assert following.http.get("/ping").status_code == 200
 
 
+@pytest.mark.parametrize("fails", ["load", "warm-up"])
+def test_restart_takes_nothing_away_that_a_refused_version_was_to_replace(
+    local_tracking, shelf, models, tmp_path, fails
+):
+    name = f"steady-{fails}"
+    good = shelf.publish(name, models.chameleon_with(answer=1))
+    bad = shelf.publish(name, models.chameleon_with(fails=fails))
+    server = ModelServer(tmp_path, MLFLOW_TRACKING_URI=local_tracking.uri, SERVING_MODELS=name)
+
+    def is_refused() -> bool:
+        entry = server.model(name)
+        assert entry["version"] in (None, good)
+        return (entry["state"], entry["wanted_version"]) == ("failed", bad)
+
+    shelf.promote(name, good)
+    server.start()
+    shelf.promote(name, bad)
+    server.wait_for(is_refused, 30, "the refusal")
+    refusal = server.model(name)["problem"]
+    server.process.stop()
+    server.start()
+    server.wait_for(is_refused, 30, "the refusal after the restart")
+    assert server.model(name)["problem"] == refusal
+    assert answer_of(server, name) == 1
+    server.stop()
+
+
 def test_restart_without_the_registry_serves_what_it_served(
     local_tracking, shelf, models, tmp_path
 ):

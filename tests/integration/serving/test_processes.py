@@ -18,7 +18,7 @@ from model_server.following.registry import Target
 from model_server.options import Options
 from model_server.settings import Settings
 from model_server.workers import process, wire
-from model_server.workers.replica import Launch
+from model_server.workers.launch import Launch
 from tests.integration.serving.models import act
 from tests.integration.serving.servers import ModelServer
 

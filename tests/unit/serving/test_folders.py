@@ -13,7 +13,7 @@ from model_server.following.registry import without_registry
 from model_server.following.wanted import parse_wanted
 from model_server.options import Options
 from model_server.settings import Settings
-from model_server.workers.replica import Launch
+from model_server.workers.launch import Launch
 
 
 @pytest.mark.parametrize(

@@ -149,9 +149,32 @@ class Deployment:
         if not isinstance(wanted, Target):
             self._swap(None)
         elif self._anew or _identity(wanted) != _identity(self.serving and self.serving.target):
-            protects = self.serving is not None
-            self._swap(await self._owner.bring_up(wanted, self._say, must_answer=protects))
+            older = None if self.serving else self._owner.served_before(wanted)
+            protects = bool(self.serving or older)
+            try:
+                version = await self._owner.bring_up(wanted, self._say, must_answer=protects)
+            except (FetchError, LoadError) as error:
+                if not older:
+                    raise
+                await self._go_back(older, wanted, error)
+            else:
+                self._swap(version)
         self._anew = False
+
+    async def _go_back(self, older: Target, wanted: Target, problem: Exception) -> None:
+        """After a restart, what was served before it stays, as it would have without one."""
+        try:
+            version = await self._owner.bring_up(older, self._say, must_answer=False)
+        except (FetchError, LoadError) as error:
+            log.warning(
+                "what was served before does not work any more",
+                extra={"model": self.name, "version": older.version, "reason": str(error)},
+            )
+            version = await self._owner.bring_up(wanted, self._say, must_answer=False)
+            self._swap(version)
+            return
+        self._swap(version)
+        raise problem
 
     def _say(self, progress: str) -> None:
         self.progress = progress

@@ -102,6 +102,13 @@ class Deployments:
             or deployment.failing
         }
 
+    def served_before(self, target: Target) -> Target | None:
+        """The other version that was served under its name by the same word, when the server
+        ended."""
+        found = self._cache.served().get(target.name)
+        is_other = found and found.identity != target.identity
+        return found if is_other and found.because == target.because else None
+
     async def bring_up(self, target: Target, say: Say, *, must_answer: bool = True) -> Version:
         """A version that is ready to answer; to be given to `retire` in the end. `say` is told
         what takes long. With `must_answer`, its own input example has to get a 200: its failure

@@ -55,8 +55,10 @@ class Scorer:
         self._model = Predictor(model)
         self._engine, engine_reason = _engine(model, folder, options)
         self.example = request_body(folder, model.metadata)
+        self.example_call = mlflow.example(self.example)
+        """The same, read; None where it cannot be."""
         batching_reason = why_not_batched(
-            model, options.batch, mlflow.example(self.example), self._model, folder
+            model, options.batch, self.example_call, self._model, folder
         )
         self._merges = batching_reason is None
         self.streams = None

@@ -17,7 +17,6 @@ from model_server.errors import MESSAGE_LIMIT, UNEXPECTED, error_body, reason
 from model_server.options import Options
 from model_server.scoring import caveats
 from model_server.scoring.loading import load
-from model_server.scoring.protocol import MlflowReader
 from model_server.scoring.scorer import Scorer
 from model_server.workers import wire
 
@@ -36,7 +35,7 @@ def main(
     try:
         model, warnings = load(Path(folder))
         scorer = Scorer(model, Path(folder), options, name, version)
-        call = MlflowReader(model).example(scorer.example)
+        call = scorer.example_call
         is_strict = options is not None and options.strict
         warnings += caveats.warnings(model, is_strict, call and call.table)
         greeting = wire.Loaded(

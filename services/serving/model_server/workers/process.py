@@ -179,3 +179,9 @@ def _kill_group(pid: int) -> None:
 async def _in_starter(call: Callable) -> None:
     # Shielded: a start half done must be finished, or its process would be nobody's.
     await asyncio.shield(asyncio.get_running_loop().run_in_executor(_starter, call))
+
+
+def ending(code: int | None) -> str | None:
+    if code is None:
+        return None
+    return f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -1,4 +1,4 @@
-"""One worker process of a version: started, warmed up, fed, watched, started again when it dies."""
+"""One worker process of a version: fed, watched, started again when it dies."""
 
 import asyncio
 import logging
@@ -6,23 +6,16 @@ import math
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
 from model_server.errors import (
-    REASON_LIMIT,
-    ExampleError,
-    FolderChangedError,
     LoadError,
-    bounded,
 )
-from model_server.following.folders import look
-from model_server.following.registry import Target
 from model_server.options import Options
-from model_server.settings import Settings
 from model_server.workers import process, wire
 from model_server.workers.job import Job
+from model_server.workers.launch import Launch
 
 log = logging.getLogger(__name__)
 
@@ -40,119 +33,7 @@ ANY = 2**31
 MIB = 2**20
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
-_greeting = msgspec.msgpack.Decoder(wire.Loaded)
 _reply = msgspec.msgpack.Decoder(wire.Reply)
-
-
-class Launch:
-    """How a version's workers are started: the same for the first and for every later one."""
-
-    def __init__(
-        self, target: Target, folder: Path, settings: Settings, options: Options, python: str | None
-    ) -> None:
-        self._target = target
-        self._folder = folder
-        self._options = options
-        self._python = python
-        self._load_timeout = settings.load_timeout
-        self._timeout = settings.timeout
-        self._has_served = False
-        self._harm: ExampleError | None = None
-        """How the example ended a process, or held it up: it is not asked again."""
-        self.forgives: Callable[[ExampleError], bool] = lambda _: False
-        """Whether the first worker may serve in spite of this. All later ones may."""
-
-    async def __call__(self) -> tuple[process.Child, wire.Loaded]:
-        """A warm worker. Raises LoadError, and then leaves nothing behind."""
-        try:
-            child, loaded = await self._start()
-        except ExampleError as error:
-            if not self._may_serve(error):
-                raise
-            self._harm = error
-            child, loaded = await self._start()
-        self._has_served = True
-        return child, loaded
-
-    async def _start(self) -> tuple[process.Child, wire.Loaded]:
-        await self._check_folder()
-        child = await process.spawn(
-            "model_server.scoring.worker",
-            self._target.name,
-            self._target.version,
-            str(self._folder),
-            self._options,
-            name=f"worker {self._target.name} {self._target.version}",
-            python=self._python,
-        )
-        started = time.monotonic()
-        limit, act, problem = self._load_timeout, "loading", LoadError
-        try:
-            async with asyncio.timeout(limit):
-                loaded = await child.channel.receive(_greeting)
-            if loaded.problem:
-                raise LoadError(loaded.problem)
-            if self._asks(loaded):
-                act, problem = "answering its own input example", ExampleError
-                limit -= time.monotonic() - started
-                if self._has_served:  # clients may wait for this worker
-                    limit = min(limit, self._timeout)
-                async with asyncio.timeout(limit):
-                    await self._warm_up(child, loaded, time.monotonic() + limit)
-            await self._check_folder()
-        except BaseException as error:
-            code = await asyncio.shield(child.end())
-            if isinstance(error, TimeoutError):
-                raise problem(f"it was still {act} after {limit:.3g} s") from None
-            if isinstance(error, wire.PeerClosedError):
-                raise problem(f"its process died while {act} ({ending(code)})") from None
-            raise
-        return child, loaded
-
-    async def _check_folder(self) -> None:
-        """All workers of a version load the same: of a folder that is not the cache's, what it was
-        made of. Raises FolderChangedError."""
-        files = self._target.files
-        if files and not files.is_within(await asyncio.to_thread(look, self._folder)):
-            raise FolderChangedError("its folder was changed while it was loaded")
-
-    def _asks(self, loaded: wire.Loaded) -> bool:
-        """Whether to warm up; says why not, where nobody switched it off."""
-        if not self._options.warmup:
-            return False
-        if self._harm:
-            loaded.warnings.append(f"not warmed up: {self._harm}")
-        elif loaded.example is None:
-            loaded.warnings.append("logged without an input example: not warmed up")
-        return loaded.example is not None and not self._harm
-
-    async def _warm_up(self, child: process.Child, loaded: wire.Loaded, deadline: float) -> None:
-        """One request through the very path that users' requests take."""
-        request = wire.Request(
-            wire.WARM_UP, "warm-up", "application/json", loaded.example, deadline
-        )
-        child.channel.send([request])
-        (answer,) = (await child.channel.receive(_reply)).answers
-        if answer.status == 200:
-            return
-        text = bounded(msgspec.json.decode(answer.body).get("message", ""), REASON_LIMIT)
-        error = ExampleError(f"its own input example gets a {answer.status}: {text}")
-        if not self._may_serve(error):
-            raise error
-        loaded.warnings.append(f"not warmed up: {error}")
-
-    def _may_serve(self, error: ExampleError) -> bool:
-        if not (self._has_served or self.forgives(error)):
-            return False
-        log.warning(
-            "served in spite of its input example",
-            extra={
-                "model": self._target.name,
-                "version": self._target.version,
-                "reason": str(error),
-            },
-        )
-        return True
 
 
 class Replica:
@@ -313,7 +194,7 @@ class Replica:
             is_silent = time.monotonic() - self._answered > SILENT
             if is_silent or self.failures < KEEPS_FAILING - 1:
                 self.failures += 1
-        facts = {"reason": self._reason, "ending": ending(code), "restart_in": wait}
+        facts = {"reason": self._reason, "ending": process.ending(code), "restart_in": wait}
         self._on_lost(facts, jobs)
         await asyncio.sleep(wait)
 
@@ -352,12 +233,6 @@ class Replica:
             # Its code gets the time of an answer to come to its end.
             self._frame[number].given = time.monotonic()
             self._child.channel.send(wire.Steer(number, how))
-
-
-def ending(code: int | None) -> str | None:
-    if code is None:
-        return None
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
 def _memory(pid: int) -> int:

@@ -22,7 +22,8 @@ from model_server.options import Options
 from model_server.settings import Settings
 from model_server.workers import wire
 from model_server.workers.job import Done, Job, Part, Question
-from model_server.workers.replica import Launch, Replica
+from model_server.workers.launch import Launch
+from model_server.workers.replica import Replica
 
 log = logging.getLogger(__name__)
 

@@ -21,14 +21,14 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, Tens
 from mlflow.types.schema import Array
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from model_server.log import A_SECOND
+from model_server.log import A_SECOND, Few
 from model_server.options import Options
+from model_server.scoring import raised
 from model_server.scoring.loading import MAX_CHARACTERS, MAX_WARNINGS, load
 from model_server.scoring.prediction import Predictor
 from model_server.scoring.protocol import written
 from model_server.scoring.scorer import Scorer
 from model_server.workers import wire
-from tests.support import wait_until
 from tests.unit.serving.scoring import models
 from tests.unit.serving.scoring.models import (
     doubles,
@@ -180,16 +180,20 @@ def test_prediction_that_has_no_json_form(returned, what, is_alone, tmp_path, ca
 MORE = "more predictions failed"
 
 
-def test_many_failures_leave_few_lines_in_the_log(tmp_path, caplog):
+def test_many_failures_leave_few_lines_in_the_log(tmp_path, caplog, monkeypatch):
     def fail(_):
         raise ValueError("no")
 
+    seconds = []
+    few = Few(lambda _, over: seconds.append(over), raised._say_more)
+    monkeypatch.setattr(raised, "_few", few)
     scorer = Scorer(of_function(fail, doubles("a")), tmp_path)
     requests = [request({"inputs": {"a": [1]}}, at) for at in range(200)]
     with caplog.at_level(logging.WARNING, "model_server"):
         replies = list(scorer.replies(requests))
         assert [one.status for reply in replies for one in reply.answers] == [400] * 200
-        wait_until(lambda: caplog.records[-1].message == MORE, 10, "the number of the others")
+        (the_second_is_over,) = seconds
+        the_second_is_over()
     lines = [line.message for line in caplog.records]
     assert lines == ["model raised"] * A_SECOND + [MORE]
     assert caplog.records[-1].count == 200 - A_SECOND

@@ -14,7 +14,8 @@ import onnx
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from model_server.scoring.independence.operators import OPERATORS, Node
+from model_server.scoring.independence.node import Node
+from model_server.scoring.independence.operators import OPERATORS
 from model_server.scoring.independence.values import Dims, MixesError, Rows, Same, Shape
 
 _MAX_FOLDED = 4096

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from model_server.scoring.independence.node import COUNTS
 from model_server.scoring.independence.values import ROWS, Dims, MixesError, Rows, Same
 
 if TYPE_CHECKING:
-    from model_server.scoring.independence.operators import Node
-
-_COUNTS = "computes with the number of rows"
+    from model_server.scoring.independence.node import Node
 
 
 def or_sizes(name: str, rule: Callable) -> Callable:
@@ -56,7 +55,7 @@ def counted(node: Node) -> list:
     if any(
         isinstance(one, Rows) or (isinstance(one, Dims) and one.has_rows) for one in node.inputs
     ):
-        raise MixesError(_COUNTS)
+        raise MixesError(COUNTS)
     return [Same((None,))]
 
 
@@ -122,7 +121,7 @@ def _reordered(one: Rows, sizes: tuple) -> list:
 
 
 def _counts() -> list:
-    raise MixesError(_COUNTS)
+    raise MixesError(COUNTS)
 
 
 def _sizes(one: object) -> tuple:
@@ -216,7 +215,7 @@ def _multiplied(node: Node) -> list:
 
 def _unless_counting(node: Node) -> list:
     if any(isinstance(one, Dims) and one.has_rows for one in node.inputs):
-        raise MixesError(_COUNTS)
+        raise MixesError(COUNTS)
     return [Same(shape) for shape in node.shapes]
 
 
