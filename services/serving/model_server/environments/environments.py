@@ -12,11 +12,12 @@ are hard links, so that each is whole without the others and without the downloa
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping, Set
+from collections.abc import AsyncIterator, Callable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -35,6 +36,9 @@ SETTLED_AFTER = 3600
 BUILDS = min(4, os.cpu_count() or 1)
 """At one time, after the first, which goes alone: what it fetches, the others then share, while
 two at one time would each fetch their own."""
+
+COMPILES_WITHIN = 20.0
+"""Seconds that others wait for the first worker of a new environment."""
 
 _fit = msgspec.msgpack.Decoder(Fit)
 _step = msgspec.msgpack.Decoder(Step)
@@ -77,6 +81,9 @@ class Environments:
         self._is_first = True
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """By digest: equal recipes are built once."""
+        self._compiling: dict[str, asyncio.Event | None] = {}
+        """By interpreter of a new environment: until its first worker is up, or None while it has
+        had none."""
         self._builds = 0
         self._tidying = asyncio.Lock()
         self._used: Set[str] = frozenset()
@@ -98,6 +105,26 @@ class Environments:
         """For a version that did not load in the server's: one with all that it requires.
         Raises LoadError."""
         return await self._own(model, first.fit, first.fit.missing, say)
+
+    @contextlib.asynccontextmanager
+    async def compiled(self, environment: Environment) -> AsyncIterator[None]:
+        """To load in. The first worker of a new environment compiles its packages; beside it,
+        each other would compile them once more."""
+        python = environment.python
+        if python not in self._compiling:
+            yield
+        elif event := self._compiling[python]:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(COMPILES_WITHIN):
+                    await event.wait()
+            yield
+        else:
+            event = self._compiling[python] = asyncio.Event()
+            try:
+                yield
+            finally:
+                del self._compiling[python]
+                event.set()
 
     async def tidy(self, used: Set[str]) -> None:
         """Remove what nothing needs, unless something is built, which may need it. `used`: the
@@ -139,6 +166,7 @@ class Environments:
                     if problem:
                         raise LoadError(f"{needed}, which cannot be built: {problem}")
                     built = await asyncio.to_thread(_ready, folder) or Built()
+                    self._compiling[str(_python(folder))] = None
         if lacking := [line for line in built.left_out if line not in fit.recipe.optional]:
             raise LoadError(f"{needed}, which was built without {', '.join(lacking)}")
         say("loading in its own environment")

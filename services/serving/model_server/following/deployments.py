@@ -164,7 +164,7 @@ class Deployments:
         environment: Environment,
         must_answer: bool,
     ) -> Version:
-        async with self._loads:
+        async with self._environments.compiled(environment), self._loads:
             version = Version(target, folder, self._settings, found, environment)
             try:
                 await version.start(lambda error: not (must_answer or environment.may_lack(error)))
