@@ -83,8 +83,7 @@ ROWWISE: dict[str, str] = {
         preprocessing.PowerTransformer preprocessing.QuantileTransformer
         preprocessing.RobustScaler preprocessing.SplineTransformer preprocessing.StandardScaler
         preprocessing.TargetEncoder impute.MissingIndicator impute.SimpleImputer
-        isotonic.IsotonicRegression calibration._SigmoidCalibration
-        calibration._TemperatureScaling""",
+        isotonic.IsotonicRegression calibration._SigmoidCalibration""",
     """columns chosen by fit""": """
         feature_selection.GenericUnivariateSelect feature_selection.RFE feature_selection.RFECV
         feature_selection.SelectFdr feature_selection.SelectFpr
@@ -135,6 +134,8 @@ DEPENDENT: dict[str, str] = {
     """may choose between equally near rows by the rounding of a product of matrices, which differs
     with the number of rows""": """
         impute.KNNImputer""",
+    """decides by all rows of a prediction whether it was given probabilities or scores""": """
+        calibration._TemperatureScaling""",
     """makes several rows of one""": """
         feature_extraction.PatchExtractor""",
     """says nothing of rows that it was not fitted on""": """
