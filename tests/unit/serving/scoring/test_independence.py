@@ -29,6 +29,7 @@ from sklearn.experimental import enable_halving_search_cv, enable_iterative_impu
 from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
+from sklearn.kernel_approximation import RBFSampler
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import GridSearchCV
@@ -152,6 +153,7 @@ DEPENDENT = {
     "numpy's cumsum": lambda: function(np.cumsum, kw_args={"axis": 0}),
     "numpy's sort": lambda: function(np.sort, kw_args={"axis": 0}),
     "numpy's clip by arrays": lambda: function(np.clip, kw_args={"a_min": [0, 1, 2], "a_max": 9}),
+    "a ufunc that leaves numbers out": lambda: function(np.log1p, kw_args={"where": False}),
     "a ufunc of one's own": lambda: function(np.frompyfunc(lambda number: number, 1, 1)),
     "a partial": lambda: function(__import__("functools").partial(np.add, 1)),
     "a scaler of one's own": lambda: before(OwnScaler()),
@@ -174,6 +176,7 @@ DEPENDENT = {
         RadiusNeighborsClassifier(5, outlier_label=7), method="temperature", cv=2
     ),
     "a mean of integers nearby": lambda: RadiusNeighborsRegressor(0.5),
+    "cosines of products": lambda: before(RBFSampler()),
     "labels that spread": LabelPropagation,
     "clipped by a number of one's own": lambda: function(
         np.clip, kw_args={"a_min": Limit(0), "a_max": 1}

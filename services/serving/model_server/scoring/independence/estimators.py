@@ -72,7 +72,8 @@ def _why_not_one(attribute: str, found: object) -> str | None:
 
 
 def _is_method(kind: type, name: str) -> bool:
-    return name in _METHODS or callable(getattr(kind, name, None))
+    of_class = getattr(kind, name, None)
+    return name in _METHODS or (callable(of_class) and not isinstance(of_class, type))
 
 
 def _why_not_estimator(found: object) -> str | None:
@@ -182,8 +183,10 @@ def _of_function(found: object) -> str | None:
         function = getattr(found, name)
         if function is None:
             continue
-        given = (getattr(found, arguments) or {}).values()
-        if not _is_elementwise(function) or not all(map(_is_scalar, given)):
+        given = getattr(found, arguments) or {}
+        # Where a ufunc is told to leave numbers out, there is what the memory held before.
+        is_whole = not given.keys() & {"out", "where"}
+        if not (is_whole and _is_elementwise(function) and all(map(_is_scalar, given.values()))):
             return f"(FunctionTransformer of {_name(function)}) {LOOKS}"
     return None
 
