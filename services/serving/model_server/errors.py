@@ -92,15 +92,25 @@ def without_paths(message: str) -> str:
 
 def reason(error: BaseException, limit: int = REASON_LIMIT) -> str:
     """Type and words of an exception, as one line of at most `limit` characters, without folders:
-    `ValueError: X has 3 features`. Values that were sent may be in it."""
+    `ValueError: X has 3 features`. Of many lines the last one stays, which often says what the
+    matter is. Values that were sent may be in it."""
     try:
         words = str(error)
     except BaseException:  # its own code
         words = ""
     # Cut twice: an exception may hold megabytes, of which no more than needed is looked at.
-    words = without_paths(" ".join(words[: 20 * limit].split()))
+    most = 20 * limit
     name = type(error).__name__
-    return bounded(f"{name}: {words}" if words else name, limit)
+    told = ": ".join(filter(None, [name, _line(words[:most])]))
+    *_, newline, last = words[-most:].strip().rpartition("\n")
+    if not newline or len(told) <= limit >= len(words):
+        return bounded(told, limit)
+    last = bounded(_line(last), limit // 2)
+    return f"{bounded(told, limit - len(last) - 1)} {last}"
+
+
+def _line(text: str) -> str:
+    return without_paths(" ".join(text.split()))
 
 
 _VALUES = re.compile(

@@ -1,17 +1,5 @@
 """How one version is served: the server's settings, and over them the version's own tags.
 
-| tag                   | values                                                           |
-| --------------------- | ---------------------------------------------------------------- |
-| `serving.batch`       | on, off, auto: whether requests' rows are merged                 |
-| `serving.fast`        | on, off: whether a proven faster engine may predict              |
-| `serving.replicas`    | 1 to 64 worker processes                                         |
-| `serving.memory`      | MiB that a worker may use, 0 for no limit                        |
-| `serving.threads`     | 1 to 256 requests that a worker answers at one time, unmerged    |
-| `serving.strict`      | on, off: whether requests are refused that MLflow would change   |
-| `serving.environment` | own: built where the server's does not fit; here: the server's   |
-| `serving.warmup`      | on, off: whether it must answer its own input example first      |
-| `serving.shadow`      | an alias, `challenger` say, whose version gets the same requests |
-
 A model can say the same, but for the shadow, in the `metadata` of its MLmodel file; tags win.
 Tags are read when the version is loaded.
 """
@@ -26,6 +14,20 @@ if TYPE_CHECKING:  # workers, in environments of their own too, import this with
 PREFIX = "serving."
 SHADOW = PREFIX + "shadow"
 _SWITCH = {"on": True, "true": True, "off": False, "false": False}
+
+
+TAGS = {
+    "batch": "on, off, auto: whether requests' rows are merged",
+    "fast": "on, off: whether a proven faster engine may predict",
+    "replicas": "1 to 64 worker processes",
+    "memory": "MiB that a worker may use, 0 for no limit",
+    "threads": "1 to 256 requests that a worker answers at one time, unmerged",
+    "strict": "on, off: whether requests are refused that MLflow would change",
+    "environment": "own: built where the server's does not fit; here: the server's",
+    "warmup": "on, off: whether it must answer its own input example first",
+    "shadow": "an alias, `challenger` say, whose version gets the same requests",
+}
+"""What each can be, after PREFIX."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,9 @@ def options(settings: "Settings", tags: Mapping[str, str]) -> tuple[Options, lis
         try:
             found = replace(found, **_read(tag.removeprefix(PREFIX), str(value).strip()))
         except (KeyError, ValueError):
-            warnings.append(f"tag {tag}={value!r} is ignored: see options.py for what it can be")
+            known = TAGS.get(tag.removeprefix(PREFIX))
+            instead = f"it can be {known}" if known else f"there are {', '.join(TAGS)}"
+            warnings.append(f"tag {tag}={value!r} is ignored: {instead}")
     return found, warnings
 
 

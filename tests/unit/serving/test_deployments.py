@@ -1,6 +1,7 @@
 """What a version's way in leaves behind when it ends early."""
 
 import asyncio
+import contextlib
 import errno
 import multiprocessing
 import multiprocessing.context
@@ -69,6 +70,9 @@ class Fitting:
 
     async def find(self, _model, _mode, _say) -> Environment:
         return Environment()
+
+    def compiled(self, _environment) -> contextlib.nullcontext:
+        return contextlib.nullcontext()
 
     async def tidy(self, _used) -> None:
         """There is nothing."""

@@ -27,6 +27,14 @@ def test_reason_is_one_line_without_folders(error, told):
     assert reason(error) == told
 
 
+def test_reason_of_many_lines_has_the_last_one():
+    lines = ["Input: " + "7" * 10**5, *["  at a place"] * 10**5, "expected 4 columns, found 3"]
+    told = reason(ValueError("\n".join(lines)))
+    assert told.startswith("ValueError: Input: 777")
+    assert told.endswith("... expected 4 columns, found 3")
+    assert len(told) == REASON_LIMIT
+
+
 def test_reason_is_bounded():
     told = reason(ValueError("word " * 10**6))
     assert len(told) == REASON_LIMIT

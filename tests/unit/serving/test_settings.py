@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from model_server import settings
+from model_server import options, settings
 from model_server.settings import SettingsError, load
 from tests.support import ROOT
 
@@ -113,6 +113,38 @@ def test_documentation_has_every_setting():
     text = (ROOT / "services" / "serving" / "README.md").read_text()
     documented = set(re.findall(r"^\| `((?:SERVING|MLFLOW)_\w+)`", text, re.MULTILINE))
     assert documented == {settings.variable(name) for name in settings.Settings.model_fields}
+
+
+def test_documentation_has_every_tag():
+    text = (ROOT / "services" / "serving" / "README.md").read_text()
+    documented = dict(re.findall(r"^\| `serving\.(\w+)` \| (.+) \|$", text, re.MULTILINE))
+    assert documented == options.TAGS
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "expected"),
+    [
+        ("threads", "3", 3),
+        ("environment", "here", "here"),
+        ("environment", "own", "own"),
+        ("warmup", "off", False),
+        ("strict", "on", True),
+        ("batch", "auto", None),
+        ("memory", "512", 512),
+    ],
+)
+def test_tag_goes_before_the_setting(tag, value, expected):
+    given = settings.Settings(threads=7, environments="off", strict=False, batch="on")
+    found, warnings = options.options(given, {f"serving.{tag}": value})
+    assert (getattr(found, tag), warnings) == (expected, [])
+
+
+@pytest.mark.parametrize("value", ["0", "257", "many", ""])
+def test_tag_that_cannot_be_read_says_what_it_can_be(value):
+    known = options.TAGS["threads"]
+    found, (warning,) = options.options(settings.Settings(), {"serving.threads": value})
+    assert found.threads == settings.Settings().threads
+    assert warning == f"tag serving.threads={value!r} is ignored: it can be {known}"
 
 
 @pytest.mark.parametrize("content", [None, "", "no certificate"])

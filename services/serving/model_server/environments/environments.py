@@ -12,11 +12,13 @@ are hard links, so that each is whole without the others and without the downloa
 """
 
 import asyncio
+import contextlib
 import logging
+import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping, Set
+from collections.abc import AsyncIterator, Callable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -35,6 +37,11 @@ SETTLED_AFTER = 3600
 BUILDS = min(4, os.cpu_count() or 1)
 """At one time, after the first, which goes alone: what it fetches, the others then share, while
 two at one time would each fetch their own."""
+
+LOOKS = 8
+"""At one time, each a process for some tenths of a second."""
+COMPILES_WITHIN = 20.0
+"""Seconds that others wait for the first worker of a new environment."""
 
 _fit = msgspec.msgpack.Decoder(Fit)
 _step = msgspec.msgpack.Decoder(Step)
@@ -73,10 +80,17 @@ class Environments:
         self._timeout = settings.build_timeout
         self._look_timeout = settings.load_timeout
         self._variables = {k: v for k, v in variables.items() if k.startswith(("UV_", "PIP_"))}
+        self._looks = asyncio.Semaphore(LOOKS)
         self._turns = asyncio.Semaphore(1)
         self._is_first = True
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """By digest: equal recipes are built once."""
+        self._failed: dict[str, tuple[float, str]] = {}
+        """By digest: when it was tried last, and why it could not be built. It holds for those
+        who waited meanwhile."""
+        self._compiling: dict[str, asyncio.Event | None] = {}
+        """By interpreter of a new environment: until its first worker is up, or None while it has
+        had none."""
         self._builds = 0
         self._tidying = asyncio.Lock()
         self._used: Set[str] = frozenset()
@@ -99,6 +113,26 @@ class Environments:
         Raises LoadError."""
         return await self._own(model, first.fit, first.fit.missing, say)
 
+    @contextlib.asynccontextmanager
+    async def compiled(self, environment: Environment) -> AsyncIterator[None]:
+        """To load in. The first worker of a new environment compiles its packages; beside it,
+        each other would compile them once more."""
+        python = environment.python
+        if python not in self._compiling:
+            yield
+        elif event := self._compiling[python]:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(COMPILES_WITHIN):
+                    await event.wait()
+            yield
+        else:
+            event = self._compiling[python] = asyncio.Event()
+            try:
+                yield
+            finally:
+                del self._compiling[python]
+                event.set()
+
     async def tidy(self, used: Set[str]) -> None:
         """Remove what nothing needs, unless something is built, which may need it. `used`: the
         interpreters of the versions that are served."""
@@ -108,13 +142,18 @@ class Environments:
                 await asyncio.to_thread(self._tidy, lately)
 
     async def _look(self, model: Path) -> Fit:
+        async with self._looks:
+            return await self._look_now(model)
+
+    async def _look_now(self, model: Path) -> Fit:
         child = await process.spawn("model_server.environments.fit", str(model), name="fit")
         try:
             async with asyncio.timeout(self._look_timeout):
                 return await child.channel.receive(_fit)
         except TimeoutError:
             raise LoadError(
-                f"what it needs was not read from its files after {self._look_timeout:g} s"
+                f"what it needs was not read from its files after {self._look_timeout:g} s "
+                "(SERVING_LOAD_TIMEOUT)"
             ) from None
         except wire.PeerClosedError:
             raise LoadError("what it needs could not be read from its files") from None
@@ -132,16 +171,20 @@ class Environments:
         built = await asyncio.to_thread(_ready, folder)
         if built is None:
             say("waiting for the same environment to be built")
+            asked = time.monotonic()
             async with self._locks.setdefault(fit.recipe.digest, asyncio.Lock()):
                 built = await asyncio.to_thread(_ready, folder)
                 if built is None:
-                    problem = await self._in_turn(model, folder, fit.recipe, because, say)
+                    failed, problem = self._failed.get(fit.recipe.digest, (-math.inf, None))
+                    if failed < asked:
+                        problem = await self._in_turn(model, folder, fit.recipe, because, say)
                     if problem:
+                        self._failed[fit.recipe.digest] = time.monotonic(), problem
                         raise LoadError(f"{needed}, which cannot be built: {problem}")
                     built = await asyncio.to_thread(_ready, folder) or Built()
+                    self._compiling[str(_python(folder))] = None
         if lacking := [line for line in built.left_out if line not in fit.recipe.optional]:
             raise LoadError(f"{needed}, which was built without {', '.join(lacking)}")
-        say("loading in its own environment")
         return Environment(str(_python(folder)), because, built.warnings, fit, built.packages)
 
     async def _in_turn(
@@ -183,7 +226,7 @@ class Environments:
                     say(step.progress)
                     step = await child.channel.receive(_step)
         except TimeoutError:
-            step = Step(problem=f"not done after {self._timeout:g} s")
+            step = Step(problem=f"not done after {self._timeout:g} s (SERVING_BUILD_TIMEOUT)")
         except wire.PeerClosedError:
             step = Step(problem="the process that built it died")
         finally:

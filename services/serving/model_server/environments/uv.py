@@ -58,7 +58,10 @@ class Uv:
         """By name: the version that satisfies the lines and the index that has it. Raises
         BuildError."""
         options = ("--emit-index-annotation", "--no-annotate", "--no-header", "--quiet")
-        text = "\n".join(self._pip("compile", lines, *options))
+        try:  # what was installed a moment ago is in uv's cache
+            text = "\n".join(self._pip("compile", lines, *options, "--offline"))
+        except BuildError:
+            text = "\n".join(self._pip("compile", lines, *options))
         return {name: (version, _shown(index)) for name, version, index in _PINNED.findall(text)}
 
     def installed(self) -> dict[str, str]:

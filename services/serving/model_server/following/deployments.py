@@ -4,12 +4,13 @@ Each name has a task of its own, so a slow or broken model holds up no other.
 """
 
 import asyncio
+import contextlib
 import errno
 import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -130,20 +131,22 @@ class Deployments:
 
     async def _bring_up(self, target: Target, say: Say, must_answer: bool) -> Version:
         started = time.monotonic()
-        async with self._loads:
+        async with self._turn(say):
+            say("fetching its files")
             folder = await self._obtain(target)
+        say("reading what it needs")
         fetched = time.monotonic()
         noted = await asyncio.to_thread(needs.metadata, folder)
         tags = {str(key): str(value) for key, value in noted.items()} | target.tags
         found, warnings = options.options(self._settings, tags)
         environment = await self._environments.find(folder, found.environment, say)
         try:
-            version = await self._load(target, folder, found, environment, must_answer)
+            version = await self._load(target, folder, found, environment, must_answer, say)
         except LoadError as error:
             if not environment.may_lack(error):
                 raise
             environment = await self._environments.instead(folder, environment, say)
-            version = await self._load(target, folder, found, environment, must_answer)
+            version = await self._load(target, folder, found, environment, must_answer, say)
         version.warnings += warnings
         log.info(
             "version loaded",
@@ -163,8 +166,10 @@ class Deployments:
         found: Options,
         environment: Environment,
         must_answer: bool,
+        say: Say,
     ) -> Version:
-        async with self._loads:
+        async with self._environments.compiled(environment), self._turn(say):
+            say("loading in its own environment" if environment.python else "loading")
             version = Version(target, folder, self._settings, found, environment)
             try:
                 await version.start(lambda error: not (must_answer or environment.may_lack(error)))
@@ -173,6 +178,13 @@ class Deployments:
             except LoadError as error:
                 raise LoadError(environment.explain(error)) from None
         return version
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, say: Say) -> AsyncIterator[None]:
+        if self._loads.locked():
+            say("waiting for its turn to load (SERVING_LOADS)")
+        async with self._loads:
+            yield
 
     async def _obtain(self, target: Target) -> Path:
         if target.is_folder:

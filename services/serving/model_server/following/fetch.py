@@ -33,7 +33,7 @@ class Fetcher:
             async with asyncio.timeout(self.timeout):
                 problem = await child.channel.receive(_problem)
         except TimeoutError:
-            problem = f"not here after {self.timeout:g} s"
+            problem = f"not here after {self.timeout:g} s (SERVING_FETCH_TIMEOUT)"
         except wire.PeerClosedError:
             problem = "the process that fetched it died"
         finally:

@@ -36,12 +36,13 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PyFuncModel, scoring_server
 
 from model_server.errors import RefusedError, without_paths, without_values
+from model_server.remedies import with_remedy
 from model_server.scoring import padding, raised, typehints, unsigned
 from model_server.scoring.call import Call
 from model_server.scoring.conversion import DeclinedError, compiled, params_reader
 from model_server.scoring.sent import TooManyValuesError
 from model_server.scoring.strict import Strict, may_have_changed
-from model_server.workers.wire import Request
+from model_server.workers.wire import WARM_UP, Request
 
 NO_EVENT = object()
 """In place of a first event, where a stream has none."""
@@ -190,6 +191,8 @@ class MlflowReader:
         except TooManyValuesError:
             if status != 400:  # such an answer leaves a line in the log
                 message = f"The model raised {type(error).__name__}."
+        if request.number != WARM_UP:  # whose problem is told with the version's
+            message = with_remedy(message)
         return _refused(status, error.error_code, message)
 
 

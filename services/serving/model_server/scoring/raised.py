@@ -30,6 +30,8 @@ _NO_FORM = re.compile(
 
 def told(error: BaseException, request: Request) -> str:
     """Type and words of the exception, without values that the request brought."""
+    if request.number == WARM_UP:
+        return _words(error, REASON_LIMIT)
     try:
         return _told(error, Sent(request))
     except TooManyValuesError:
@@ -115,14 +117,16 @@ def place(path: tuple) -> str:
 
 
 def _told(error: BaseException, sent: Sent) -> str:
-    name = type(error).__name__
+    head, colon, tail = _words(error, MESSAGE_LIMIT).partition(": ")
+    return bounded(head + colon + sent.left_out_of(tail), REASON_LIMIT)
+
+
+def _words(error: BaseException, limit: int) -> str:
     try:
         found = fields(error)
     except BaseException:  # not of this release, or code of the model's own
         found = None
-    words = f"{name}: {found}" if found else reason(error, MESSAGE_LIMIT)
-    head, colon, tail = words.partition(": ")
-    return bounded(head + colon + sent.left_out_of(tail), REASON_LIMIT)
+    return bounded(f"{type(error).__name__}: {found}", limit) if found else reason(error, limit)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

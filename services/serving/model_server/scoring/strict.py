@@ -244,7 +244,7 @@ def _misread(name: object, row: int, reason: str) -> RefusedError:
 
 def _refused(message: str) -> RefusedError:
     """`message` holds names and row numbers, no values."""
-    return RefusedError(400, "INVALID_PARAMETER_VALUE", f"Not taken by a strict model. {message}")
+    return RefusedError(400, "INVALID_PARAMETER_VALUE", f"Refused by serving.strict. {message}")
 
 
 def _quoted(name: object) -> str:

@@ -18,6 +18,7 @@ from model_server.errors import (
 from model_server.following.folders import look
 from model_server.following.registry import Target
 from model_server.options import Options
+from model_server.remedies import with_remedy
 from model_server.settings import Settings
 from model_server.workers import process, wire
 
@@ -70,6 +71,7 @@ class Launch:
         )
         started = time.monotonic()
         limit, act, problem = self._load_timeout, "loading", LoadError
+        setting = "SERVING_LOAD_TIMEOUT"
         try:
             async with asyncio.timeout(limit):
                 loaded = await child.channel.receive(_greeting)
@@ -78,15 +80,15 @@ class Launch:
             if self._asks(loaded):
                 act, problem = "answering its own input example", ExampleError
                 limit -= time.monotonic() - started
-                if self._has_served:  # clients may wait for this worker
-                    limit = min(limit, self._timeout)
+                if self._has_served and self._timeout < limit:  # clients may wait for this worker
+                    limit, setting = self._timeout, "SERVING_TIMEOUT"
                 async with asyncio.timeout(limit):
                     await self._warm_up(child, loaded, time.monotonic() + limit)
             await self._check_folder()
         except BaseException as error:
             code = await asyncio.shield(child.end())
             if isinstance(error, TimeoutError):
-                raise problem(f"it was still {act} after {limit:.3g} s") from None
+                raise problem(f"it was still {act} after {limit:.3g} s ({setting})") from None
             if isinstance(error, wire.PeerClosedError):
                 raise problem(f"its process died while {act} ({process.ending(code)})") from None
             raise
@@ -104,7 +106,7 @@ class Launch:
         if not self._options.warmup:
             return False
         if self._harm:
-            loaded.warnings.append(f"not warmed up: {self._harm}")
+            loaded.warnings.append(with_remedy(f"not warmed up: {self._harm}"))
         elif loaded.example is None:
             loaded.warnings.append("logged without an input example: not warmed up")
         return loaded.example is not None and not self._harm
@@ -122,7 +124,7 @@ class Launch:
         error = ExampleError(f"its own input example gets a {answer.status}: {text}")
         if not self._may_serve(error):
             raise error
-        loaded.warnings.append(f"not warmed up: {error}")
+        loaded.warnings.append(with_remedy(f"not warmed up: {error}"))
 
     def _may_serve(self, error: ExampleError) -> bool:
         if not (self._has_served or self.forgives(error)):

@@ -144,7 +144,9 @@ class Version:
         `part` before it, with each part of an answer that is streamed.
         Raises RefusedError when the request is not even queued."""
         if self._closing or self._keeps_failing:
-            raise errors.unavailable("The model's worker process keeps failing and is restarted.")
+            raise errors.unavailable(
+                "The model's worker process keeps failing and is restarted: /models says why."
+            )
         queue = self._queue
         if len(queue) >= self._settings.queue_limit:
             raise errors.overloaded("Too many requests wait for this model (SERVING_QUEUE_LIMIT).")

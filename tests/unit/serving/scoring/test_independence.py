@@ -2,7 +2,9 @@
 
 import json
 import os
+import sys
 import warnings
+from types import SimpleNamespace
 
 import mlflow
 import numpy as np
@@ -10,6 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lightgbm import LGBMClassifier
 from mlflow.types import ParamSchema, ParamSpec
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.calibration import CalibratedClassifierCV
@@ -26,6 +29,7 @@ from sklearn.ensemble import (
     VotingClassifier,
 )
 from sklearn.experimental import enable_halving_search_cv, enable_iterative_imputer  # noqa: F401
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
@@ -41,7 +45,7 @@ from sklearn.neighbors import (
     RadiusNeighborsRegressor,
 )
 from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline, make_union
+from sklearn.pipeline import Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import (
     FunctionTransformer,
     KBinsDiscretizer,
@@ -54,9 +58,10 @@ from sklearn.semi_supervised import LabelPropagation
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import all_estimators
+from xgboost import XGBClassifier
 
 from model_server.options import Options
-from model_server.scoring.independence import rowwise, same
+from model_server.scoring.independence import estimators, rowwise, same
 from model_server.scoring.scorer import Scorer
 from tests.unit.serving.scoring import models
 from tests.unit.serving.scoring.models import doubles, of_sklearn, request, signed
@@ -130,6 +135,15 @@ class StandardScalerOfMine(StandardScaler):
 StandardScalerOfMine.__module__ = "sklearn.preprocessing._data"
 
 
+class Words(list):
+    """Of a text, when it is called as a function."""
+
+
+class MyXGBClassifier(XGBClassifier):
+    def predict(self, rows, **more):
+        return super().predict(rows, **more) + int(len(rows) > 1)
+
+
 def function(*arguments, **more):
     return make_pipeline(FunctionTransformer(*arguments, **more), LogisticRegression())
 
@@ -190,6 +204,7 @@ DEPENDENT = {
         LinearRegression(), func=centred, inverse_func=centred, check_inverse=False
     ),
     "a method that was replaced": replaced,
+    "a subclass of another library's": lambda: MyXGBClassifier(n_estimators=3),
 }  # fmt: skip
 
 INDEPENDENT = {
@@ -261,6 +276,35 @@ def test_model_that_may_look_at_other_rows_is_never_merged(case, tmp_path):
 def test_model_of_independent_rows_is_merged(case, tmp_path):
     found = scorer_of(INDEPENDENT[case], tmp_path).description
     assert found.batching, found.batching_reason
+
+
+@pytest.mark.parametrize(
+    "make", [XGBClassifier, LGBMClassifier, lambda: before_boosting(StandardScaler())]
+)
+def test_models_of_other_libraries_are_merged_by_their_names(make, tmp_path):
+    found = scorer_of(make, tmp_path).description
+    assert found.batching, found.batching_reason
+
+
+def before_boosting(step):
+    return make_pipeline(step, XGBClassifier(n_estimators=3))
+
+
+def test_a_class_of_ones_own_is_a_function_like_any_other():
+    reason = estimators.why_not(CountVectorizer(analyzer=Words))
+    assert reason.startswith("the model (Words of ")
+
+
+@pytest.mark.parametrize("bad", [0, 1, 2])
+def test_each_of_several_pipelines_is_looked_at(bad, monkeypatch):
+    """imbalanced-learn's, whose steps are chosen from: it is not installed here."""
+    kind = type("Pipeline", (Pipeline,), {"__module__": "imblearn.pipeline"})
+    monkeypatch.setitem(sys.modules, "imblearn.pipeline", SimpleNamespace(Pipeline=kind))
+    steps = [StandardScaler(), StandardScaler(), StandardScaler()]
+    steps[bad] = FunctionTransformer(centred)
+    pipelines = [kind([("step", step), ("model", GaussianNB())]) for step in steps]
+    vote = VotingClassifier([(f"p{at}", one) for at, one in enumerate(pipelines)]).fit(X, Y)
+    assert "FunctionTransformer of centred" in estimators.why_not(vote)
 
 
 def test_reason_names_the_step_and_the_function(tmp_path):

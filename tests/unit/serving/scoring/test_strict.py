@@ -106,7 +106,7 @@ def test_a_value_that_mlflow_would_change_is_refused_with_its_column_and_row(
                 "binary, which is read from base64 only in dataframe_split and dataframe_records"
             )
         assert status == 400
-        assert message == f"Not taken by a strict model. Column 'x', row 0: {reason}."
+        assert message == f"Refused by serving.strict. Column 'x', row 0: {reason}."
         assert server.model.given is None
 
 

@@ -30,13 +30,13 @@ def why_not(estimator: object, function: str = "predict") -> str | None:
     """The step that may look at all rows when `function` is called, and why; None without one."""
     if function not in rowwise.FUNCTIONS:
         return f"the function {function} need not give one answer a row"
-    seen: set[int] = set()
+    seen: dict[int, object] = {}  # with the objects, as a number is used again when its object goes
     waiting = [("", "", estimator)]
     while waiting:
         step, attribute, found = waiting.pop()
         if id(found) in seen or _is_plain(found):
             continue
-        seen.add(id(found))
+        seen[id(found)] = found
         if why := _why_not_one(attribute, found):
             return f"{f'the step {step!r}' if step else 'the model'} {why}"
         # Reversed, so that the first of the steps is the first that is looked at.
@@ -45,8 +45,10 @@ def why_not(estimator: object, function: str = "predict") -> str | None:
 
 
 def _is_plain(found: object) -> bool:
-    if found is None or isinstance(found, type):
+    if found is None:
         return True
+    if isinstance(found, type):  # a dtype; one's own may be called as a function
+        return found.__module__.partition(".")[0] in _LIBRARIES
     if isinstance(found, str | bytes | int | float | complex | np.generic):
         return type(found).__module__ in ("builtins", "numpy")  # a class of one's own does anything
     return type(found) is np.ndarray and found.dtype != object
@@ -54,6 +56,8 @@ def _is_plain(found: object) -> bool:
 
 def _why_not_one(attribute: str, found: object) -> str | None:
     """Of an object, whatever its parts are."""
+    if isinstance(found, type):
+        return _of_own(found)
     kind = type(found)
     library = kind.__module__.partition(".")[0]
     own = {name for name in getattr(found, "__dict__", ()) if _is_method(kind, name)}
