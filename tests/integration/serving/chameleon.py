@@ -1,7 +1,9 @@
 """A model from code that does what a request tells it, and fails where its config says."""
 
+import contextvars
 import ctypes
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -10,6 +12,8 @@ import mlflow
 import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_EXHAUSTED
+
+LOADED = contextvars.ContextVar("LOADED", default=False)
 
 
 class Panic(BaseException):
@@ -26,6 +30,7 @@ class UnspeakableError(Exception):
 class Chameleon(mlflow.pyfunc.PythonModel):
     def load_context(self, context):
         self.config = context.model_config or {}
+        LOADED.set(True)
         if self.config.get("fails") == "load":
             raise RuntimeError(f"weights are missing in {__file__}")
         if self.config.get("fails") == "load-crash":
@@ -72,6 +77,10 @@ class Chameleon(mlflow.pyfunc.PythonModel):
                 raise SystemExit("enough")
             case "interrupt":
                 raise KeyboardInterrupt
+            case "signal":
+                os.kill(os.getpid(), signal.SIGINT)
+            case "context":
+                return LOADED.get()
             case "raise":
                 raise ValueError("secret of /srv/models/weights.bin")
             case "raise-mlflow":

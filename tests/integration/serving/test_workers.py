@@ -84,6 +84,23 @@ def test_whatever_a_model_raises_is_its_own_requests_error(server, act_, words):
     assert server.model("faulty")["workers"] == before
 
 
+@pytest.mark.parametrize("threads", [1, 16])
+def test_a_model_that_interrupts_its_process_takes_nobody_along(make, models, threads):
+    server = make(SERVING_MODELS=f"model={models.chameleon}", SERVING_THREADS=threads)
+    before = server.model("model")["workers"]
+    with ThreadPoolExecutor(9) as pool:
+        acts = ["slow", "signal", "answer"] * 3
+        answers = list(pool.map(lambda one: server.ask(act(one), "model"), acts))
+    assert [one.status_code for one in answers] == [200] * 9
+    assert server.model("model")["workers"] == before
+
+
+def test_what_loading_set_in_its_context_holds_in_every_thread(server):
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: server.ask(act("context", "slow"), "other"), range(4)))
+    assert [one.json()["predictions"][0] for one in answers] == [True] * 4
+
+
 def test_models_that_wait_answer_side_by_side_in_one_worker(server):
     started = time.monotonic()
     with ThreadPoolExecutor(10) as pool:

@@ -69,7 +69,7 @@ class Engine:
 
     def alone(self, table: Table) -> np.ndarray:
         """Without the model's help. Raises BeyondError where only that will do."""
-        return self._steps(self._rows(table))
+        return self._steps(self._rows(table), table.sizes)
 
     def scores(self, table: Table) -> np.ndarray:
         """By which a classifier chooses its labels. Raises BeyondError."""

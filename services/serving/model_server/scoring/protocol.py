@@ -28,6 +28,7 @@ what asks a model for a stream that has one, gets it: see streaming.py.
 import io
 from collections.abc import Iterator
 from functools import lru_cache
+from http import HTTPStatus
 
 import msgspec
 import numpy as np
@@ -45,6 +46,8 @@ from model_server.workers.wire import WARM_UP, Request
 
 NO_EVENT = object()
 """In place of a first event, where a stream has none."""
+_ERRORS = {int(status) for status in HTTPStatus if status >= 400} | {499}
+"""Statuses of errors; 499 is MLflow's, of CANCELLED."""
 _SEVERAL = "'predict_stream' requires single input"
 """How MLflow begins to say this, with a 500."""
 
@@ -137,6 +140,13 @@ class MlflowReader:
 
     def failure(self, error: BaseException, request: Request) -> RefusedError:
         """What `answer_alone` would raise when the model raises `error`."""
+        try:
+            return self._failure(error, request)
+        except BaseException:  # code of the exception's own, which is the model's as well
+            told = f"The model raised {type(error).__name__}{raised.mark(request)}"
+            return RefusedError(400, "BAD_REQUEST", told)
+
+    def _failure(self, error: BaseException, request: Request) -> RefusedError:
         if isinstance(error, MlflowException):
             return self._of_mlflow(error, error.get_http_status_code(), request)
         raised.note("model raised", error, request)
@@ -167,7 +177,7 @@ class MlflowReader:
             return None
         if (found := typehints.misfit(self._model, call.data, request)) is None:
             return None
-        return RefusedError(error.get_http_status_code(), error.error_code, found)
+        return _refused(error.get_http_status_code(), error.error_code, found)
 
     def _of_mlflow(self, error: MlflowException, status: int, request: Request) -> RefusedError:
         """With its own words, from which the data is taken that MLflow repeats in two of them."""
@@ -183,7 +193,15 @@ class MlflowReader:
                 message = f"The model raised {type(error).__name__}."
         if request.number != WARM_UP:  # whose problem is told with the version's
             message = with_remedy(message)
-        return RefusedError(status, error.error_code, message)
+        return _refused(status, error.error_code, message)
+
+
+def _refused(status: object, error_code: object, message: str) -> RefusedError:
+    """With the status and code of an exception, which may be one of the model's own classes."""
+    if not isinstance(status, int) or status not in _ERRORS:
+        status = 500
+    code = error_code if isinstance(error_code, str) else "INTERNAL_ERROR"
+    return RefusedError(status, code, message)
 
 
 def _converts_itself(model: PyFuncModel) -> bool:

@@ -52,7 +52,7 @@ def unwritable(result: object, error: BaseException, request: Request) -> Refuse
     """For what the model returned, where writing it as JSON raised `error`."""
     note("prediction failed", error, request, logging.ERROR)
     kind = type(result).__name__
-    found = _NO_FORM.search(str(error)) if isinstance(error, TypeError) else None
+    found = _NO_FORM.search(reason(error)) if isinstance(error, TypeError) else None
     culprit = found and (found["object"] or found["key"])
     if culprit is None:
         what = f"what JSON cannot hold, of type {kind} ({type(error).__name__})"
@@ -102,7 +102,7 @@ def trace(error: BaseException, request: Request) -> str:
 
 def fields(error: BaseException | None, path: tuple = ()) -> str | None:
     """Of one of pydantic: each field below `path`, and what is wrong with it."""
-    if not (type(error).__module__.startswith("pydantic") and hasattr(error, "errors")):
+    if not (str(type(error).__module__).startswith("pydantic_core") and hasattr(error, "errors")):
         return None
     found = error.errors(include_input=False, include_url=False, include_context=False)
     texts = [f"{place((*path, *one['loc']))}: {one['msg']}" for one in found[:MAX_FIELDS]]
@@ -122,9 +122,11 @@ def _told(error: BaseException, sent: Sent) -> str:
 
 
 def _words(error: BaseException, limit: int) -> str:
-    if found := fields(error):
-        return bounded(f"{type(error).__name__}: {found}", limit)
-    return reason(error, limit)
+    try:
+        found = fields(error)
+    except BaseException:  # not of this release, or code of the model's own
+        found = None
+    return bounded(f"{type(error).__name__}: {found}", limit) if found else reason(error, limit)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -134,7 +136,9 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     while one is not None and id(one) not in seen:
         seen.add(id(one))
         yield one
-        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+        # Not by its truth, which is code of its own.
+        cause = one.__cause__
+        one = one.__context__ if cause is None and not one.__suppress_context__ else cause
 
 
 def _later(seconds: float, call) -> None:

@@ -23,7 +23,7 @@ class Table:
     tensors are numpy's own. `names` is best one `pandas.Index` for all tables of a signature.
     """
 
-    __slots__ = ("block", "columns", "is_tensor", "names", "rows")
+    __slots__ = ("block", "columns", "is_tensor", "names", "rows", "sizes")
 
     def __init__(
         self,
@@ -32,11 +32,14 @@ class Table:
         block: np.ndarray | None = None,
         columns: list[np.ndarray] | None = None,
         is_tensor: bool = False,
+        sizes: Sequence[int] = (),
     ) -> None:
+        """`sizes`: how many rows each of the tables had that this one was merged of."""
         self.names = names
         self.block = block
         self.columns = columns
         self.is_tensor = is_tensor
+        self.sizes = sizes
         self.rows = len(block) if block is not None else len(columns[0])
 
     def frame(self) -> pd.DataFrame | np.ndarray | dict[str, np.ndarray]:
@@ -70,8 +73,9 @@ def merged(tables: Sequence[Table]) -> Table:
     first = tables[0]
     if len(tables) == 1:
         return first
+    sizes = [table.rows for table in tables]
     if first.block is not None:
         block = np.concatenate([table.block for table in tables])
-        return Table(first.names, block=block, is_tensor=first.is_tensor)
+        return Table(first.names, block=block, is_tensor=first.is_tensor, sizes=sizes)
     columns = [np.concatenate(parts) for parts in zip(*(t.columns for t in tables), strict=True)]
-    return Table(first.names, columns=columns, is_tensor=first.is_tensor)
+    return Table(first.names, columns=columns, is_tensor=first.is_tensor, sizes=sizes)

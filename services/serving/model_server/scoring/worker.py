@@ -2,9 +2,11 @@
 closes. It has the model's folder and nothing else: no credentials, no registry."""
 
 import contextlib
+import contextvars
 import gc
 import logging
 import os
+import signal
 import socket
 import threading
 import traceback
@@ -32,6 +34,9 @@ def main(
     """Raises wire.PeerClosedError, the normal end, when the HTTP process closes the socket."""
     os.environ["_MLFLOW_IS_IN_SERVING_ENVIRONMENT"] = "true"  # as `mlflow models serve` says
     logging.getLogger("mlflow.pyfunc.scoring_server").setLevel(logging.ERROR)
+    # Which a model's code may send, to end a call that takes too long say: it would come between
+    # two frames, and end the process. Not ignored, which what a model starts would inherit.
+    signal.signal(signal.SIGINT, lambda *_: None)
     try:
         model, warnings = load(Path(folder))
         scorer = Scorer(model, Path(folder), options, name, version)
@@ -93,7 +98,8 @@ def answer_side_by_side(sock: socket.socket, scorer: Scorer) -> None:
                 scorer.streams.steer(message)
                 continue
             for request in message:
-                threads.submit(answer, request)
+                # With what loading set, as MLflow's server has it: the precision of decimals, say.
+                threads.submit(contextvars.copy_context().run, answer, request)
     finally:
         if scorer.streams is not None:
             scorer.streams.cancel_all()  # generators come to their end while there is time

@@ -58,7 +58,9 @@ from model_server.scoring import fastpath
 from model_server.scoring.fast import ensemble, proof
 from model_server.scoring.fast.rows import BeyondError
 from model_server.scoring.prediction import Predictor
+from model_server.scoring.scorer import Scorer
 from model_server.scoring.table import Table
+from tests.unit.serving.scoring.models import of_sklearn, request, split, with_example
 
 FULL = os.environ.get("FULL") == "1"
 
@@ -542,3 +544,40 @@ def test_rows_as_near_to_a_tie_as_rounding_reaches_are_left_to_a_model_on_sparse
     with pytest.raises(BeyondError):
         engine.alone(table)
     assert_same_bits(engine.predict(table), served.own(table))
+
+
+RATINGS = [f"{side}_{at}" for side in ("home", "away") for at in range(3)]
+RIVALS = {
+    "scaled": lambda: make_pipeline(StandardScaler(), LogisticRegression(fit_intercept=False)),
+    "ridge": lambda: RidgeClassifier(fit_intercept=False),
+    "regression": lambda: make_pipeline(StandardScaler(), Ridge()),
+}
+
+
+@pytest.mark.parametrize("types", [["double"], ["double", "float"]])
+@pytest.mark.parametrize("case", RIVALS)
+def test_a_tie_falls_as_alone_whoever_else_asks(case, types, tmp_path):
+    """Of two sides that are equal, rounding says which one wins."""
+    random = np.random.default_rng(0)
+    home, away = random.integers(1, 10, (2, 200, 3)) / 10
+    rows = np.vstack([np.hstack([home, away]), np.hstack([away, home])])
+    wins = (home - away) @ [0.3, -0.2, 0.7] > 0
+    frame = pd.DataFrame(rows, columns=RATINGS)
+    estimator = RIVALS[case]().fit(frame, np.concatenate([wins, ~wins]).astype(int))
+    schema = Schema([ColSpec(types[at % len(types)], name) for at, name in enumerate(RATINGS)])
+    scorer = Scorer(of_sklearn(estimator, schema), with_example(tmp_path, split(frame.head(3))))
+    assert scorer.description.engine == "numpy"
+    assert scorer.description.batching
+
+    equal = np.tile(random.integers(1, 10, (300, 3)) / 10, 2)
+    for parts in (300, 150, 200):  # of one row, of two, and of both
+        requests = [
+            request(split(pd.DataFrame(part, columns=RATINGS)), number)
+            for number, part in enumerate(np.array_split(equal, parts))
+        ]
+        replies = list(scorer.replies(requests))
+        assert sum(len(reply.batches) for reply in replies) == 1
+        together = {one.number: one.body for reply in replies for one in reply.answers}
+        for one in requests:
+            ((alone,),) = [reply.answers for reply in scorer.replies([one])]
+            assert together[one.number] == alone.body

@@ -2,9 +2,14 @@
 
 Ties fall as the model's own do, since the arithmetic is the same. Where the model's is on a sparse
 matrix, it adds up in another order: what that could change is left to the model.
+
+Of requests that were merged, each has a product of its own: for another number of rows, BLAS adds
+up in another order, and a tie would fall by who else asks.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import expit
@@ -63,8 +68,19 @@ class _Linear:
         values = check_finite(matrix(rows))
         return values.astype(np.float64) if values.dtype.kind == "b" else values
 
-    def _sums(self, values: np.ndarray) -> np.ndarray:
-        return values @ self._coefficients + self._intercept
+    def _sums(self, values: np.ndarray, sizes: Sequence[int] = ()) -> np.ndarray:
+        if len(sizes) < 2:
+            return values @ self._coefficients + self._intercept
+        if len(sizes) == len(values):  # a row each: a stack of products
+            stack = np.ascontiguousarray(values)[:, None, :]
+            return (stack @ self._coefficients)[:, 0] + self._intercept
+        products, start = [], 0
+        for size in sizes:
+            # In memory as they are alone, which BLAS also heeds.
+            part = values[start : start + size].copy(order="K")
+            products.append(part @ self._coefficients)
+            start += size
+        return np.concatenate(products) + self._intercept
 
     def _error(self, values: np.ndarray) -> np.ndarray:
         """By how much scores can differ when their terms are added up in another order."""
@@ -90,13 +106,13 @@ class LinearClassification(_Linear):
     def scores(self, rows: Rows) -> np.ndarray:
         return self._scores(self._values(rows))
 
-    def _scores(self, values: np.ndarray) -> np.ndarray:
-        sums = self._sums(values)
+    def _scores(self, values: np.ndarray, sizes: Sequence[int] = ()) -> np.ndarray:
+        sums = self._sums(values, sizes)
         return sums.reshape(-1) if sums.ndim > 1 and sums.shape[1] == 1 else sums
 
-    def __call__(self, rows: Rows) -> np.ndarray:
+    def __call__(self, rows: Rows, sizes: Sequence[int] = ()) -> np.ndarray:
         values = self._values(rows)
-        scores = self._scores(values)
+        scores = self._scores(values, sizes)
         if self._function == "predict":
             if self._is_sparse:
                 self._check_ties(scores, self._error(values))
@@ -145,9 +161,9 @@ class LinearRegression(_Linear):
         if function != "predict":
             raise NoFastPath(f"{function} of {type(estimator).__name__} has no equivalent")
 
-    def __call__(self, rows: Rows) -> np.ndarray:
+    def __call__(self, rows: Rows, sizes: Sequence[int] = ()) -> np.ndarray:
         values = self._values(rows)
-        sums = self._sums(values)
+        sums = self._sums(values, sizes)
         if self._is_sparse and (self._error(values) > TOLERANCE * (1 + np.abs(sums))).any():
             raise BeyondError
         return sums

@@ -66,8 +66,8 @@ class _Piped:
     def scores(self, rows: Rows) -> np.ndarray:
         return self._prediction.scores(self._transform(rows))
 
-    def __call__(self, rows: Rows) -> np.ndarray:
-        return self._prediction(self._transform(rows))
+    def __call__(self, rows: Rows, sizes: Sequence[int] = ()) -> np.ndarray:
+        return self._prediction(self._transform(rows), sizes)
 
     def marks(self) -> Marks:
         return self._transform.marks(self._prediction.marks())

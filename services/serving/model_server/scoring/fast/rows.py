@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -51,8 +52,9 @@ class Prediction(Protocol):
     def scores(self, rows: Rows) -> np.ndarray:
         """As the function that `chooses_by` names. Raises BeyondError."""
 
-    def __call__(self, rows: Rows) -> np.ndarray:
-        """Raises BeyondError."""
+    def __call__(self, rows: Rows, sizes: Sequence[int] = ()) -> np.ndarray:
+        """`sizes`: how many rows each request has, of several that were merged. Raises
+        BeyondError."""
 
     def marks(self) -> Marks:
         """Of its input."""

@@ -3,6 +3,8 @@ adds up the leaves."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from sklearn import ensemble, tree
 from sklearn.dummy import DummyClassifier, DummyRegressor
@@ -123,7 +125,7 @@ class Forest(_Trees):
         means /= self._count
         return means
 
-    def __call__(self, rows: Rows) -> np.ndarray:
+    def __call__(self, rows: Rows, sizes: Sequence[int] = ()) -> np.ndarray:  # noqa: ARG002
         means = self.scores(rows)
         if not self._is_classifier:
             return means.reshape(-1)
@@ -182,7 +184,7 @@ class _Boosting(_Trees):
         sums = self._sums(rows)
         return sums.reshape(-1) if sums.shape[1] == 1 else sums
 
-    def __call__(self, rows: Rows) -> np.ndarray:
+    def __call__(self, rows: Rows, sizes: Sequence[int] = ()) -> np.ndarray:  # noqa: ARG002
         if self._function != "predict":
             probabilities = self._loss.predict_proba(self.scores(rows))
             return probabilities if self._function == "predict_proba" else _log(probabilities)

@@ -49,6 +49,8 @@ def _dependence(model: PyFuncModel, folder: Path) -> str | None:
     """What is known, or not known, by the kind of model."""
     kind = flavor(model)
     flavors = model.metadata.flavors
+    if kind == "xgboost" and model.metadata.get_params_schema() is not None:
+        return "its params go to XGBoost, where one may have a value for each row (base_margin)"
     try:
         if kind in _OF_ESTIMATORS:
             # Also of a model without scikit-learn in its environment, which another flavor is of.

@@ -21,6 +21,8 @@ LOOKS = "may look at all rows of a prediction; serving.batch=on says that it doe
 _LIBRARIES = {
     *("builtins", "collections", "datetime", "decimal", "joblib", "numpy", "pandas", "re", "scipy")
 }
+_SAYS_SO = {"sklearn", "builtins"}
+"""Also of classes that were made by `exec`, or that want to be taken for another."""
 _METHODS = {*rowwise.FUNCTIONS, "decision_function", "transform", "inverse_transform"}
 
 
@@ -43,10 +45,12 @@ def why_not(estimator: object, function: str = "predict") -> str | None:
 
 
 def _is_plain(found: object) -> bool:
-    if found is None or isinstance(found, str | bytes | int | float | complex | np.generic):
+    if found is None:
         return True
     if isinstance(found, type):  # a dtype; one's own may be called as a function
         return found.__module__.partition(".")[0] in _LIBRARIES
+    if isinstance(found, str | bytes | int | float | complex | np.generic):
+        return type(found).__module__ in ("builtins", "numpy")  # a class of one's own does anything
     return type(found) is np.ndarray and found.dtype != object
 
 
@@ -56,7 +60,7 @@ def _why_not_one(attribute: str, found: object) -> str | None:
         return _of_own(found)
     kind = type(found)
     library = kind.__module__.partition(".")[0]
-    own = set(getattr(found, "__dict__", ())) & _METHODS
+    own = {name for name in getattr(found, "__dict__", ()) if _is_method(kind, name)}
     if isinstance(found, BaseEstimator) or own or hasattr(kind, "fit"):
         if own:
             return f"({kind.__name__}, whose {min(own)} was replaced) {LOOKS}"
@@ -65,10 +69,15 @@ def _why_not_one(attribute: str, found: object) -> str | None:
         return None if _is_known(attribute, found) else f"({_name(found)}) {LOOKS}"
     if isinstance(found, dict | list | tuple | set | frozenset | np.ndarray):
         return None if library in {"builtins", *_LIBRARIES, "sklearn"} else _of_own(kind)
-    if library in _LIBRARIES or (library == "sklearn" and _is_public(kind)):
+    if library in _LIBRARIES - {"builtins"} or (library in _SAYS_SO and _is_public(kind)):
         return None
     full = f"{kind.__module__}.{kind.__qualname__}"
     return None if full in foreign.ROWWISE else _of_own(kind)
+
+
+def _is_method(kind: type, name: str) -> bool:
+    of_class = getattr(kind, name, None)
+    return name in _METHODS or (callable(of_class) and not isinstance(of_class, type))
 
 
 def _why_not_estimator(found: object) -> str | None:
@@ -178,8 +187,10 @@ def _of_function(found: object) -> str | None:
         function = getattr(found, name)
         if function is None:
             continue
-        given = (getattr(found, arguments) or {}).values()
-        if not _is_elementwise(function) or not all(map(_is_scalar, given)):
+        given = getattr(found, arguments) or {}
+        # Where a ufunc is told to leave numbers out, there is what the memory held before.
+        is_whole = not given.keys() & {"out", "where"}
+        if not (is_whole and _is_elementwise(function) and all(map(_is_scalar, given.values()))):
             return f"(FunctionTransformer of {_name(function)}) {LOOKS}"
     return None
 
@@ -198,6 +209,25 @@ def _of_neighbors(found: object) -> str | None:
     return f"({type(found).__name__} by brute force) {rowwise.DEPENDENT['impute.KNNImputer']}"
 
 
+def _of_radius(found: object) -> str | None:
+    """A row without neighbours gets NaN, cut down to an integer where all rows are such."""
+    if found._y.dtype.kind != "f":
+        return (
+            f"({type(found).__name__} of integers) answers a row without neighbours otherwise when "
+            "others have some"
+        )
+    return _of_neighbors(found)
+
+
+def _of_propagation(found: object) -> str | None:
+    if found.kernel == "knn":
+        return None
+    return (
+        f"({type(found).__name__} with the kernel {found.kernel}) chooses labels far from "
+        "all that it was fitted on by what rounding leaves, which differs with the number of rows"
+    )
+
+
 def _of_dummy(found: object) -> str | None:
     if found.strategy in rowwise.NO_DRAWS:
         return None
@@ -208,6 +238,9 @@ _RULES: dict[str, Callable[[object], str | None]] = {
     "preprocessing.FunctionTransformer": _of_function,
     "dummy.DummyClassifier": _of_dummy,
     "dummy.DummyRegressor": _of_dummy,
+    "neighbors.RadiusNeighborsRegressor": _of_radius,
+    "semi_supervised.LabelPropagation": _of_propagation,
+    "semi_supervised.LabelSpreading": _of_propagation,
     **{
         f"neighbors.{name}": _of_neighbors
         for name in (
@@ -217,7 +250,6 @@ _RULES: dict[str, Callable[[object], str | None]] = {
             "LocalOutlierFactor",
             "NearestNeighbors",
             "RadiusNeighborsClassifier",
-            "RadiusNeighborsRegressor",
             "RadiusNeighborsTransformer",
         )
     },

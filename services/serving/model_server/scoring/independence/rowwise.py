@@ -58,8 +58,7 @@ ROWWISE: dict[str, str] = {
         preprocessing.KernelCenterer semi_supervised.LabelPropagation
         semi_supervised.LabelSpreading""",
     """each row on its own: random weights were drawn by fit""": """
-        kernel_approximation.AdditiveChi2Sampler kernel_approximation.PolynomialCountSketch
-        kernel_approximation.RBFSampler kernel_approximation.SkewedChi2Sampler""",
+        kernel_approximation.AdditiveChi2Sampler kernel_approximation.PolynomialCountSketch""",
     """the row's distances to fitted rows, see `NEIGHBORS`""": """
         neighbors.KNeighborsClassifier neighbors.KNeighborsRegressor
         neighbors.KNeighborsTransformer neighbors.LocalOutlierFactor neighbors.NearestNeighbors
@@ -83,8 +82,7 @@ ROWWISE: dict[str, str] = {
         preprocessing.PowerTransformer preprocessing.QuantileTransformer
         preprocessing.RobustScaler preprocessing.SplineTransformer preprocessing.StandardScaler
         preprocessing.TargetEncoder impute.MissingIndicator impute.SimpleImputer
-        isotonic.IsotonicRegression calibration._SigmoidCalibration
-        calibration._TemperatureScaling""",
+        isotonic.IsotonicRegression calibration._SigmoidCalibration""",
     """columns chosen by fit""": """
         feature_selection.GenericUnivariateSelect feature_selection.RFE feature_selection.RFECV
         feature_selection.SelectFdr feature_selection.SelectFpr
@@ -135,6 +133,11 @@ DEPENDENT: dict[str, str] = {
     """may choose between equally near rows by the rounding of a product of matrices, which differs
     with the number of rows""": """
         impute.KNNImputer""",
+    """decides by all rows of a prediction whether it was given probabilities or scores""": """
+        calibration._TemperatureScaling""",
+    """takes cosines of a product of matrices: of large numbers, rounding makes them anything, and
+    differs with the number of rows""": """
+        kernel_approximation.RBFSampler kernel_approximation.SkewedChi2Sampler""",
     """makes several rows of one""": """
         feature_extraction.PatchExtractor""",
     """says nothing of rows that it was not fitted on""": """
