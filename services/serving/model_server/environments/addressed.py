@@ -11,6 +11,7 @@ name==1.0 --hash=sha256:...                        name 1.0
 import re
 from urllib.parse import unquote, urlsplit
 
+from packaging.markers import InvalidMarker, Marker, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import (
     InvalidSdistFilename,
@@ -37,8 +38,20 @@ def requirement(line: str) -> Requirement | None:
         name, version = _named(address)
         return _exact(name, version) if name else None
     if found.url:
-        return _exact(found.name, _named(found.url)[1])
+        exact = _exact(found.name, _named(found.url)[1])
+        exact.extras = found.extras
+        return exact
     return found
+
+
+def applies(line: str) -> bool:
+    """Whether what the line says of Pythons and platforms (`; sys_platform == "win32"`) is so of
+    this one."""
+    marker = _OPTION.split(line.partition(";")[2], 1)[0]
+    try:
+        return Marker(marker).evaluate()
+    except (InvalidMarker, UndefinedEnvironmentName):
+        return True
 
 
 def address(line: str) -> str | None:
