@@ -13,6 +13,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 _REQUIREMENTS = re.compile(r"(?:-r|--requirement)[\s=]*(?P<file>.+)")
+_PACKAGES = re.compile(r"(?:-f|--find-links)[\s=]*(?P<folder>.+)")
 _CONSTRAINTS = re.compile(r"(?:-c|--constraint)[\s=]*(?P<file>.+)")
 
 
@@ -33,6 +34,15 @@ def expanded(folder: Path, lines: Iterable[str], seen: frozenset[Path] = frozens
         elif file not in seen:
             found += lines_of(folder, file, seen)
     return found
+
+
+def has_effect(folder: Path, line: str) -> bool:
+    """Not an option that stops uv and that pip would go on without: a folder with packages that
+    stayed behind where the model was logged; hashes for all, where the server adds its own."""
+    if line == "--require-hashes":
+        return False
+    place = _PACKAGES.fullmatch(line)
+    return not place or "://" in place["folder"] or (folder / place["folder"]).exists()
 
 
 def constraints(folder: Path, lines: Iterable[str]) -> dict[str, Requirement]:

@@ -70,7 +70,7 @@ def read(folder: Path) -> Needs:
         loads_with[serializer] = None
     if "python_model" in function:
         loads_with["cloudpickle"] = function.get("cloudpickle_version")
-    listed_lines = _lines(folder)
+    listed_lines = [line for line in _lines(folder) if listed.has_effect(folder, line)]
     requirements, lines = _parse(listed_lines, listed.constraints(folder, listed_lines))
     return Needs(
         flavor=flavor,

@@ -72,6 +72,8 @@ class Uv:
         if self._settings.get("UV_NO_BUILD", "1").lower() not in ("0", "false", "no", "off"):
             # A source distribution runs its code while it is built, here with the index's login.
             options += ("--no-build",)
+        if "--pre" in lines:  # which uv reads on the command line alone
+            options += ("--prerelease", "allow")
         python = self._folder / "bin" / "python"
         return self._lines(
             "pip", command, "--python", python, *options, *given, given="\n".join(lines)

@@ -109,6 +109,14 @@ def test_requirement_for_another_platform_is_none_in_whatever_form(tmp_path):
     assert needs.requirements == needs.lines == ()
 
 
+def test_options_that_uv_stops_at_and_pip_does_not_are_left_out(tmp_path):
+    (tmp_path / "wheels").mkdir()
+    kept = ["--find-links wheels", "-f https://example.org/wheels", "--pre"]
+    gone = ["--find-links=./stayed-behind", "-f /no/such/folder", "--require-hashes"]
+    needs = read(model(tmp_path, requirements__txt="\n".join([*gone, *kept])))
+    assert list(needs.lines) == kept
+
+
 def test_address_may_be_longer_than_a_files_name(tmp_path):
     line = f"tiny @ https://example.org/tiny-1-py3-none-any.whl?signature={'0' * 1000}"
     assert read(model(tmp_path, requirements__txt=line)).lines == (line,)
