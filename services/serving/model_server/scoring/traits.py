@@ -19,7 +19,8 @@ def _inputs(model: PyFuncModel) -> Iterator[tuple[str, object]]:
     """Names and types of the signature's columns or tensors."""
     schema = model.metadata.get_input_schema()
     for at, spec in enumerate(schema.inputs if schema else ()):
-        yield spec.name or (f"column {at}" if len(schema.inputs) > 1 else "the input"), spec.type
+        unnamed = f"column {at}" if len(schema.inputs) > 1 else "the input"
+        yield unnamed if spec.name in (None, "") else str(spec.name), spec.type
 
 
 def columns_of(*kinds: object) -> Callable[[PyFuncModel], list[str]]:

@@ -120,6 +120,13 @@ def test_what_is_told_of_a_type_is_what_mlflow_does(name, schema, body, given):
         assert seen == given or (seen, given) == ([[pytest.approx(np.nan, nan_ok=True)]], [[None]])
 
 
+def test_names_may_be_numbers():
+    model = model_of(Schema([ColSpec("string", 0), ColSpec("boolean", 1)]))
+    texts, booleans = warnings(model)
+    assert "text columns (0)" in texts
+    assert "boolean columns (1)" in booleans
+
+
 def test_of_params_it_is_told_that_null_replaces_their_default():
     params = ParamSchema([ParamSpec("k", "long", 5)])
     model = model_of(PLAIN, params)
