@@ -56,6 +56,11 @@ class FetchError(Exception):
 class FolderChangedError(FetchError, LoadError):
     """A folder is no longer what a version was made of."""
 
+    def __init__(self, message: str, rewritten: frozenset[str] = frozenset()) -> None:
+        """`rewritten`: files that changed while it was loaded."""
+        super().__init__(message)
+        self.rewritten = rewritten
+
 
 def error_body(error_code: str, message: str) -> bytes:
     return msgspec.json.encode({"error_code": error_code, "message": bounded(message)})
