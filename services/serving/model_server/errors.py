@@ -87,6 +87,11 @@ def bounded(message: str, limit: int = MESSAGE_LIMIT) -> str:
     return message if len(message) <= limit else message[: limit - 3] + "..."
 
 
+def without_login(text: str) -> str:
+    """Addresses in it without their user and password."""
+    return re.sub(r"//[^/@\s]+@", "//", text)
+
+
 _FOLDERS = re.compile(r"(?<![\w:/])/(?:[\w.@+-]+/)+")
 
 
@@ -96,14 +101,14 @@ def without_paths(message: str) -> str:
 
 
 def reason(error: BaseException, limit: int = REASON_LIMIT) -> str:
-    """Type and words of an exception, as one line of at most `limit` characters, without folders:
-    `ValueError: X has 3 features`. Values that were sent may be in it."""
+    """Type and words of an exception, as one line of at most `limit` characters, without folders
+    and logins of addresses: `ValueError: X has 3 features`. Values that were sent may be in it."""
     try:
         words = str(error)
     except BaseException:  # its own code
         words = ""
     # Cut twice: an exception may hold megabytes, of which no more than needed is looked at.
-    words = without_paths(" ".join(words[: 20 * limit].split()))
+    words = without_paths(without_login(" ".join(words[: 20 * limit].split())))
     name = type(error).__name__
     return bounded(f"{name}: {words}" if words else name, limit)
 

@@ -20,6 +20,8 @@ from packaging.utils import (
     parse_wheel_filename,
 )
 
+from model_server.errors import without_login
+
 _EDITABLE = re.compile(r"(-e|--editable)[\s=]\s*")
 _OPTION = re.compile(r"\s--?[a-z]")
 _NAME = re.compile(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?")
@@ -63,11 +65,6 @@ def address(line: str) -> str | None:
 def is_option(line: str) -> bool:
     """Of the installer's, as `--pre` or `-c constraints.txt`; bringing nothing by itself."""
     return line.startswith("-") and not _EDITABLE.match(line)
-
-
-def without_login(text: str) -> str:
-    """Addresses in it without their user and password."""
-    return re.sub(r"//[^/@\s]+@", "//", text)
 
 
 def _exact(name: str, version: str | None) -> Requirement:

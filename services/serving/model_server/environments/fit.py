@@ -27,10 +27,11 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from model_server.environments.addressed import is_option, requirement, without_login
+from model_server.environments.addressed import is_option, requirement
 from model_server.environments.messages import Fit, Recipe
 from model_server.environments.needs import LIBRARIES, Needs, read
 from model_server.environments.same import counts_as, names
+from model_server.errors import without_login
 from model_server.workers import wire
 
 log = logging.getLogger(__name__)

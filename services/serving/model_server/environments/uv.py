@@ -10,8 +10,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from model_server.environments.addressed import without_login
-from model_server.errors import bounded, without_paths
+from model_server.errors import bounded, without_login, without_paths
 from model_server.workers.child import die_with_parent
 
 _PIP = {
