@@ -111,7 +111,9 @@ class Strict:
                 raise _refused(f"Param {_quoted(name)} is null, which would replace its default.")
             values = value if isinstance(value, list) else [value]
             for one in values:
-                if reason := change(one, self._params[name], in_frame=False):
+                kind = self._params[name]
+                # Texts reach the model as they are, as in frames.
+                if reason := change(one, kind, in_frame=kind == DataType.string):
                     raise _refused(f"Param {_quoted(name)} is {reason}.")
 
     def _split(self, table: dict) -> None:

@@ -205,11 +205,13 @@ def test_models_from_type_hints_are_held_to_them(tmp_path):
 
 
 def test_columns_params_and_parts_that_would_be_ignored_are_refused(serve):
-    params = ParamSchema([ParamSpec("k", "long", 5)])
+    params = ParamSchema([ParamSpec("k", "long", 5), ParamSpec("s", "string", "")])
     server = serve(column("double"), params)
     good = body_of("dataframe_split", 1.5)
+    assert server.ask({**good, "params": {"s": "a\0"}}) == (200, "")
+    assert server.model.given[1] == {"k": 5, "s": "a\0"}
     assert server.ask({**good, "params": {"k": 7}}) == (200, "")
-    assert server.model.given[1] == {"k": 7}
+    assert server.model.given[1] == {"k": 7, "s": ""}
     for more, named in (
         ({"parms": {"k": 7}}, "'parms'"),
         ({"params": {"j": 7}}, "'j'"),
