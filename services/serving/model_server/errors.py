@@ -56,6 +56,11 @@ class FetchError(Exception):
 class FolderChangedError(FetchError, LoadError):
     """A folder is no longer what a version was made of."""
 
+    def __init__(self, message: str, rewritten: frozenset[str] = frozenset()) -> None:
+        """`rewritten`: files that changed while it was loaded."""
+        super().__init__(message)
+        self.rewritten = rewritten
+
 
 def error_body(error_code: str, message: str) -> bytes:
     return msgspec.json.encode({"error_code": error_code, "message": bounded(message)})
@@ -82,6 +87,11 @@ def bounded(message: str, limit: int = MESSAGE_LIMIT) -> str:
     return message if len(message) <= limit else message[: limit - 3] + "..."
 
 
+def without_login(text: str) -> str:
+    """Addresses in it without their user and password."""
+    return re.sub(r"//[^/@\s]+@", "//", text)
+
+
 _FOLDERS = re.compile(r"(?<![\w:/])/(?:[\w.@+-]+/)+")
 
 
@@ -91,9 +101,9 @@ def without_paths(message: str) -> str:
 
 
 def reason(error: BaseException, limit: int = REASON_LIMIT) -> str:
-    """Type and words of an exception, as one line of at most `limit` characters, without folders:
-    `ValueError: X has 3 features`. Of many lines the last one stays, which often says what the
-    matter is. Values that were sent may be in it."""
+    """Type and words of an exception, as one line of at most `limit` characters, without folders
+    and logins of addresses: `ValueError: X has 3 features`. Of many lines the last one stays, which
+    often says what the matter is. Values that were sent may be in it."""
     try:
         words = str(error)
     except BaseException:  # its own code
@@ -110,7 +120,7 @@ def reason(error: BaseException, limit: int = REASON_LIMIT) -> str:
 
 
 def _line(text: str) -> str:
-    return without_paths(" ".join(text.split()))
+    return without_paths(without_login(" ".join(text.split())))
 
 
 _VALUES = re.compile(

@@ -44,6 +44,14 @@ _TABLE = (
         ),
         f"It looks like code pickled by another Python: log it on the server's, {FROM_CODE}",
     ),
+    # MLflow's, of what it does not take for the name of a folder.
+    (
+        r"MlflowException: (?:Invalid path|No such artifact)",
+        (
+            "MLflow reads no folder whose name has #, control characters or what looks like an "
+            "escape (%41): rename it."
+        ),
+    ),
     # mlflow.pyfunc.load_model's.
     (
         (

@@ -1,7 +1,10 @@
 """Folders that appear late, change, or are a link: served within seconds, and by all replicas."""
 
+import contextlib
 import shutil
+import time
 
+import mlflow
 import pytest
 
 from tests.integration.serving.models import act
@@ -19,6 +22,38 @@ def server(models, tmp_path):
     server.process.command += [str(tmp_path / name) for name in ("link", "anew", "late")]
     with server.process:
         yield server
+
+
+KEEPER = """
+import pathlib
+import time
+
+import mlflow
+
+
+class Keeper(mlflow.pyfunc.PythonModel):
+    def load_context(self, context):
+        pathlib.Path(__file__).with_name("cache").write_text(str(time.time_ns()))
+
+    def predict(self, context, model_input, params=None):
+        return [3]
+
+
+mlflow.models.set_model(Keeper())
+"""
+
+
+def test_model_that_rewrites_a_file_beside_its_own_comes_back_after_a_restart(tmp_path):
+    (tmp_path / "keeper.py").write_text(KEEPER)
+    folder = tmp_path / "model"
+    mlflow.pyfunc.save_model(folder, python_model=tmp_path / "keeper.py", pip_requirements=[])
+    (folder / "cache").write_text("from before")
+    server = ModelServer(tmp_path / "server", SERVING_MODELS=f"keeper={folder}")
+    with server.process, contextlib.closing(server.http):
+        server.wait_for(lambda: answers(server, "keeper") == {3}, 60, "the model")
+        worker = server.model("keeper")["workers"]
+        time.sleep(2)
+        assert server.model("keeper")["workers"] == worker
 
 
 def answers(server, name: str) -> set:

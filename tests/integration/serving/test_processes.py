@@ -122,6 +122,12 @@ def worker(request, crowd):
     found.stop()
 
 
+def test_model_may_choose_how_they_are_started(worker):
+    assert worker.ask("choose") == [[2, 4, 6]]
+    worker.ask("crash")
+    worker.lose()
+
+
 def test_model_may_start_processes_that_end_with_it(worker, crowd):
     assert worker.ask(*WAYS) == [[2, 4, 6]] * len(WAYS)
     (facts,) = worker.ask("facts")

@@ -20,6 +20,7 @@ class MuteError(Exception):
         (SystemExit(3), "SystemExit: 3"),
         (ValueError("names differ:\n- a\n\n- b\n"), "ValueError: names differ: - a - b"),
         (OSError("no /srv/models/x/model.pkl"), "OSError: no model.pkl"),
+        (OSError("no https://me:secret@db.example/x"), "OSError: no https://db.example/x"),
         (ValueError("half \ud83d"), "ValueError: half ?"),
     ],
 )

@@ -15,3 +15,8 @@ def test_store_that_skinny_cannot_read_is_said(monkeypatch):
         with pytest.raises(fetch.FetchError, match="pip install mlflow"):
             fetch._location(uri)
     assert fetch._location("s3://bucket/wine") == "s3://bucket/wine"
+
+
+def test_slash_at_the_end_is_no_part_of_a_name(monkeypatch, tmp_path):
+    monkeypatch.setattr("mlflow.get_tracking_uri", lambda: str(tmp_path))
+    assert fetch._location("runs:/abc/model/") == "runs:/abc/model"

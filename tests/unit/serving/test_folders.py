@@ -102,6 +102,31 @@ def test_files_that_a_working_model_writes_beside_its_own_are_no_change(tmp_path
     assert taken(watch, 1, works=False) != first
 
 
+@pytest.mark.parametrize("name", ["requirements.txt", "conda.yaml"])
+def test_requirements_that_mlflow_writes_last_are_a_change(tmp_path, name):
+    folder = save(tmp_path / "model", ago=60)
+    watch = Watch(str(folder))
+    taken(watch)
+    (folder / name).write_text("pandas==2.2.3")
+    assert name in taken(watch, 2).files
+
+
+def test_files_that_a_model_is_known_to_rewrite_are_no_change(tmp_path):
+    folder = save(tmp_path / "model", ago=60)
+    (folder / "cache").write_text("old")
+    first = look(folder)
+    (folder / "cache").write_text("newer")
+    own = first.rewritten_in(look(folder))
+    assert own == {"cache"}
+    watch = Watch(str(folder))
+    for content in ("a", "bc", "def"):
+        (folder / "cache").write_text(content)
+        watch.look(works=False, own=own)
+        assert watch.taken.files.keys() == {"MLmodel", "data/weights"}
+    (folder / "MLmodel").write_text("another model")
+    assert first.rewritten_in(look(folder)) == frozenset()
+
+
 def test_link_to_a_folder_that_it_is_in_has_an_end(tmp_path):
     folder = save(tmp_path / "model")
     (folder / "data" / "up").symlink_to("..")

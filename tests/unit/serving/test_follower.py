@@ -54,6 +54,7 @@ class Applied:
     """In place of Deployments: remembers what it was told."""
 
     state = "serving"
+    own_files = frozenset()
 
     def __init__(self) -> None:
         self.history: list[dict] = []

@@ -34,6 +34,7 @@ NAMED = Schema(
         TensorSpec(np.dtype("str"), (-1,), "words"),
     ]
 )
+NUMBERED = Schema([ColSpec("double", 0), ColSpec("double", 1)])
 MESSAGE = Object([Property("role", "string"), Property("content", "string")])
 CHAT = Schema(
     [ColSpec(Array(MESSAGE), "messages"), ColSpec("double", "temperature", required=False)]
@@ -68,6 +69,7 @@ DESCRIPTIONS = {
         Schema([ColSpec("string", "t"), ColSpec("datetime", "g")]), Schema([ColSpec("string", "y")])
     ),
     "no names": described(Schema([ColSpec("double"), ColSpec("string")])),
+    "numbers for names": described(NUMBERED, NUMBERED),
     "tensor": described(TENSOR, TENSOR),
     "named tensors": described(NAMED, NAMED),
     "chat": described(CHAT),

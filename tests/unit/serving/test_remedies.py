@@ -111,6 +111,14 @@ def test_methods_that_a_model_lacks(tmp_path):
         assert "PythonModel whose predict calls" in said
 
 
+@pytest.mark.parametrize("name", ["a#b", "50%25", "two\nlines"])
+def test_folder_whose_name_mlflow_reads_as_another(name, tmp_path):
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "MLmodel").write_text("flavors: {}")
+    assert "rename it" in with_remedy(raised(mlflow.pyfunc.load_model, str(folder)))
+
+
 @pytest.mark.parametrize("problem", ["it took longer than 5 s to load", "ValueError: 3 features"])
 def test_what_is_not_known_stays_as_it_is(problem):
     assert with_remedy(problem) == problem

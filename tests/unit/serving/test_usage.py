@@ -9,6 +9,7 @@ import mlflow.types.schema as kinds
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
 from mlflow.models.utils import _enforce_schema
 from mlflow.pyfunc.scoring_server import infer_and_parse_data
 from mlflow.types import ColSpec, Schema, TensorSpec
@@ -63,6 +64,10 @@ def test_tensors_have_a_shape():
         *(Schema([ColSpec(kind, "it's one"), ColSpec("long", "y")]) for kind in TYPES.values()),
         Schema([ColSpec("double"), ColSpec("double")]),
         Schema([ColSpec("string")]),
+        Schema([ColSpec("double"), ColSpec("string"), ColSpec("datetime")]),
+        Schema([ColSpec("double", 0), ColSpec("string", 1)]),
+        Schema([ColSpec("double", "prompt"), ColSpec("datetime", "at"), ColSpec("integer", "n")]),
+        Schema([TensorSpec(np.dtype("datetime64[ns]"), (-1,))]),
         Schema([TensorSpec(np.dtype("float32"), (-1, 2, 3))]),
         Schema(
             [TensorSpec(np.dtype("int64"), (-1, 2), "a"), TensorSpec(np.dtype("bool"), (2,), "b")]
@@ -72,6 +77,22 @@ def test_tensors_have_a_shape():
 )
 def test_bodies_that_are_made_up_fit_the_signature(schema):
     read(json.loads(usage.made_up(described(schema))), schema)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        (kinds.Array("integer"), [1]),
+        (kinds.Map("float"), {"key": 1.5}),
+        (kinds.Array(kinds.Object([kinds.Property("at", "datetime")])), [{"at": "2024-01-01"}]),
+    ],
+    ids=str,
+)
+def test_none_is_made_up_where_mlflow_takes_none(kind, data):
+    schema = Schema([ColSpec(kind, "x")])
+    assert usage.made_up(described(schema)) is None
+    with pytest.raises(MlflowException):
+        read({"dataframe_split": {"columns": ["x"], "data": [[data]]}}, schema)
 
 
 def test_bodies_that_are_made_up_stay_small():

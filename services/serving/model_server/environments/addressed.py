@@ -11,6 +11,7 @@ name==1.0 --hash=sha256:...                        name 1.0
 import re
 from urllib.parse import unquote, urlsplit
 
+from packaging.markers import InvalidMarker, Marker, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import (
     InvalidSdistFilename,
@@ -18,6 +19,8 @@ from packaging.utils import (
     parse_sdist_filename,
     parse_wheel_filename,
 )
+
+from model_server.errors import without_login
 
 _EDITABLE = re.compile(r"(-e|--editable)[\s=]\s*")
 _OPTION = re.compile(r"\s--?[a-z]")
@@ -37,8 +40,20 @@ def requirement(line: str) -> Requirement | None:
         name, version = _named(address)
         return _exact(name, version) if name else None
     if found.url:
-        return _exact(found.name, _named(found.url)[1])
+        exact = _exact(found.name, _named(found.url)[1])
+        exact.extras = found.extras
+        return exact
     return found
+
+
+def applies(line: str) -> bool:
+    """Whether what the line says of Pythons and platforms (`; sys_platform == "win32"`) is so of
+    this one."""
+    marker = _OPTION.split(line.partition(";")[2], 1)[0]
+    try:
+        return Marker(marker).evaluate()
+    except (InvalidMarker, UndefinedEnvironmentName):
+        return True
 
 
 def address(line: str) -> str | None:
@@ -50,11 +65,6 @@ def address(line: str) -> str | None:
 def is_option(line: str) -> bool:
     """Of the installer's, as `--pre` or `-c constraints.txt`; bringing nothing by itself."""
     return line.startswith("-") and not _EDITABLE.match(line)
-
-
-def without_login(text: str) -> str:
-    """Addresses in it without their user and password."""
-    return re.sub(r"//[^/@\s]+@", "//", text)
 
 
 def _exact(name: str, version: str | None) -> Requirement:

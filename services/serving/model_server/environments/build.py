@@ -14,11 +14,11 @@ from pathlib import Path
 import msgspec
 from packaging.utils import canonicalize_name
 
-from model_server.environments.addressed import address, is_option, requirement, without_login
+from model_server.environments.addressed import address, is_option, requirement
 from model_server.environments.bytecode import share_bytecode
 from model_server.environments.messages import MARKER, Built, Package, Recipe, Step
 from model_server.environments.uv import BuildError, Uv, uv_settings
-from model_server.errors import without_paths
+from model_server.errors import without_login, without_paths
 from model_server.workers import wire
 
 _LOCAL_LABEL = re.compile(r"(==[\w.!]+)\+[\w.]+")

@@ -27,10 +27,11 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from model_server.environments.addressed import is_option, requirement, without_login
+from model_server.environments.addressed import is_option, requirement
 from model_server.environments.messages import Fit, Recipe
 from model_server.environments.needs import LIBRARIES, Needs, read
 from model_server.environments.same import counts_as, names
+from model_server.errors import without_login
 from model_server.workers import wire
 
 log = logging.getLogger(__name__)
@@ -104,7 +105,7 @@ def _all_of(needs: Needs) -> list[Requirement]:
 
 def _of_mlflow(needs: Needs) -> dict[str, str]:
     """What the model may count on where it names the whole of MLflow, and the versions."""
-    if all(canonicalize_name(entry.name) != "mlflow" for entry in needs.requirements):
+    if all(canonicalize_name(entry.name) != "mlflow" for entry in _all_of(needs)):
         return {}
     return FULL
 
@@ -167,11 +168,12 @@ def _recipe(needs: Needs, pythons: list[tuple[int, int]]) -> Recipe | None:
     extras: set[str] = set()
     lines = list(WORKER)
     unnamed = dict(needs.loads_with)
+    for entry in _all_of(needs):
+        if canonicalize_name(entry.name) in MLFLOW:
+            extras |= entry.extras
     for entry in needs.requirements:
         name = canonicalize_name(entry.name)
-        if name in MLFLOW:
-            extras |= entry.extras
-        else:
+        if name not in MLFLOW:
             wanted = _wanted(entry, unnamed.pop(counts_as(name), None))
             lines.append(f"{name}{_extras(entry.extras)}{wanted}")
     named = {counts_as(canonicalize_name(entry.name)) for entry in _all_of(needs)}
@@ -183,10 +185,16 @@ def _recipe(needs: Needs, pythons: list[tuple[int, int]]) -> Recipe | None:
     lines += [f"{n}{bound}" for n, bound in _of_mlflow(needs).items() if n not in named]
     # The whole of MLflow only for what its extras bring.
     lines.append(f"mlflow{_extras(extras)}=={VERSION}" if extras else f"mlflow-skinny=={VERSION}")
-    lines = sorted(set(lines)) + list(needs.lines)
+    lines = sorted(set(lines)) + [line for line in needs.lines if not _is_mlflow(line)]
     optional = [line for line in lines if _may_go(line, needs)]
     text = "\n".join([*lines, *usable, needs.attached])
     return Recipe(lines, usable, hashlib.sha256(text.encode()).hexdigest()[:32], optional)
+
+
+def _is_mlflow(line: str) -> bool:
+    """By address or with hashes: the server's is taken all the same."""
+    entry = requirement(line)
+    return entry is not None and canonicalize_name(entry.name) in MLFLOW
 
 
 def _may_go(line: str, needs: Needs) -> bool:

@@ -1,14 +1,18 @@
 """What a model was made with, read from its folder: MLmodel, requirements, pickled code."""
 
 import hashlib
+import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
+from model_server.environments import listed
+from model_server.environments.addressed import applies
 from model_server.environments.pickled import holds_code
 
 LIBRARIES = {
@@ -66,7 +70,8 @@ def read(folder: Path) -> Needs:
         loads_with[serializer] = None
     if "python_model" in function:
         loads_with["cloudpickle"] = function.get("cloudpickle_version")
-    requirements, lines = _parse(_lines(folder))
+    listed_lines = [line for line in _lines(folder) if listed.has_effect(folder, line)]
+    requirements, lines = _parse(listed_lines, listed.constraints(folder, listed_lines))
     return Needs(
         flavor=flavor,
         loads_with=loads_with,
@@ -91,12 +96,9 @@ def metadata(folder: Path) -> dict:
 def _lines(folder: Path) -> list[str]:
     """Of requirements.txt; of conda.yaml for models older than that."""
     try:
-        text = (folder / "requirements.txt").read_text()
+        return listed.lines_of(folder, folder / "requirements.txt")
     except FileNotFoundError:
-        return _conda_lines(folder)
-    text = re.sub(r"\\\n", " ", text)
-    lines = (re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines())
-    return [line for line in lines if line]
+        return listed.expanded(folder, _conda_lines(folder))
 
 
 def _conda_lines(folder: Path) -> list[str]:
@@ -108,24 +110,29 @@ def _conda_lines(folder: Path) -> list[str]:
     return [str(line) for lines in pip for line in lines or ()]
 
 
-def _parse(lines: list[str]) -> tuple[list[Requirement], list[str]]:
+def _parse(
+    lines: list[str], constraints: Mapping[str, Requirement]
+) -> tuple[list[Requirement], list[str]]:
     requirements, others = [], []
     for line in lines:
         try:
             requirement = Requirement(line)
         except InvalidRequirement:
-            others.append(line)
-            continue
-        if requirement.url:
-            others.append(line)
+            requirement = None
+        if requirement is None or requirement.url:
+            if applies(line):
+                others.append(line)
         elif requirement.marker is None or requirement.marker.evaluate():
+            if constraint := constraints.get(canonicalize_name(requirement.name)):
+                requirement.specifier &= constraint.specifier
             requirements.append(requirement)
     return requirements, others
 
 
 def _attached(folder: Path, lines: Iterable[str]) -> str:
     files = (folder / word for line in lines for word in line.split())
-    content = [file.read_bytes() for file in files if file.is_file()]
+    # Not `Path.is_file`, which raises for what is too long to be a file's name, as signed URLs.
+    content = [file.read_bytes() for file in files if os.path.isfile(file)]  # noqa: PTH113
     return hashlib.sha256(b"".join(content)).hexdigest() if content else ""
 
 

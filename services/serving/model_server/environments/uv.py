@@ -10,8 +10,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from model_server.environments.addressed import without_login
-from model_server.errors import bounded, without_paths
+from model_server.errors import bounded, without_login, without_paths
 from model_server.workers.child import die_with_parent
 
 _PIP = {
@@ -75,6 +74,8 @@ class Uv:
         if self._settings.get("UV_NO_BUILD", "1").lower() not in ("0", "false", "no", "off"):
             # A source distribution runs its code while it is built, here with the index's login.
             options += ("--no-build",)
+        if "--pre" in lines:  # which uv reads on the command line alone
+            options += ("--prerelease", "allow")
         python = self._folder / "bin" / "python"
         return self._lines(
             "pip", command, "--python", python, *options, *given, given="\n".join(lines)

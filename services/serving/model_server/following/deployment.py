@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from model_server import metrics, options
-from model_server.errors import FetchError, LoadError
+from model_server.errors import FetchError, FolderChangedError, LoadError
 from model_server.following.registry import Missing, Target
 from model_server.remedies import with_remedy
 from model_server.workers.version import Version
@@ -37,12 +37,15 @@ class Deployment:
         self.wanted: Target | Missing | None = None
         self.serving: Version | None = None
         self.problem: str | None = None
+        self.own_files: frozenset[str] = frozenset()
+        """In its folder, that the model rewrites: a cache that it kept there before a restart."""
         self.progress: str | None = None
         """What takes long about the version that comes."""
         self._owner = owner
         self._changed = asyncio.Event()
         self._settled = asyncio.Event()
         self._anew = False
+        self._rewritten: frozenset[str] = frozenset()
         self._roll: asyncio.Task | None = None
         self._task = asyncio.create_task(self._follow(), name=f"deployment {name}")
 
@@ -181,6 +184,7 @@ class Deployment:
 
     def _swap(self, version: Version | None) -> None:
         old, self.serving = self.serving, version
+        self._rewritten = frozenset()
         # In this order: a model made anew has the same labels as the one it replaces.
         if old:
             old.metrics.is_served = False
@@ -203,6 +207,10 @@ class Deployment:
     def _failed(self, error: BaseException, attempts: int) -> float:
         """Make the failure known. Returns the seconds until the next try."""
         fetching = isinstance(error, FetchError)
+        if isinstance(error, FolderChangedError):
+            # Once it may have been a user. Twice in a row, while it was loaded, it was the model.
+            self.own_files |= error.rewritten & self._rewritten
+            self._rewritten = error.rewritten
         stage = "fetch" if fetching else "load"
         self.problem = (
             with_remedy(str(error))

@@ -87,8 +87,10 @@ def _location(uri: str) -> str:
     the name of a `models:/` URI. Any other URI as it is. Raises FetchError."""
     import mlflow
 
-    if uri.startswith(("models:", "runs:")) and not _reads(mlflow.get_tracking_uri()):
-        raise FetchError("mlflow-skinny alone reads no local store: pip install mlflow")
+    if uri.startswith(("models:", "runs:")):
+        uri = uri.rstrip("/")  # else MLflow looks for a model of that name
+        if not _reads(mlflow.get_tracking_uri()):
+            raise FetchError("mlflow-skinny alone reads no local store: pip install mlflow")
     reference = uri.removeprefix("models:/")
     if reference == uri or not {"@", "/"} & set(reference):
         return uri

@@ -13,6 +13,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+SAVED_LAST = frozenset(("requirements.txt", "conda.yaml", "python_env.yaml", "constraints.txt"))
+"""What MLflow writes after MLmodel, when it has found out what a model requires: seconds later."""
 SETTLED = 2
 """Seconds without a change after which one look is enough to take a folder for whole."""
 
@@ -38,10 +40,23 @@ class Look:
         return abs(time.time() - last / 1e9) > SETTLED
 
     def is_within(self, later: "Look") -> bool:
-        """Whether all that was there is unchanged; what came since does not matter to a model."""
-        if "MLmodel" not in self.files:
+        """Whether all that was there is unchanged; what came since does not matter to a model,
+        unless MLflow was not done with saving it."""
+        if "MLmodel" not in self.files or (later.files.keys() - self.files.keys()) & SAVED_LAST:
             return self == later
         return self.place == later.place and self.files.items() <= later.files.items()
+
+    def rewritten_in(self, later: "Look") -> frozenset[str]:
+        """Files of the same model that are others now."""
+        changed = frozenset(
+            name for name, one in self.files.items() if later.files.get(name) != one
+        )
+        is_same = self.place == later.place and "MLmodel" not in changed
+        return changed if is_same else frozenset()
+
+    def without(self, names: frozenset[str]) -> "Look":
+        files = {name: one for name, one in self.files.items() if name not in names}
+        return Look(self.place, files)
 
 
 def look(folder: str | Path) -> Look:
@@ -72,10 +87,10 @@ class Watch:
         self.taken: Look | None = None
         """The version's that is to be served; None until it is known."""
 
-    def look(self, *, works: bool) -> None:
+    def look(self, *, works: bool, own: frozenset[str] = frozenset()) -> None:
         """A change is taken when two looks in a row see the same. `works`: whether what was taken
-        is served, so that files beside it may be its own."""
-        now = look(self._folder)
+        is served, so that files beside it may be its own; `own` are known to be."""
+        now = look(self._folder).without(own)
         same = now == self.taken or (works and self.taken and self.taken.is_within(now))
         if not same and (now == self._last or (self.taken is None and now.is_settled)):
             self.taken = now

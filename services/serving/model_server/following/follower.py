@@ -160,7 +160,8 @@ class Follower:
         for name, watch in self._watches.items():
             deployment = self._deployments.find(name)
             works = deployment is not None and deployment.state != "failed"
-            await asyncio.to_thread(watch.look, works=works)
+            own = deployment.own_files if deployment else frozenset()
+            await asyncio.to_thread(watch.look, works=works, own=own)
             if watch.taken and watch.taken != self._fixed[name].files:
                 identity = f"{name} {watch.taken.identity}"
                 self._fixed[name] = replace(

@@ -83,7 +83,7 @@ def _of_tensors(specs: list[dict]) -> dict:
     if not _names(specs):
         tensor = _tensor(specs[0])
         return {"inputs": tensor, "instances": tensor}
-    names = [spec["name"] for spec in specs]
+    names = [str(spec["name"]) for spec in specs]
     whole = {"type": "object", "required": names}
     row = dict(whole)
     whole["properties"] = {spec["name"]: _tensor(spec) for spec in specs}
@@ -121,8 +121,8 @@ def _record(specs: list[dict], *, in_frames: bool = False) -> dict:
     kind_of = _in_frames if in_frames else _type
     return {
         "type": "object",
-        "required": [spec["name"] for spec in specs if spec.get("required", True)],
-        "properties": {spec["name"]: kind_of(spec) for spec in specs},
+        "required": [str(spec["name"]) for spec in specs if spec.get("required", True)],
+        "properties": {str(spec["name"]): kind_of(spec) for spec in specs},
     }
 
 

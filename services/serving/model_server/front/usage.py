@@ -25,6 +25,8 @@ _VALUES = {
     "datetime": "2024-01-01T00:00:00",
 }
 _TEXT = "text"
+_CONVERTED = frozenset(("integer", "float", "datetime", "binary"))
+"""Types that JSON has no values of, and MLflow makes none of but in columns of a table."""
 MOST_VALUES = 2000
 """Of a body that is made up."""
 
@@ -105,17 +107,35 @@ def made_up(description: Description) -> bytes | None:
         if sum(math.prod(map(abs, shape)) for shape in shapes) > MOST_VALUES:
             return None
         tensors = [_tensor(spec["tensor-spec"]) for spec in specs]
+        if None in tensors:
+            return None
         content = {"inputs": dict(zip(names, tensors, strict=True)) if names else tensors[0]}
     else:
+        if names and any(map(_has_no_form, specs)):
+            return None
         row = [_value(spec) for spec in specs]
-        if UNWRAPPED & set(names):
+        if UNWRAPPED & set(names) and not any(spec["type"] in _CONVERTED for spec in specs):
             content = dict(zip(names, row, strict=True))
         elif names:
             content = {"dataframe_split": {"columns": names, "data": [row]}}
+        elif len(row) > 1:
+            # `inputs` would convert all to the first one's type.
+            content = {"dataframe_split": {"data": [row]}}
         else:
-            content = {"inputs": [row] if len(row) > 1 else row}
+            content = {"inputs": row}
     body = json.dumps(content, ensure_ascii=False).encode(errors="replace")
     return body if len(body) <= MOST_OF_EXAMPLE else None
+
+
+def _has_no_form(spec: dict) -> bool:
+    """Whether it is made of what MLflow takes from no JSON where it is in a list or an object."""
+    if spec["type"] == "array":
+        inner = [spec["items"]]
+    elif spec["type"] == "map":
+        inner = [spec["values"]]
+    else:
+        inner = spec["properties"].values() if spec["type"] == "object" else ()
+    return any(one["type"] in _CONVERTED - {"binary"} or _has_no_form(one) for one in inner)
 
 
 def _value(spec: dict) -> object:
@@ -130,8 +150,13 @@ def _value(spec: dict) -> object:
 
 
 def _tensor(info: dict) -> object:
+    """None for complex numbers."""
     kinds = {"float": 1.5, "int": 1, "uint": 1, "bool": True}
+    if info["dtype"].startswith("complex"):
+        return None
     value = kinds.get(info["dtype"].rstrip("0123456789"), _TEXT)
+    if info["dtype"].startswith("datetime"):
+        value = _VALUES["datetime"]
     for length in reversed(info["shape"]):
         value = [value] * abs(length)  # -1, any number: one
     return value

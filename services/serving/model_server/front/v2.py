@@ -22,7 +22,7 @@ from model_server.front.routes import GET, JSON, POST, Response, Route
 from model_server.front.tokens import NOBODY
 from model_server.settings import Settings
 from model_server.workers.version import Version
-from model_server.workers.wire import Description, output_names
+from model_server.workers.wire import Description, name_of, output_names
 
 NAME = "model-server"
 EXTENSIONS = ["model_repository"]
@@ -125,7 +125,7 @@ class V2:
 def metadata(name: str, version: str, description: Description) -> dict:
     """A model's metadata; without a signature its inputs and outputs are not known."""
     inputs, outputs = description.inputs or [], description.outputs or []
-    input_names = [spec.get("name") or f"input-{at}" for at, spec in enumerate(inputs)]
+    input_names = [name_of(spec, f"input-{at}") for at, spec in enumerate(inputs)]
     return {
         "name": name,
         "versions": [version],

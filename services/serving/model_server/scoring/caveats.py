@@ -85,7 +85,7 @@ def warnings(model: PyFuncModel, strict: bool = False, rows: Table | None = None
 
 
 def _listed(names: list[str]) -> str:
-    shown = [bounded(name, 40) for name in names[:_NAMED]]
+    shown = [bounded(str(name), 40) for name in names[:_NAMED]]
     more = len(names) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")
 

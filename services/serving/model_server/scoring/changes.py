@@ -62,7 +62,8 @@ def change(value: object, kind: object, in_frame: bool) -> str | None:
         if own := _CHANGES.get(kind):
             return own(value, in_frame)
         kind = kind.to_numpy()
-    return _change_of_number(value, kind) if isinstance(kind, np.dtype) else None
+    is_number = isinstance(kind, np.dtype) and kind.kind != "O"  # as that, all stays what it is
+    return _change_of_number(value, kind) if is_number else None
 
 
 def _changes_within(value: object, kind: Array | Map | Object) -> Iterator[str | None]:
@@ -114,6 +115,8 @@ def _change_of_boolean(value: object, _: bool) -> str | None:
 
 
 def _change_of_text(value: object, in_frame: bool) -> str | None:
+    if isinstance(value, str) and value.endswith("\0") and not in_frame:
+        return "text that ends with a null character, which would be cut off"
     if isinstance(value, str) or (value is None and in_frame):
         return None
     return "null, which would become text" if value is None else "not text"
@@ -148,6 +151,8 @@ _CHANGES = {
 
 def change_in_csv(text: str, kind: object) -> str | None:
     """The same for a cell of CSV."""
+    if kind == DataType.binary:
+        return "binary, which CSV has no form for"
     if isinstance(kind, DataType):
         kind = kind.to_numpy() if kind != DataType.string else np.dtype("U")
     if not isinstance(kind, np.dtype):

@@ -143,6 +143,8 @@ class Columns:
         types = schema.input_types()
         if not schema.has_input_names() or len(set(self._names)) != len(self._names):
             raise DeclinedError
+        if not all(isinstance(name, str) for name in self._names):
+            raise DeclinedError  # of a frame made of an array: no JSON object has such keys
         try:
             self._cells = [_CELLS[kind] for kind in types]
         except (KeyError, TypeError):

@@ -37,6 +37,8 @@ class Columns:
         self._names = schema.input_names() if self._is_named else range(len(schema.inputs))
         self._index = pd.Index(self._names)
         self._known = set(self._names)
+        self._by_text = {str(name): name for name in self._names if self._is_named}
+        """Tensors' names are texts, those of a frame made of an array are numbers."""
         self._required = set(schema.required_input_names()) if self._is_named else self._known
         types = schema.input_types()
         self._is_block = len(set(map(repr, types))) == 1 and types[0] in _NUMBERS
@@ -65,7 +67,7 @@ class Columns:
         return pd.DataFrame(self._columns(tensors))
 
     def _is_one_block(self, tensors: list[Tensor]) -> bool:
-        if len(tensors) != 1 or not self._is_plain or tensors[0].name in self._known:
+        if len(tensors) != 1 or not self._is_plain or tensors[0].name in self._by_text:
             return False
         shape, width = tensors[0].shape, len(self._specs)
         if shape[1:] != [width] and not (len(shape) == width == 1):
@@ -83,7 +85,7 @@ class Columns:
                 for at, name in enumerate(self._names)
             }
         if self._is_named:
-            given = {tensor.name: tensor for tensor in tensors}
+            given = {self._by_text.get(tensor.name, tensor.name): tensor for tensor in tensors}
         else:
             given = dict(enumerate(tensors))
         if missing := [name for name in self._names if name in self._required - given.keys()]:

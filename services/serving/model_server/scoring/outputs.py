@@ -55,8 +55,12 @@ def _own(prediction: object, names: list[str]) -> list[tuple[str, object]] | Non
 
 
 def _columns(prediction: object, count: int) -> list[tuple[str, object]] | None:
-    """Those of an array, or of a list of lists, that has so many."""
-    if isinstance(prediction, np.ndarray):
+    """Those of an array, of a list of lists, or of a tuple of arrays, that has so many."""
+    if isinstance(prediction, tuple) and all(
+        isinstance(one, np.ndarray | pd.Series) for one in prediction
+    ):
+        columns = list(prediction) if len(prediction) == count else []
+    elif isinstance(prediction, np.ndarray):
         columns = prediction.T if prediction.shape[1:] == (count,) else ()
     elif isinstance(prediction, list) and all(
         isinstance(row, list | tuple) and len(row) == count for row in prediction

@@ -6,14 +6,19 @@ rows and columns: `X has 3 features` helps, and tells nothing.
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import csv
 import io
 import itertools
+import json
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from urllib.parse import quote, quote_plus
 
 import msgspec
+import numpy as np
 import pandas as pd
 from mlflow.pyfunc import scoring_server
 
@@ -29,6 +34,9 @@ LEFT_OUT = "…"
 
 _QUOTED = re.compile(r"""(?<!\w)(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|`([^`]*)`)(?!\w)""")
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\w)")
+_GROUPED = re.compile(r"(?<![\w.,])[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\w,])")
+_LONG = re.compile(r"\d{6,}")
+"""So many give a number away also within a word: `user_902817`."""
 _WORD = re.compile(rf"\w{{{LEAST},}}")
 _COLUMNS = ("dataframe_split", "columns")
 
@@ -66,6 +74,8 @@ class Sent:
             text = _without(text, value)
         head, colon, tail = text.rpartition(": ")
         text = head + colon + _WORD.sub(self._word, tail) if colon else text
+        text = _GROUPED.sub(lambda found: self._digits(found[0].replace(",", ""), found), text)
+        text = _LONG.sub(lambda found: self._digits(found[0], found), text)
         return _NUMBER.sub(self._number, text)
 
     def _quoted(self, found: re.Match) -> str:
@@ -89,6 +99,9 @@ class Sent:
         if len(digits) < 2 or ("." not in text and abs(float(text)) in self._counts):
             return text
         return LEFT_OUT if self._is_sent(text) else text
+
+    def _digits(self, text: str, found: re.Match) -> str:
+        return LEFT_OUT if self._is_sent(text) else found[0]
 
     def _is_sent(self, text: str) -> bool:
         """As it is, or rounded, as arrays are printed."""
@@ -117,6 +130,8 @@ class Sent:
             return
         if number == number:
             self._numbers.add(number)
+            with np.errstate(over="ignore"):
+                self._numbers.add(float(np.float32(number)))
 
     def _values(self, request: Request) -> Iterator[object]:
         if request.number == WARM_UP:  # the model's own values, which no client sent
@@ -170,9 +185,14 @@ class Sent:
 
 
 def _written(text: str) -> Iterator[str]:
-    """As `repr` has it, where that is different."""
+    """As `repr`, JSON, an address or what was base64 has it, where that is different."""
     if not text.isprintable() or "\\" in text or "'" in text:
         yield repr(text)[1:-1]
+    if not (text.isascii() and text.isalnum()):
+        yield from {json.dumps(text)[1:-1], quote(text), quote(text, safe=""), quote_plus(text)}
+    if len(text) >= PIECE and len(text) % 4 == 0:
+        with contextlib.suppress(ValueError):
+            yield repr(base64.b64decode(text, validate=True))[2:-1]
 
 
 def _without(text: str, value: str) -> str:

@@ -67,7 +67,8 @@ class Strict:
         RefusedError."""
         kinds = list(self._kinds.values())
         for position, tensor in enumerate(tensors):
-            key = tensor.name if self._is_named else 0 if self._is_tensor else position
+            name = next((one for one in self._kinds if str(one) == tensor.name), tensor.name)
+            key = name if self._is_named else 0 if self._is_tensor else position
             is_block = key not in self._kinds or tensor.shape[1:] == [len(kinds)] != [1]
             own = kinds if is_block and not self._is_tensor else [self._kinds.get(key)]
             if not any(_may_change(tensor, kind) for kind in own):
@@ -110,7 +111,9 @@ class Strict:
                 raise _refused(f"Param {_quoted(name)} is null, which would replace its default.")
             values = value if isinstance(value, list) else [value]
             for one in values:
-                if reason := change(one, self._params[name], in_frame=False):
+                kind = self._params[name]
+                # Texts reach the model as they are, as in frames.
+                if reason := change(one, kind, in_frame=kind == DataType.string):
                     raise _refused(f"Param {_quoted(name)} is {reason}.")
 
     def _split(self, table: dict) -> None:

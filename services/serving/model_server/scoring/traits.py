@@ -16,10 +16,14 @@ from model_server.scoring.table import Table
 
 
 def _inputs(model: PyFuncModel) -> Iterator[tuple[str, object]]:
-    """Names and types of the signature's columns or tensors."""
+    """Names and types of the signature's columns or tensors; none where it is from type hints, by
+    which MLflow takes only what fits them as it is."""
+    if model.metadata._is_signature_from_type_hint():
+        return
     schema = model.metadata.get_input_schema()
     for at, spec in enumerate(schema.inputs if schema else ()):
-        yield spec.name or (f"column {at}" if len(schema.inputs) > 1 else "the input"), spec.type
+        unnamed = f"column {at}" if len(schema.inputs) > 1 else "the input"
+        yield unnamed if spec.name in (None, "") else str(spec.name), spec.type
 
 
 def columns_of(*kinds: object) -> Callable[[PyFuncModel], list[str]]:

@@ -57,11 +57,14 @@ def _work(module: str, sock: socket.socket, arguments: Sequence[object]) -> None
 
 
 def _allow_children(sock: socket.socket) -> None:
-    """Let a model start processes: they end with this one, whose group they are in. Spawned, since
-    a fork would copy locks that other threads hold; one that is forked all the same must not keep
-    the socket open, whose end says that this process is gone."""
+    """Let a model start processes: they end with this one, whose group they are in. Spawned, if it
+    does not choose otherwise, since a fork would copy locks that other threads hold; one that is
+    forked all the same must not keep the socket open, whose end says that this process is gone."""
     multiprocessing.current_process().daemon = False
-    multiprocessing.set_start_method("spawn", force=True)
+    # As the platform's default, not as a choice, which the model could not make any more.
+    contexts = multiprocessing.context._default_context
+    contexts._default_context = multiprocessing.get_context("spawn")
+    contexts._actual_context = None
     sock.set_inheritable(False)
     os.register_at_fork(after_in_child=sock.close)
 

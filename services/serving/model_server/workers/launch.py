@@ -84,7 +84,7 @@ class Launch:
                     limit, setting = self._timeout, "SERVING_TIMEOUT"
                 async with asyncio.timeout(limit):
                     await self._warm_up(child, loaded, time.monotonic() + limit)
-            await self._check_folder()
+            await self._check_folder(while_loading=True)
         except BaseException as error:
             code = await asyncio.shield(child.end())
             if isinstance(error, TimeoutError):
@@ -94,12 +94,15 @@ class Launch:
             raise
         return child, loaded
 
-    async def _check_folder(self) -> None:
+    async def _check_folder(self, *, while_loading: bool = False) -> None:
         """All workers of a version load the same: of a folder that is not the cache's, what it was
         made of. Raises FolderChangedError."""
         files = self._target.files
-        if files and not files.is_within(await asyncio.to_thread(look, self._folder)):
-            raise FolderChangedError("its folder was changed while it was loaded")
+        if files and not files.is_within(now := await asyncio.to_thread(look, self._folder)):
+            raise FolderChangedError(
+                "its folder was changed while it was loaded",
+                files.rewritten_in(now) if while_loading else frozenset(),
+            )
 
     def _asks(self, loaded: wire.Loaded) -> bool:
         """Whether to warm up; says why not, where nobody switched it off."""

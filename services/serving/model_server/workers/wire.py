@@ -109,7 +109,13 @@ def output_names(schema: list[dict] | None) -> list[str]:
     MLServer's scikit-learn runtime has it, and several are counted."""
     schema = schema or []
     unnamed = "predict" if len(schema) == 1 else "{}"
-    return [spec.get("name") or unnamed.format(at) for at, spec in enumerate(schema)]
+    return [name_of(spec, unnamed.format(at)) for at, spec in enumerate(schema)]
+
+
+def name_of(spec: dict, default: str) -> str:
+    """As text: the columns of a frame that was made of an array are numbers, from 0."""
+    name = spec.get("name")
+    return default if name in (None, "") else str(name)
 
 
 class Loaded(msgspec.Struct, array_like=True, frozen=True):

@@ -157,6 +157,21 @@ def test_mlflow_brings_what_its_full_package_does():
     assert "flask==1.0" in own
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "mlflow[genai] @ git+https://example.org/mlflow.git@v3",
+        "mlflow[genai] @ https://example.org/mlflow-3.1.0-py3-none-any.whl",
+        "mlflow[genai]==3.1.0 --hash=sha256:0",
+    ],
+)
+def test_mlflow_by_address_or_hash_is_the_servers_too(line):
+    found = lines(code(lines=(line,)))
+    assert f"mlflow[genai]=={VERSION}" in found
+    assert "matplotlib<4" in found
+    assert line not in found
+
+
 def requires(package: str) -> dict[str, str]:
     """Names of what it requires without extras, and the upper bounds."""
     entries = map(Requirement, importlib.metadata.requires(package))

@@ -87,6 +87,41 @@ def test_files_that_requirements_name_count_by_content(tmp_path):
     assert read(model(tmp_path, **given, constraints__txt="a<3")).attached != first
 
 
+def test_files_of_the_model_that_requirements_name_are_read(tmp_path):
+    given = {
+        "requirements__txt": "-r base.txt\n-r requirements.txt\n-r ../other.txt\n",
+        "base__txt": "pandas>=2\ntiny\n--constraint=limits.txt\n",
+        "limits__txt": "Pandas==2.2.3\nnever==1\n",
+    }
+    (tmp_path / "other.txt").write_text("elsewhere==1\n")
+    folder = tmp_path / "model"
+    folder.mkdir()
+    needs = read(model(folder, **given))
+    assert [str(entry) for entry in needs.requirements] == ["pandas==2.2.3,>=2", "tiny"]
+    assert needs.lines == ("--constraint=limits.txt", "-r ../other.txt")
+
+
+def test_requirement_for_another_platform_is_none_in_whatever_form(tmp_path):
+    address = "https://example.org/other-1-py3-none-any.whl"
+    marked = [f"other @ {address} ;", f"{address} ;", "other==1 ; ", "other==1; "]
+    text = "\n".join(f'{line} sys_platform == "win32" --hash=sha256:0' for line in marked)
+    needs = read(model(tmp_path, requirements__txt=text))
+    assert needs.requirements == needs.lines == ()
+
+
+def test_options_that_uv_stops_at_and_pip_does_not_are_left_out(tmp_path):
+    (tmp_path / "wheels").mkdir()
+    kept = ["--find-links wheels", "-f https://example.org/wheels", "--pre"]
+    gone = ["--find-links=./stayed-behind", "-f /no/such/folder", "--require-hashes"]
+    needs = read(model(tmp_path, requirements__txt="\n".join([*gone, *kept])))
+    assert list(needs.lines) == kept
+
+
+def test_address_may_be_longer_than_a_files_name(tmp_path):
+    line = f"tiny @ https://example.org/tiny-1-py3-none-any.whl?signature={'0' * 1000}"
+    assert read(model(tmp_path, requirements__txt=line)).lines == (line,)
+
+
 def test_models_of_old_say_it_in_conda_yaml_alone(tmp_path):
     conda = {"dependencies": ["python=3.9", "pip", {"pip": ["mlflow", "scikit-learn==0.24"]}]}
     needs = read(model(tmp_path, conda__yaml=yaml.safe_dump(conda)))

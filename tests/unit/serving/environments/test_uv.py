@@ -2,7 +2,7 @@
 
 import pytest
 
-from model_server.environments.uv import reason, uv_settings
+from model_server.environments.uv import Uv, reason, uv_settings
 
 
 def test_pips_indexes_are_uvs_too(tmp_path):
@@ -18,6 +18,15 @@ def test_pips_indexes_are_uvs_too(tmp_path):
     assert settings["UV_DEFAULT_INDEX"] == "https://pip.example.org/simple"
     assert settings["UV_INDEX"] == "https://uv.example.org/simple"
     assert "PIP_NO_CACHE_DIR" not in settings
+
+
+def test_pre_releases_are_allowed_where_the_model_says_so(tmp_path):
+    program = tmp_path / "uv"
+    program.write_text('#!/bin/sh\ncat > /dev/null\necho "$@"\n')
+    program.chmod(0o755)
+    uv = Uv(str(program), tmp_path, tmp_path, {"PATH": "/usr/bin:/bin"})
+    assert "--prerelease allow" in next(uv.install(["tiny", "--pre"]))
+    assert "--prerelease" not in next(uv.install(["tiny"]))
 
 
 def test_without_a_home_all_is_written_into_the_cache(tmp_path, monkeypatch):

@@ -120,6 +120,28 @@ def test_what_is_told_of_a_type_is_what_mlflow_does(name, schema, body, given):
         assert seen == given or (seen, given) == ([[pytest.approx(np.nan, nan_ok=True)]], [[None]])
 
 
+class Hinted(mlflow.pyfunc.PythonModel):
+    def predict(self, model_input: list[bool], params=None):  # noqa: ARG002
+        return [repr(one) for one in model_input]
+
+
+def test_type_hints_let_nothing_be_changed_and_so_nothing_is_told(tmp_path):
+    folder = tmp_path / "model"
+    mlflow.pyfunc.save_model(folder, python_model=Hinted(), pip_requirements=[])
+    model = mlflow.pyfunc.load_model(str(folder))
+    assert warnings(model) == []
+    for value in ("false", 0, None):
+        with pytest.raises(MlflowException):
+            model.predict([value])
+
+
+def test_names_may_be_numbers():
+    model = model_of(Schema([ColSpec("string", 0), ColSpec("boolean", 1)]))
+    texts, booleans = warnings(model)
+    assert "text columns (0)" in texts
+    assert "boolean columns (1)" in booleans
+
+
 def test_of_params_it_is_told_that_null_replaces_their_default():
     params = ParamSchema([ParamSpec("k", "long", 5)])
     model = model_of(PLAIN, params)

@@ -40,6 +40,7 @@ PREDICTIONS = {
     "object": ({"answer": "yes"}, 1, ["answer"]),
     "records": ([{"low": 1, "high": 2}, {"high": 4, "low": 3}], 2, None),
     "number": (1.5, 1, None),
+    "tuple of arrays": ((np.array([1.0, 2.0]), np.array([3.0, 4.0])), 2, None),
 }  # fmt: skip
 """Each with the number of its outputs, and the names that it has without a signature."""
 
@@ -70,6 +71,8 @@ def test_each_name_has_its_own_values():
         assert {name: list(values) for name, values in found} == {"low": [2], "high": [1]}
     records = dict(outputs.named(PREDICTIONS["records"][0], names, "predict"))
     assert records == {"low": [1, 3], "high": [2, 4]}
+    found = outputs.named(PREDICTIONS["tuple of arrays"][0], names, "predict")
+    assert [(name, list(values)) for name, values in found] == [("low", [1, 2]), ("high", [3, 4])]
     for kind in ("table", "table of lists"):
         low, high = outputs.named(PREDICTIONS[kind][0], names, "predict")
         assert (low[0], list(low[1])) == ("low", [0, 2, 4])

@@ -80,6 +80,28 @@ def test_requests_of_every_kind_in_one_frame(tmp_path):
     assert [(batch.requests, batch.rows) for batch in batches] == [(3, 3), (1, 0)]
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_columns_of_a_frame_made_of_an_array_have_numbers_for_names(strict, tmp_path):
+    frame = pd.DataFrame(FEATURES.to_numpy())
+    model = LogisticRegression().fit(frame, frame[0] > 0)
+    signature = Schema([ColSpec("double", 0), ColSpec("double", 1)])
+    scorer = Scorer(of_sklearn(model, signature), tmp_path, Options(strict=strict))
+    for body in (
+        {"dataframe_split": {"columns": [0, 1], "data": [[3, 0]]}},
+        {"dataframe_split": {"columns": [1, 0], "data": [[0, 3]]}},
+        {"dataframe_split": {"data": [[3, 0]]}},
+        {"inputs": [[3, 0]]},
+    ):
+        assert json.loads(answer(scorer, request(body, 1)).body) == {"predictions": [True]}
+    block = [{"name": "x", "shape": [1, 2], "datatype": "FP64", "data": [3, 0]}]
+    columns = [
+        {"name": n, "shape": [1], "datatype": "FP64", "data": [d]} for n, d in (("0", 3), ("1", 0))
+    ]
+    for tensors in (block, columns):
+        body = answer(scorer, request({"inputs": tensors}, 1, protocol=wire.V2)).body
+        assert json.loads(body)["outputs"][0]["data"] == [True]
+
+
 def test_answers_come_as_soon_as_they_are_there(tmp_path):
     """What was answered is out before the next prediction, which may be the end of the process."""
     seen = []

@@ -43,6 +43,23 @@ def test_numbers_that_count_rows_and_columns_stay():
     assert sent.left_out_of("13.0 is too much") == "… is too much"
 
 
+@pytest.mark.parametrize(
+    ("value", "message", "told"),
+    [
+        ("Ann O'Neill", "GET /users?name=Ann%20O%27Neill is 404", "GET /users?name=… is 404"),
+        ("Ann O'Neill", "GET /users?name=Ann+O%27Neill is 404", "GET /users?name=… is 404"),
+        ("Ürz\nburg", r'no {"city": "\u00dcrz\nburg"}', 'no {"city": "…"}'),
+        ("U2VjcmV0IG51bWJlcg==", "cannot read b'Secret number'", "cannot read b'…'"),
+        (48213.7351, "48,213.74 is too much", "… is too much"),
+        (48213.7351, "np.float32(48213.734) is too much", "np.float32(…) is too much"),
+        (902817364, "no user_902817364 among 902,817,364", "no user_… among …"),
+        (47, "[47,123] of 1,000", "[…,123] of 1,000"),
+    ],
+)
+def test_values_are_known_as_libraries_write_them(value, message, told):
+    assert Sent(request({"inputs": [value]})).left_out_of(message) == told
+
+
 def test_beginning_or_end_of_a_long_value_is_left_out():
     value = "a private letter that somebody wrote at length to somebody else"
     sent = Sent(request({"inputs": [value]}))

@@ -205,11 +205,13 @@ def test_models_from_type_hints_are_held_to_them(tmp_path):
 
 
 def test_columns_params_and_parts_that_would_be_ignored_are_refused(serve):
-    params = ParamSchema([ParamSpec("k", "long", 5)])
+    params = ParamSchema([ParamSpec("k", "long", 5), ParamSpec("s", "string", "")])
     server = serve(column("double"), params)
     good = body_of("dataframe_split", 1.5)
+    assert server.ask({**good, "params": {"s": "a\0"}}) == (200, "")
+    assert server.model.given[1] == {"k": 5, "s": "a\0"}
     assert server.ask({**good, "params": {"k": 7}}) == (200, "")
-    assert server.model.given[1] == {"k": 7}
+    assert server.model.given[1] == {"k": 7, "s": ""}
     for more, named in (
         ({"parms": {"k": 7}}, "'parms'"),
         ({"params": {"j": 7}}, "'j'"),
@@ -261,6 +263,7 @@ def test_columns_without_names_are_held_to_the_type_that_mlflow_gives_all_of_the
         ("float64", "1", 1),
         ("bool", "false", False),
         ("str", None, "a"),
+        ("str", "a\0", "\0a"),
     ],
 )
 def test_tensors_are_checked_at_any_depth(serve, dtype, changed, taken):
@@ -269,6 +272,23 @@ def test_tensors_are_checked_at_any_depth(serve, dtype, changed, taken):
     status, message = server.ask({"instances": [[[taken], [taken]], [[taken], [changed]]]})
     assert status == 400
     assert "row 1" in message
+
+
+@pytest.mark.parametrize("value", ["a", 1, 1.5, True, None])
+def test_tensors_of_objects_keep_what_json_brings(serve, value):
+    server = serve(Schema([TensorSpec(np.dtype(object), (-1, 2))]))
+    assert server.ask({"inputs": [[value, "b"]]}) == (200, "")
+    assert server.model.given[0].tolist() == [[value, "b"]]
+
+
+def test_binary_in_csv_would_stay_text(serve):
+    body = b"x,other\nYWI=,1.5\n"
+    usual = serve(column("binary"), strict=False)
+    assert usual.ask(body, CSV) == (200, "")
+    assert usual.model.given[0]["x"].tolist() == ["YWI="]
+    status, message = serve(column("binary")).ask(body, CSV)
+    assert status == 400
+    assert "'x', row 0: binary" in message
 
 
 def test_numbers_that_only_digits_tell_from_infinity_are_refused(serve):
