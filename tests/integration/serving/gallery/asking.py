@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
 from tests.integration.serving.gallery import catalogue
@@ -40,9 +41,12 @@ class Servers:
             noticed = f"{answers}: {self.reference.log(name)}"
         else:
             address = Address(self.ours.port, f"/models/{name}/invocations")
-            found = differences(self.reference.addresses[name], address, requests)
-            answers = f"{len(found)} differ" if found else catalogue.SAME
-            noticed = "\n".join([answers, *found[:20]]) if found else ""
+            try:
+                found = differences(self.reference.addresses[name], address, requests)
+            except (OSError, HTTPException, ValueError) as error:  # no answer, or no JSON
+                found = [f"{type(error).__name__}: {error}"]
+            answers = f"{len(found)} differ: {found[0]}" if found else catalogue.SAME
+            noticed = "\n".join([answers, *found[1:20]]) if found else ""
         return dataclasses.replace(row, answers=answers), noticed
 
 

@@ -61,12 +61,12 @@ def _flavor(folder: Path) -> str:
 
 
 def _environment(described: dict, ours: ModelServer) -> str:
-    """Its seconds are those of the log. Models with equal requirements share one."""
+    """Its seconds are those of the log."""
     if not (because := described.get("environment")):
-        return "the server's"
+        return "the server's" if described.get("state") == "serving" else ""
     built = {line["because"]: line["seconds"] for line in ours.log_lines("environment built")}
-    taken = f"{built[because]:.0f} s" if because in built else "shared"
-    return f"own, {taken}: {because}"
+    taken = f", {built[because]:.0f} s" if because in built else ""
+    return f"own{taken}: {because}"
 
 
 def _merged(described: dict) -> str:

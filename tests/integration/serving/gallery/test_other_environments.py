@@ -73,7 +73,7 @@ MAKERS_OF = {
         ("catboost-words", "catboost", "catboost-step", "xgboost", "lightgbm"),
     ),
     "statistics": Maker(
-        "statistics",
+        "statistical",
         SERVES,
         ("statsmodels", "polars", "skl2onnx", "onnxruntime"),
         ("least-squares", "gamma", "arima", "skl2onnx", "polars"),
@@ -107,7 +107,7 @@ MAKERS_OF = {
         "keras_models",
         SERVES,
         ("keras", "jax"),
-        ("keras-jax", "keras-jax-series", "keras-jax-frames"),
+        ("keras-jax", "keras-jax-series", "keras-jax-unsigned"),
         variables={"KERAS_BACKEND": "jax"},
     ),
     "tensorflow": Maker(
@@ -117,7 +117,7 @@ MAKERS_OF = {
         (
             "keras-tensorflow",
             "keras-tensorflow-series",
-            "keras-tensorflow-frames",
+            "keras-tensorflow-unsigned",
             "tensorflow",
             "tensorflow-series",
         ),
