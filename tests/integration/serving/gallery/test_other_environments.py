@@ -7,6 +7,7 @@ With FULL=1: making and building the environments takes minutes.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -125,6 +126,12 @@ MAKERS_OF = {
 }
 MODELS = [(maker, model) for maker, made in MAKERS_OF.items() for model in made.models]
 
+KNOWN = {
+    "keras-jax-unsigned": "Keras on JAX answers nothing after a request of another shape, "
+    "for a while, in both servers",
+}
+"""What differs, and why it stays so: in docs/differences.md, too."""
+
 
 @dataclass(frozen=True)
 class Made:
@@ -221,5 +228,8 @@ def test_same_answers(maker, model, made_by):
         catalogue.write(catalogue.Entry(model, maker, answers=problem))
         pytest.fail(problem) if made.is_installed else pytest.skip(problem)
     row, noticed = made.servers.compare(model, maker, made.folder / model, made.requests(model))
+    if noticed and model in KNOWN:
+        catalogue.write(dataclasses.replace(row, answers=f"differ: {KNOWN[model]}"))
+        pytest.xfail(KNOWN[model])
     catalogue.write(row)
     assert not noticed, noticed
