@@ -26,6 +26,11 @@ _TABLE = (
             "files of your own in code_paths=[...]."
         ),
     ),
+    # NumPy's, and Cython's, of what was compiled for another of its major versions.
+    (
+        r"numpy\.dtype size changed|compiled using NumPy 1\.x|numpy\.core\.multiarray failed",
+        "A package was compiled for NumPy 1: log it with extra_pip_requirements=['numpy<2'].",
+    ),
     # pickle's, of what was defined in a notebook or a script; `python -m` has another name for it.
     (
         r"Can't get attribute '(\w+)' on <module '(?:[\w.]*__main__|model_server\.[\w.]+)'",

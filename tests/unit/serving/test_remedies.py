@@ -74,6 +74,18 @@ def test_module_that_is_not_there():
     assert "code_paths" in said
 
 
+def test_package_that_was_compiled_for_another_numpy():
+    """The words of scikit-learn 1.1 on NumPy 2; none of that time is here."""
+    said = with_remedy(
+        "ValueError: numpy.dtype size changed, may indicate binary incompatibility. "
+        "Expected 96 from C header, got 88 from PyObject"
+    )
+    assert said.endswith(
+        "PyObject. A package was compiled for NumPy 1: log it with "
+        "extra_pip_requirements=['numpy<2']."
+    )
+
+
 def test_class_of_a_notebook():
     program = "import pickle, sys\nclass Mine: pass\nsys.stdout.buffer.write(pickle.dumps(Mine()))"
     content = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)

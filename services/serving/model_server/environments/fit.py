@@ -63,6 +63,10 @@ FULL = {
 """What MLflow's full package requires beside mlflow-skinny. Without lower bounds, which would stand
 in the way of what a model was made with. The same for every flavor, so that these share one
 environment: what only the tracking server needs is 50 MB."""
+BOUNDS = (((2,), "pandas<2"), ((2, 16), "numpy<2"), ((3, 16), "pandas<3"))
+"""What each release of MLflow before these brought along, and so every model that it saved was made
+with: it is what pip would install for one that names MLflow alone, where ours would be the newest.
+Packages that were compiled for NumPy 1 do not load with 2."""
 _WORKER_NAMES = frozenset(Requirement(line).name for line in WORKER)
 OLDEST = (3, 10)
 """Python that a worker runs on."""
@@ -183,10 +187,13 @@ def _recipe(needs: Needs, pythons: list[tuple[int, int]]) -> Recipe | None:
         if name not in named
     ]
     lines += [f"{n}{bound}" for n, bound in _of_mlflow(needs).items() if n not in named]
+    bounds = [line for line in _bounds(needs.mlflow) if Requirement(line).name not in named]
+    lines += bounds
     # The whole of MLflow only for what its extras bring.
     lines.append(f"mlflow{_extras(extras)}=={VERSION}" if extras else f"mlflow-skinny=={VERSION}")
     lines = sorted(set(lines)) + [line for line in needs.lines if not _is_mlflow(line)]
-    optional = [line for line in lines if _may_go(line, needs)]
+    # Newer Pythons have no NumPy 1.
+    optional = [line for line in lines if line in bounds or _may_go(line, needs)]
     text = "\n".join([*lines, *usable, needs.attached])
     return Recipe(lines, usable, hashlib.sha256(text.encode()).hexdigest()[:32], optional)
 
@@ -195,6 +202,14 @@ def _is_mlflow(line: str) -> bool:
     """By address or with hashes: the server's is taken all the same."""
     entry = requirement(line)
     return entry is not None and canonicalize_name(entry.name) in MLFLOW
+
+
+def _bounds(mlflow: str | None) -> list[str]:
+    """For a model that this release of MLflow saved."""
+    with contextlib.suppress(InvalidVersion, TypeError):
+        saved = Version(mlflow).release
+        return [line for before, line in BOUNDS if saved < before]
+    return []
 
 
 def _may_go(line: str, needs: Needs) -> bool:

@@ -77,7 +77,7 @@ class Engine:
 
     def _rows(self, table: Table) -> Rows:
         self._columns.check(table)
-        return table.block if table.block is not None else table.columns
+        return table.matrix() if table.block is not None else table.columns
 
 
 class _Columns:

@@ -49,8 +49,15 @@ class Table:
                 return self.block
             return dict(zip(self.names, self.columns, strict=True))
         if self.block is not None:
-            return pd.DataFrame(self.block, columns=self.names, copy=False)
+            return pd.DataFrame(self.matrix(), columns=self.names, copy=False)
         return pd.DataFrame(dict(zip(self.names, self.columns, strict=True)), copy=False)
+
+    def matrix(self) -> np.ndarray:
+        """The block, as the model is given it. MLflow's frames have each column in one piece, which
+        shows in products of float32: they are rounded in another way, in their seventh digit."""
+        if self.is_tensor or self.block.dtype != np.float32:
+            return self.block
+        return np.asfortranarray(self.block)
 
     @property
     def layout(self) -> Hashable:

@@ -1,7 +1,8 @@
-"""The gallery as a table, for a reader: GALLERY_TABLE names the file that the tests write it to."""
+"""The gallery as a table: GALLERY_TABLE names the page on which the tests renew their rows."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
@@ -9,40 +10,99 @@ from pathlib import Path
 
 import yaml
 
-HEADS = ("model", "family", "flavor", "served in", "merged", "requests", "answers")
+from tests.integration.serving.servers import ModelServer
+
+HEADS = (
+    "model",
+    "family",
+    "flavor (MLflow)",
+    "environment",
+    "requests merged",
+    "engine",
+    "requests",
+    "answers",
+)
+SAME = "same"
+LONGEST = 160
+"""Characters of a reason."""
 
 
 @dataclass(frozen=True)
 class Entry:
     model: str
     family: str
-    flavor: str
-    served_in: str
-    merged: str
-    requests: int
-    answers: str
+    flavor: str = ""
+    environment: str = ""
+    merged: str = ""
+    engine: str = ""
+    requests: int = 0
+    answers: str = SAME
 
 
-def flavor(folder: Path) -> str:
-    """What loads it, and the MLflow that saved it if not this one."""
+def describe(name: str, family: str, folder: Path, ours: ModelServer, requests: int) -> Entry:
+    """Of a model that was made, whatever became of it."""
+    described = ours.model(name)
+    return Entry(
+        name,
+        family,
+        _flavor(folder),
+        _environment(described, ours),
+        _merged(described),
+        described.get("engine") or "",
+        requests,
+    )
+
+
+def _flavor(folder: Path) -> str:
+    """What loads it, and the MLflow that saved it."""
     described = yaml.safe_load((folder / "MLmodel").read_text())
     loader = described["flavors"]["python_function"]["loader_module"]
-    return f"{loader.removeprefix('mlflow.')} (MLflow {described.get('mlflow_version')})"
+    return f"{loader.removeprefix('mlflow.')} ({described.get('mlflow_version')})"
 
 
-def merged(described: dict) -> str:
-    """From the entry in /models."""
+def _environment(described: dict, ours: ModelServer) -> str:
+    """Its seconds are those of the log."""
+    if not (because := described.get("environment")):
+        return "the server's" if described.get("state") == "serving" else ""
+    built = {line["because"]: line["seconds"] for line in ours.log_lines("environment built")}
+    taken = f", {built[because]:.0f} s" if because in built else ""
+    return f"own{taken}: {because}"
+
+
+def _merged(described: dict) -> str:
     if described.get("batching"):
         return "yes"
-    return f"no: {described.get('batching_reason')}"
+    return f"no: {described.get('batching_reason')}" if "batching" in described else ""
 
 
-def write(entries: Iterable[Entry]) -> None:
-    """Appended, since two test modules may run side by side; or nothing if nobody asks."""
+def write(entry: Entry) -> None:
+    """Into the page, where somebody asks for it. Rows of other models stay as they are, since two
+    test modules may run side by side."""
     if not (path := os.environ.get("GALLERY_TABLE")):
         return
-    file = Path(path)
-    lines = [] if file.exists() else [HEADS, ("---",) * len(HEADS)]
-    lines += [tuple(str(part).replace("|", "/") for part in astuple(entry)) for entry in entries]
-    with file.open("a") as table:
-        table.write("".join(f"| {' | '.join(line)} |\n" for line in lines))
+    with Path(path).open("a+") as page:
+        fcntl.flock(page, fcntl.LOCK_EX)
+        page.seek(0)
+        text = renewed(page.read(), entry)
+        page.truncate(0)
+        page.write(text)
+
+
+def renewed(page: str, entry: Entry) -> str:
+    """The page with this row in its table, which is its end; it gets one if it has none."""
+    head = _line(HEADS)
+    above, _, table = page.partition(head)
+    rows = {tuple(line.split(" | ")[:2]): line for line in table.splitlines()[2:]}
+    line = _line(astuple(entry))
+    rows[tuple(line.split(" | ")[:2])] = line
+    ordered = sorted(rows.values(), key=lambda line: line.split(" | ")[1::-1])
+    return above + "\n".join([head, _line(["---"] * len(HEADS)), *ordered]) + "\n"
+
+
+def _line(parts: Iterable[object]) -> str:
+    return f"| {' | '.join(_cell(str(part)) for part in parts)} |"
+
+
+def _cell(text: str) -> str:
+    text = " ".join(text.replace("|", "/").split())
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."

@@ -162,7 +162,9 @@ ESTIMATORS = {
     "local-outliers": _unsupervised("outliers", LocalOutlierFactor(novelty=True)),
     "ellipse": _unsupervised("outliers", EllipticEnvelope(random_state=0)),
     "bayes": _classifier("naive Bayes", GaussianNB(), form="skops"),
-    "process-regression": _regressor("Gaussian processes", GaussianProcessRegressor(alpha=0.1)),
+    "process-regression": _regressor(
+        "Gaussian processes", GaussianProcessRegressor(alpha=0.1, optimizer=None)
+    ),
     "process-classes": _piece(
         "Gaussian processes", GaussianProcessClassifier(), data.CULTIVAR == 0
     ),

@@ -6,22 +6,22 @@ With FULL=1: making and building the environments takes minutes.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from tests.integration.serving.gallery import catalogue, questions
-from tests.integration.serving.gallery.asking import differences
-from tests.integration.serving.gallery.test_gallery import decided
-from tests.integration.serving.reference.comparison import Address
-from tests.integration.serving.reference.servers import Reference
-from tests.integration.serving.servers import ModelServer
+from tests.integration.serving.gallery.asking import Servers, served
+from tests.integration.serving.reference.variations import Requests
 from tests.support import clean_environment
 
 MAKERS = Path(__file__).with_name("makers")
@@ -29,7 +29,7 @@ UV = Path(sys.executable).with_name("uv")
 SERVES = "mlflow==3.17.2"
 """The reference."""
 BUILT_WITHIN = 900
-"""Seconds, all environments."""
+"""Seconds, all environments of one maker's models."""
 
 pytestmark = [
     pytest.mark.skipif(os.environ.get("FULL") != "1", reason="with FULL=1: takes minutes"),
@@ -46,6 +46,8 @@ class Maker:
     packages: tuple[str, ...]
     models: tuple[str, ...]
     python: str = "3.11"
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """That it needs, and whoever serves its models."""
 
 
 OLDER = ("forest", "table", "pickled")
@@ -72,94 +74,162 @@ MAKERS_OF = {
         ("catboost-words", "catboost", "catboost-step", "xgboost", "lightgbm"),
     ),
     "statistics": Maker(
-        "statistics",
+        "statistical",
         SERVES,
         ("statsmodels", "polars", "skl2onnx", "onnxruntime"),
         ("least-squares", "gamma", "arima", "skl2onnx", "polars"),
     ),
+    "encoders": Maker(
+        "encoders",
+        SERVES,
+        ("category-encoders", "imbalanced-learn"),
+        (
+            "encoded-by-target",
+            "encoded-one-hot",
+            "encoded-by-evidence",
+            "encoded-by-count",
+            "encoded-by-hash",
+            "over-sampled",
+        ),
+    ),
+    "frames": Maker(
+        "frames",
+        SERVES,
+        ("polars", "pandas==2.3.3"),
+        ("polars-sums", "polars-lazy", "polars-shares", "pandas-joined", "pandas-ranked"),
+    ),
+    "pytorch": Maker(
+        "pytorch",
+        SERVES,
+        ("torch==2.13.0+cpu",),  # which the index has not: it would send gigabytes of CUDA
+        ("torch-exported", "torch-pickled", "torch-scripted", "torch-series", "torch-frames"),
+    ),
+    "keras-jax": Maker(
+        "keras_models",
+        SERVES,
+        ("keras", "jax"),
+        ("keras-jax", "keras-jax-series", "keras-jax-unsigned"),
+        variables={"KERAS_BACKEND": "jax"},
+    ),
+    "tensorflow": Maker(
+        "keras_models",
+        SERVES,
+        ("keras", "tensorflow-cpu==2.21.0"),
+        (
+            "keras-tensorflow",
+            "keras-tensorflow-series",
+            "keras-tensorflow-unsigned",
+            "tensorflow",
+            "tensorflow-series",
+        ),
+    ),
 }
 MODELS = [(maker, model) for maker, made in MAKERS_OF.items() for model in made.models]
 
+KNOWN = {
+    "keras-jax-unsigned": "Keras on JAX answers nothing after a request of another shape, "
+    "for a while, in both servers",
+}
+"""What differs, and why it stays so: in docs/differences.md, too."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A maker's models, or why there are none."""
+
+    folder: Path
+    servers: Servers | None = None
+    problem: str = ""
+    is_installed: bool = True
+
+    def problem_of(self, model: str) -> str:
+        file = self.folder / f"{model}.problem"
+        return self.problem or (f"not made: {file.read_text()}" if file.exists() else "")
+
+    def requests(self, model: str) -> Requests:
+        rows = json.loads((self.folder / f"{model}.json").read_text())
+        return questions.of_rows(rows) if isinstance(rows[0], dict) else questions.of_tensor(rows)
+
+
+@contextlib.contextmanager
+def making(name: str, root: Path) -> Iterator[Made]:
+    maker, models = MAKERS_OF[name], root / "models"
+    models.mkdir()
+    try:
+        python = install(maker.python, root / "maker", [maker.mlflow, *maker.packages])
+        serving = python
+        if maker.mlflow != SERVES:  # with all else as it was
+            serving = install(maker.python, root / "reference", [SERVES, *maker.packages])
+    except subprocess.CalledProcessError as error:
+        problem = f"cannot be installed here: {last_words(error)}"
+        yield Made(models, problem=problem, is_installed=False)
+        return
+    try:
+        make(maker, python, models)
+    except subprocess.CalledProcessError as error:
+        yield Made(models, problem=f"not made: {last_words(error)}")
+        return
+    folders = {name: models / name for name in maker.models if (models / f"{name}.json").exists()}
+    with served(folders, root, BUILT_WITHIN, serving, maker.variables) as servers:
+        yield Made(models, servers)
+    shutil.rmtree(root)
+
 
 def install(python: str, folder: Path, packages: list[str]) -> Path:
-    """Skips with the installer's reason."""
+    """An interpreter with these packages. Raises CalledProcessError."""
+    variables = dict(os.environ)
+    if found := variables.get("PIP_FIND_LINKS"):  # which uv knows by another name
+        variables["UV_FIND_LINKS"] = found
     for command in (
-        [UV, "venv", "--quiet", "--python", python, folder],
-        [UV, "pip", "install", "--quiet", "--python", folder / "bin" / "python", *packages],
+        ["venv", "--quiet", "--python", python, folder],
+        ["pip", "install", "--quiet", "--python", folder / "bin" / "python", *packages],
     ):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.skip(f"cannot be installed here: {done.stderr.strip()[-300:]}")
+        subprocess.run([UV, *command], env=variables, capture_output=True, text=True, check=True)
     return folder / "bin" / "python"
 
 
-@pytest.fixture(scope="module", params=MAKERS_OF)
-def made(request, tmp_path_factory):
-    """A maker's models, and the server and the reference that serve them."""
-    maker, root = MAKERS_OF[request.param], tmp_path_factory.mktemp(request.param)
-    python = install(maker.python, root / "maker", [maker.mlflow, *maker.packages])
-    (root / "models").mkdir()
+def make(maker: Maker, python: Path, models: Path) -> None:
+    """Raises CalledProcessError where the maker itself fails; where one model, see saved.py."""
+    runs = models.with_name("runs")
     subprocess.run(
-        [python, MAKERS / f"{maker.script}.py", root / "models"],
+        [python, MAKERS / f"{maker.script}.py", models],
+        cwd=models.parent,
+        env=clean_environment(PYTHONPATH="", MLFLOW_TRACKING_URI=str(runs), **maker.variables),
+        capture_output=True,
+        text=True,
         check=True,
-        cwd=root,
-        env=clean_environment(PYTHONPATH="", MLFLOW_TRACKING_URI=str(root / "runs")),
     )
-    if maker.mlflow != SERVES:  # with all else as it was
-        python = install(maker.python, root / "reference", [SERVES, *maker.packages])
-    folders = {name: root / "models" / name for name in maker.models}
-    ours = ModelServer(
-        root / "ours", SERVING_MODELS=",".join(f"{n}={folder}" for n, folder in folders.items())
-    )
-    reference = Reference(folders, set(), root, python)
-    try:
-        ours.process.start()
-        reference.start()
-        ours.wait_for(
-            lambda: all(decided(ours.model(name)) for name in folders), BUILT_WITHIN, "models"
-        )
-        yield request.param, folders, reference.addresses, ours
-    finally:
-        ours.stop()
-        reference.stop()
-        shutil.rmtree(root)
+
+
+def last_words(error: subprocess.CalledProcessError) -> str:
+    return " ".join(error.stderr.split())[-300:]
 
 
 @pytest.fixture(scope="module")
-def entries():
-    made = []
-    yield made
-    catalogue.write(made)
+def made_by(tmp_path_factory):
+    """What the maker of a name has made: those of one maker at a time."""
+    with contextlib.ExitStack() as current:
+        made = {}
+
+        def get(name: str) -> Made:
+            if name not in made:
+                current.close()
+                made.clear()
+                made[name] = current.enter_context(making(name, tmp_path_factory.mktemp(name)))
+            return made[name]
+
+        yield get
 
 
-def seconds(ours: ModelServer, model: str) -> str:
-    """What its environment took, by the log."""
-    needed = ours.model(model)["environment"]
-    built = [line for line in ours.log_lines("environment built") if line["because"] == needed]
-    return f"own, {built[0]['seconds']:.0f} s" if built else "own"
-
-
-@pytest.mark.parametrize(
-    ("made", "model"), MODELS, indirect=["made"], ids=["-".join(one) for one in MODELS]
-)
-def test_same_answers(made, model, entries):
-    maker, folders, reference, ours = made
-    rows = json.loads(folders[model].with_suffix(".json").read_text())
-    requests, entry = questions.of_rows(rows), ours.model(model)
-    different = ["not served"]
-    if entry["state"] == "serving":
-        here = Address(ours.port, f"/models/{model}/invocations")
-        different = differences(reference[model], here, requests)
-    entries.append(
-        catalogue.Entry(
-            model,
-            maker,
-            catalogue.flavor(folders[model]),
-            seconds(ours, model) if entry["environment"] else "the server's",
-            catalogue.merged(entry),
-            len(requests),
-            f"{len(different)} differ" if different else "same",
-        )
-    )
-    assert entry["state"] == "serving", entry["problem"]
-    assert not different, f"{len(different)} differ:\n" + "\n".join(different[:20])
+@pytest.mark.parametrize(("maker", "model"), MODELS, ids=["-".join(one) for one in MODELS])
+def test_same_answers(maker, model, made_by):
+    made = made_by(maker)
+    if problem := made.problem_of(model):
+        catalogue.write(catalogue.Entry(model, maker, answers=problem))
+        pytest.fail(problem) if made.is_installed else pytest.skip(problem)
+    row, noticed = made.servers.compare(model, maker, made.folder / model, made.requests(model))
+    if noticed and model in KNOWN:
+        catalogue.write(dataclasses.replace(row, answers=f"differ: {KNOWN[model]}"))
+        pytest.xfail(KNOWN[model])
+    catalogue.write(row)
+    assert not noticed, noticed

@@ -29,12 +29,16 @@ def serve_command(model: Path, port: int, log: Path) -> Process:
 
 
 def serve_many(
-    models: Mapping[Path, int], log: Path, python: str | Path = sys.executable
+    models: Mapping[Path, int],
+    logs: Path,
+    python: str | Path = sys.executable,
+    variables: Mapping[str, str] | None = None,
 ) -> Process:
     """What the command runs for each model, from one program: see host.py."""
     host = Path(__file__).with_name("host.py")
     arguments = [f"{folder}={port}" for folder, port in models.items()]
-    return Process([python, host, *arguments], clean_environment(**THREADS), log)
+    environment = clean_environment(**THREADS, **(variables or {}))
+    return Process([python, host, logs, *arguments], environment, logs / "host.log")
 
 
 class Reference:
@@ -47,22 +51,42 @@ class Reference:
         by_command: set[str],
         logs: Path,
         python: str | Path = sys.executable,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         ports = {name: free_port() for name in models}
+        self._logs = logs
         self.addresses = {name: Address(port) for name, port in ports.items()}
         hosted = {models[name]: ports[name] for name in models if name not in by_command}
         self.processes = [
             serve_command(models[name], ports[name], logs / f"{name}.log") for name in by_command
         ]
-        self.processes.append(serve_many(hosted, logs / "host.log", python))
+        self.processes.append(serve_many(hosted, logs, python, variables))
 
-    def start(self) -> Reference:
+    def start(self, *, all_of_them: bool = True) -> Reference:
+        """With `all_of_them`, models that it refuses are an AssertionError."""
         for process in self.processes:
             process.start()
         for name, address in self.addresses.items():
             for process in self.processes:
-                process.wait_for(lambda at=address: _up(at.port), STARTS_WITHIN, name)
+                process.wait_for(
+                    lambda name=name, at=address: name in self.ended or _up(at.port),
+                    STARTS_WITHIN,
+                    name,
+                )
+        for name in self.ended if all_of_them else ():
+            raise AssertionError(f"{name} is not served by the reference: {self.log(name)}")
         return self
+
+    @property
+    def ended(self) -> set[str]:
+        """Of those that are not served by the command."""
+        host = self.processes[-1].text()
+        return {name for name, at in self.addresses.items() if f"ended: {at.port}\n" in host}
+
+    def log(self, name: str) -> str:
+        """The end of what it wrote of this model."""
+        file = self._logs / f"{self.addresses[name].port}.log"
+        return file.read_text(errors="replace")[-2000:] if file.exists() else ""
 
     def stop(self) -> None:
         for process in self.processes:

@@ -191,6 +191,36 @@ def test_it_is_what_mlflow_says_itself():
     assert {name: full[name] for name in full.keys() - skinny.keys() - of_every_recipe} == FULL
 
 
+@pytest.mark.parametrize(
+    ("mlflow", "bounds"),
+    [
+        ("1.30.1", ["numpy<2", "pandas<2", "pandas<3"]),
+        ("2.9.2", ["numpy<2", "pandas<3"]),
+        ("2.16.0", ["pandas<3"]),
+        ("3.17.2", []),
+        (None, []),
+        ("no version", []),
+    ],
+)
+def test_older_mlflow_brings_what_it_brought_then(mlflow, bounds):
+    """What scikit-learn 1.1 was compiled for is NumPy 1."""
+    recipe = judge(sklearn("scikit-learn==1.1.3", "mlflow<2", mlflow=mlflow), HERE, PYTHON).recipe
+    found = [line for line in recipe.lines if line.startswith(("numpy<", "pandas<"))]
+    assert sorted(found) == bounds
+    assert {"numpy", "pandas"} <= set(recipe.lines)
+    assert set(bounds) <= set(recipe.optional), "a newer Python has no NumPy 1"
+
+
+def test_data_packages_that_a_model_names_rule_over_its_mlflows():
+    found = lines(code("mlflow==2.9.2", "numpy==2.0.1", "pandas>=2", mlflow="2.9.2"))
+    assert [line for line in found if line.startswith(("numpy", "pandas"))] == [
+        "numpy",
+        "numpy==2.0.1",
+        "pandas",
+        "pandas>=2",
+    ]
+
+
 def test_module_that_mlflow_would_have_brought_is_known_to_be_missing():
     fit = judge(code("mlflow"), HERE, PYTHON)
     assert fit.reasons == fit.warnings == []
@@ -231,7 +261,7 @@ def test_recipe_keeps_mlflows_extras_and_other_lines_in_order():
 
 def test_equal_requirements_have_one_recipe():
     one = judge(code("tiny==1", "requests==1.0"), HERE, PYTHON).recipe
-    other = judge(code("requests==1.0", "tiny==1", mlflow="1.0"), HERE, PYTHON).recipe
+    other = judge(code("requests==1.0", "tiny==1", mlflow="3.17.0"), HERE, PYTHON).recipe
     assert one == other
     for different in (
         code("tiny==2", "requests==1.0"),

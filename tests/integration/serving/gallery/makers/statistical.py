@@ -25,7 +25,7 @@ def fitted(model):
 
 def arima(folder):
     model = sm.tsa.ARIMA(AMOUNT.to_numpy(), order=(1, 0, 0)).fit()
-    example = pd.DataFrame({"start": [48], "end": [50]})
+    example = pd.DataFrame({"start": [48, 49], "end": [50, 52]})  # asked for one by one
     mlflow.statsmodels.save_model(model, folder, signature=infer_signature(example))
     return example
 
