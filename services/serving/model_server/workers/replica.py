@@ -85,13 +85,18 @@ class Replica:
     @property
     def room(self) -> int:
         """Jobs that it can take now."""
-        if not self.is_up or self._is_ending:
+        child = self._child
+        if child is None or self._is_ending or child.is_gone:
             return 0
         if not self._threads:
             return 0 if self._frame else ANY
         if any(job.is_suspect for job in self._frame.values()):
             return 0
         return self._threads - len(self._frame)
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._frame
 
     @property
     def keeps_failing(self) -> bool:

@@ -191,7 +191,7 @@ class Version:
 
     @property
     def _is_busy(self) -> bool:
-        return bool(self._queue) or any(replica.jobs for replica in self._replicas)
+        return bool(self._queue) or not all(replica.is_idle for replica in self._replicas)
 
     @property
     def _keeps_failing(self) -> bool:
@@ -219,7 +219,7 @@ class Version:
             for left in range(len(free), 0, -1):
                 replica = free[left - 1]
                 share = min(replica.room, -(-len(self._queue) // left))
-                if jobs := self._take(share, is_idle=not replica.jobs):
+                if jobs := self._take(share, is_idle=replica.is_idle):
                     replica.give(jobs)
         elif self._closing and not self._is_busy:
             self._is_empty.set()

@@ -71,9 +71,11 @@ class _Linear:
     def _sums(self, values: np.ndarray, sizes: Sequence[int] = ()) -> np.ndarray:
         if len(sizes) < 2:
             return values @ self._coefficients + self._intercept
-        if len(sizes) == len(values):  # a row each: a stack of products
-            stack = np.ascontiguousarray(values)[:, None, :]
-            return (stack @ self._coefficients)[:, 0] + self._intercept
+        size = sizes[0]
+        if sizes.count(size) == len(sizes) and (size == 1 or values.flags.c_contiguous):
+            stack = np.ascontiguousarray(values).reshape(len(sizes), size, -1)
+            sums = (stack @ self._coefficients).reshape(len(values), *self._coefficients.shape[1:])
+            return sums + self._intercept
         products, start = [], 0
         for size in sizes:
             # In memory as they are alone, which BLAS also heeds.
