@@ -21,7 +21,7 @@ READING = (b"GET", b"HEAD")
 def path_of(url: bytes) -> bytes:
     """Of a request's target: without the query, and without the slash that some clients end it
     with: `/invocations/` is `/invocations`."""
-    path = url.partition(b"?")[0]
+    path = url.partition(b"?")[0] if b"?" in url else url
     return path[:-1] if path.endswith(b"/") and len(path) > 1 else path
 
 

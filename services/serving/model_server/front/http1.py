@@ -173,8 +173,9 @@ class Connection(asyncio.Protocol):
         exchange = self._reading
         exchange.method = self._parser.get_method()
         exchange.keeps_alive = self._parser.should_keep_alive()
-        exchange.takes_chunks = self._parser.get_http_version() != "1.0"
         headers = exchange.headers
+        if not exchange.keeps_alive or b"connection" in headers:  # else it is HTTP/1.1
+            exchange.takes_chunks = self._parser.get_http_version() != "1.0"
         length = headers.get(b"content-length")
         if (length is None and b"transfer-encoding" not in headers) or length == b"0":
             return

@@ -213,12 +213,12 @@ class Version:
         if self._queue:
             if not self._replicas:
                 self._wake()
-            free = [replica for replica in self._replicas if replica.room]
+            free = [(replica, room) for replica in self._replicas if (room := replica.room)]
             if len(free) > 1:
-                free.sort(key=lambda replica: -len(replica.jobs))  # the least busy one takes first
+                free.sort(key=lambda one: -len(one[0].jobs))  # the least busy one takes first
             for left in range(len(free), 0, -1):
-                replica = free[left - 1]
-                share = min(replica.room, -(-len(self._queue) // left))
+                replica, room = free[left - 1]
+                share = min(room, -(-len(self._queue) // left))
                 if jobs := self._take(share, is_idle=replica.is_idle):
                     replica.give(jobs)
         elif self._closing and not self._is_busy:
