@@ -130,7 +130,7 @@ class Environments:
             try:
                 yield
             finally:
-                del self._compiling[python]
+                self._compiling.pop(python, None)
                 event.set()
 
     async def tidy(self, used: Set[str]) -> None:
@@ -143,22 +143,19 @@ class Environments:
 
     async def _look(self, model: Path) -> Fit:
         async with self._looks:
-            return await self._look_now(model)
-
-    async def _look_now(self, model: Path) -> Fit:
-        child = await process.spawn("model_server.environments.fit", str(model), name="fit")
-        try:
-            async with asyncio.timeout(self._look_timeout):
-                return await child.channel.receive(_fit)
-        except TimeoutError:
-            raise LoadError(
-                f"what it needs was not read from its files after {self._look_timeout:g} s "
-                "(SERVING_LOAD_TIMEOUT)"
-            ) from None
-        except wire.PeerClosedError:
-            raise LoadError("what it needs could not be read from its files") from None
-        finally:
-            await asyncio.shield(child.end())
+            child = await process.spawn("model_server.environments.fit", str(model), name="fit")
+            try:
+                async with asyncio.timeout(self._look_timeout):
+                    return await child.channel.receive(_fit)
+            except TimeoutError:
+                raise LoadError(
+                    f"what it needs was not read from its files after {self._look_timeout:g} s "
+                    "(SERVING_LOAD_TIMEOUT)"
+                ) from None
+            except wire.PeerClosedError:
+                raise LoadError("what it needs could not be read from its files") from None
+            finally:
+                await asyncio.shield(child.end())
 
     async def _own(self, model: Path, fit: Fit, reasons: list[str], say: Say) -> Environment:
         because = ", ".join(reasons)
@@ -178,8 +175,9 @@ class Environments:
                     failed, problem = self._failed.get(fit.recipe.digest, (-math.inf, None))
                     if failed < asked:
                         problem = await self._in_turn(model, folder, fit.recipe, because, say)
+                        if problem:
+                            self._failed[fit.recipe.digest] = time.monotonic(), problem
                     if problem:
-                        self._failed[fit.recipe.digest] = time.monotonic(), problem
                         raise LoadError(f"{needed}, which cannot be built: {problem}")
                     built = await asyncio.to_thread(_ready, folder) or Built()
                     self._compiling[str(_python(folder))] = None

@@ -9,9 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from model_server.errors import (
-    LoadError,
-)
+from model_server.errors import LoadError
 from model_server.options import Options
 from model_server.workers import process, wire
 from model_server.workers.job import Job

@@ -48,9 +48,7 @@ class Node:
     def check_others(self, *rows: int) -> None:
         """Raises MixesError where another input than `rows` depends on them."""
         for at, one in enumerate(self.inputs):
-            if at not in rows and (
-                isinstance(one, Rows) or (isinstance(one, Dims) and one.has_rows)
-            ):
+            if at not in rows and (isinstance(one, Rows) or has_counts(one)):
                 raise MixesError("takes its parameters from the rows of a prediction")
 
     def out(self, axis: int, rank: int, at: int = 0) -> Rows:

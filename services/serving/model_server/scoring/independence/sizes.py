@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model_server.scoring.independence.node import COUNTS
+from model_server.scoring.independence.node import COUNTS, has_counts
 from model_server.scoring.independence.values import ROWS, Dims, MixesError, Rows, Same
 
 if TYPE_CHECKING:
@@ -52,9 +52,7 @@ def filled(node: Node) -> list:
 
 def counted(node: Node) -> list:
     """Range."""
-    if any(
-        isinstance(one, Rows) or (isinstance(one, Dims) and one.has_rows) for one in node.inputs
-    ):
+    if node.depends():
         raise MixesError(COUNTS)
     return [Same((None,))]
 
@@ -214,9 +212,9 @@ def _multiplied(node: Node) -> list:
 
 
 def _unless_counting(node: Node) -> list:
-    if any(isinstance(one, Dims) and one.has_rows for one in node.inputs):
+    if any(map(has_counts, node.inputs)):
         raise MixesError(COUNTS)
-    return [Same(shape) for shape in node.shapes]
+    return node.sames()
 
 
 _OF_FIRST = {"Cast", "Gather", "Identity", "Slice", "Squeeze", "Unsqueeze"}
