@@ -149,12 +149,8 @@ class MlflowReader:
     def _failure(self, error: BaseException, request: Request) -> RefusedError:
         if isinstance(error, MlflowException):
             return self._of_mlflow(error, error.get_http_status_code(), request)
-        raised.note("model raised", error, request)
-        return RefusedError(
-            400,
-            "BAD_REQUEST",
-            f"The model raised {raised.told(error, request)}{raised.mark(request)}",
-        )
+        told = raised.noted("model raised", error, request)
+        return RefusedError(400, "BAD_REQUEST", f"The model raised {told}{raised.mark(request)}")
 
     def _refusal(self, error: BaseException, call: "_Call", request: Request) -> RefusedError:
         if call.error is not None:

@@ -28,16 +28,6 @@ _NO_FORM = re.compile(
 """Words of Python's json and, after it, scoring/outputs.py."""
 
 
-def told(error: BaseException, request: Request) -> str:
-    """Type and words of the exception, without values that the request brought."""
-    if request.number == WARM_UP:
-        return _words(error, REASON_LIMIT)
-    try:
-        return _told(error, Sent(request))
-    except TooManyValuesError:
-        return type(error).__name__
-
-
 def mark(request: Request) -> str:
     """What an answer ends with, so that the log's line can be found."""
     return "" if request.number == WARM_UP else f" (request id {request.request_id})"
@@ -50,7 +40,7 @@ def clean(message: str, request: Request) -> str:
 
 def unwritable(result: object, error: BaseException, request: Request) -> RefusedError:
     """For what the model returned, where writing it as JSON raised `error`."""
-    note("prediction failed", error, request, logging.ERROR)
+    note("prediction failed", error, request)
     kind = type(result).__name__
     found = _NO_FORM.search(reason(error)) if isinstance(error, TypeError) else None
     culprit = found and (found["object"] or found["key"])
@@ -70,33 +60,42 @@ def unwritable(result: object, error: BaseException, request: Request) -> Refuse
     )
 
 
-def note(
-    message: str, error: BaseException, request: Request, level: int = logging.WARNING
-) -> None:
+def noted(message: str, error: BaseException, request: Request) -> str:
+    """What is told of the exception: its type and words, without values that the request brought.
+    Leaves a line in the log, as `note` does."""
+    sent = _sent(request)
+    if _few.admits():
+        _log(logging.WARNING, message, error, request, sent)
+    return _words(error, REASON_LIMIT) if request.number == WARM_UP else _told(error, sent)
+
+
+def note(message: str, error: BaseException, request: Request) -> None:
     """A line with the stack, if there were not too many a moment ago."""
-    if not _few.admits():
-        return
-    log.log(
-        level,
-        message,
-        extra={
-            "request_id": request.request_id,
-            "trace_id": request.trace,
-            "trace": trace(error, request),
-        },
-    )
+    if _few.admits():
+        _log(logging.ERROR, message, error, request, _sent(request))
 
 
-def trace(error: BaseException, request: Request) -> str:
-    """As Python writes it, with the words of each exception as `told` has them."""
+def _log(
+    level: int, message: str, error: BaseException, request: Request, sent: Sent | None
+) -> None:
+    extra = {"request_id": request.request_id, "trace_id": request.trace}
+    log.log(level, message, extra={**extra, "trace": _trace(error, sent)})
+
+
+def _sent(request: Request) -> Sent | None:
+    """None where only types of exceptions are told."""
     try:
-        sent = Sent(request)
+        return Sent(request)
     except TooManyValuesError:
-        sent = None
-    parts = []
-    for one in itertools.islice(_chain(error), MAX_CHAIN):
-        words = _told(one, sent) if sent else type(one).__name__
-        parts.append("".join([*traceback.format_tb(one.__traceback__), words]))
+        return None
+
+
+def _trace(error: BaseException, sent: Sent | None) -> str:
+    """As Python writes it, with the words of each exception as `_told` has them."""
+    parts = [
+        "".join([*traceback.format_tb(one.__traceback__), _told(one, sent)])
+        for one in itertools.islice(_chain(error), MAX_CHAIN)
+    ]
     return "\n\n".join(reversed(parts))
 
 
@@ -116,7 +115,9 @@ def place(path: tuple) -> str:
     return "".join(("input", *steps))
 
 
-def _told(error: BaseException, sent: Sent) -> str:
+def _told(error: BaseException, sent: Sent | None) -> str:
+    if sent is None:
+        return type(error).__name__
     head, colon, tail = _words(error, MESSAGE_LIMIT).partition(": ")
     return bounded(head + colon + sent.left_out_of(tail), REASON_LIMIT)
 

@@ -2,7 +2,6 @@
 where that gives the same, answers as soon as they are there."""
 
 import contextlib
-import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -162,7 +161,7 @@ def _unwritten(call: Call, prediction: object, error: BaseException) -> Answer:
 def _refused(request: Request, error: BaseException) -> Answer:
     if isinstance(error, RefusedError):
         return Answer(request.number, error.status, error.body)
-    raised.note("prediction failed", error, request, logging.ERROR)
+    raised.note("prediction failed", error, request)
     body = error_body("INTERNAL_ERROR", UNEXPECTED.format(request.request_id))
     return Answer(request.number, 500, body)
 
