@@ -10,33 +10,15 @@
 #   inputs: true
 #   CSV: false
 
-set -euo pipefail
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-"${PYTHON:-python3}" -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet \
-  mlflow==3.17.2 pandas==3.1.1 numpy==2.4.6 scikit-learn==1.9.1
-cd "$folder"
-export MLFLOW_DISABLE_TELEMETRY=true PYTHONWARNINGS=ignore
-"$folder/venv/bin/python" - 2>errors <<'PYTHON' || { cat errors >&2; exit 1; }
-import json
+. "$(dirname "$0")/mlflow.bash"
+install mlflow==3.17.2
+run <<'PYTHON'
 import sys
 
 import mlflow
+from ask import ask
 from mlflow.models import ModelSignature
-from mlflow.pyfunc import scoring_server
 from mlflow.types import ColSpec, Schema
-
-
-def ask(folder, body, kind="application/json"):
-    """What `mlflow models serve` answers, by the function that it answers with."""
-    model = mlflow.pyfunc.load_model(folder)
-    schema = model.metadata.get_input_schema()
-    try:
-        answer = scoring_server.invocations(body, kind, model, schema)
-    except mlflow.MlflowException:
-        return "refused"
-    return json.loads(answer.response)["predictions"]
 
 
 class Echo(mlflow.pyfunc.PythonModel):
@@ -48,8 +30,8 @@ signature = ModelSignature(Schema([ColSpec("boolean", "smoker")]))
 mlflow.pyfunc.save_model("model", python_model=Echo(), signature=signature)
 split = {"dataframe_split": {"columns": ["smoker"], "data": [["false"]]}}
 seen = {
-    "dataframe_split": ask("model", json.dumps(split)),
-    "inputs": ask("model", json.dumps({"inputs": {"smoker": ["false"]}})),
+    "dataframe_split": ask("model", split),
+    "inputs": ask("model", {"inputs": {"smoker": ["false"]}}),
     "CSV": ask("model", "smoker\nfalse\n", "text/csv"),
 }
 for name, (value,) in seen.items():

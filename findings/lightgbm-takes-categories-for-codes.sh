@@ -11,32 +11,15 @@
 #   dataframe_split: refused
 #   inputs: [0.0, 0.0]
 
-set -euo pipefail
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-"${PYTHON:-python3}" -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet \
-  mlflow==3.17.2 pandas==3.1.1 numpy==2.4.6 scikit-learn==1.9.1 lightgbm==4.7.0
-cd "$folder"
-export MLFLOW_DISABLE_TELEMETRY=true PYTHONWARNINGS=ignore
-"$folder/venv/bin/python" - 2>errors <<'PYTHON' || { cat errors >&2; exit 1; }
-import json
+. "$(dirname "$0")/mlflow.bash"
+install mlflow==3.17.2 lightgbm==4.7.0
+run <<'PYTHON'
 import sys
 
-import mlflow
-from mlflow.pyfunc import scoring_server
-
-
-def ask(folder, body):
-    """What `mlflow models serve` answers, by the function that it answers with."""
-    model = mlflow.pyfunc.load_model(folder)
-    schema = model.metadata.get_input_schema()
-    answer = scoring_server.invocations(json.dumps(body), "application/json", model, schema)
-    return json.loads(answer.response)["predictions"]
-
-
 import lightgbm
+import mlflow
 import pandas as pd
+from ask import ask
 
 kinds = pd.DataFrame({"kind": pd.Categorical([20, 10, 30] * 100)})
 target = (kinds["kind"] == 20) * 5.0
@@ -51,10 +34,7 @@ def rounded(numbers):
 
 given = [[20], [10]]
 python = rounded(model.predict(kinds[:2]))
-try:
-    split = rounded(ask("model", {"dataframe_split": {"columns": ["kind"], "data": given}}))
-except mlflow.MlflowException:
-    split = "refused"
+split = ask("model", {"dataframe_split": {"columns": ["kind"], "data": given}})
 inputs = rounded(ask("model", {"inputs": given}))
 print(f"in Python: {python}")
 print(f"dataframe_split: {split}")

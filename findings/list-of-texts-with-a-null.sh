@@ -11,37 +11,21 @@
 #   ['apple', 'pear'] arrives as ['apple', 'pear']
 #   ['apple', None] arrives as ['a', 'n']
 
-set -euo pipefail
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-"${PYTHON:-python3}" -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet \
-  mlflow==3.17.2 pandas==3.1.1 numpy==2.4.6 scikit-learn==1.9.1
-cd "$folder"
-export MLFLOW_DISABLE_TELEMETRY=true PYTHONWARNINGS=ignore
-"$folder/venv/bin/python" - 2>errors <<'PYTHON' || { cat errors >&2; exit 1; }
-import json
+. "$(dirname "$0")/mlflow.bash"
+install mlflow==3.17.2
+run <<'PYTHON'
 import sys
 
 import mlflow
-from mlflow.pyfunc import scoring_server
-
-
-def ask(folder, body):
-    """What `mlflow models serve` answers, by the function that it answers with."""
-    model = mlflow.pyfunc.load_model(folder)
-    schema = model.metadata.get_input_schema()
-    answer = scoring_server.invocations(json.dumps(body), "application/json", model, schema)
-    return json.loads(answer.response)["predictions"]
+from ask import ask
+from mlflow.types import ColSpec, Schema
+from mlflow.types.schema import Array
 
 
 class Echo(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input):
         return [list(texts) for texts in model_input["tags"]]
 
-
-from mlflow.types import ColSpec, Schema
-from mlflow.types.schema import Array
 
 signature = mlflow.models.ModelSignature(Schema([ColSpec(Array("string"), "tags")]))
 mlflow.pyfunc.save_model("model", python_model=Echo(), signature=signature)

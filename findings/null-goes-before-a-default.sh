@@ -11,33 +11,15 @@
 #   "warm": refused
 #   null: [None]
 
-set -euo pipefail
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-"${PYTHON:-python3}" -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet \
-  mlflow==3.17.2 pandas==3.1.1 numpy==2.4.6 scikit-learn==1.9.1
-cd "$folder"
-export MLFLOW_DISABLE_TELEMETRY=true PYTHONWARNINGS=ignore
-"$folder/venv/bin/python" - 2>errors <<'PYTHON' || { cat errors >&2; exit 1; }
-import json
+. "$(dirname "$0")/mlflow.bash"
+install mlflow==3.17.2
+run <<'PYTHON'
 import sys
 
 import mlflow
+from ask import ask
 from mlflow.models import ModelSignature
-from mlflow.pyfunc import scoring_server
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
-
-
-def ask(folder, body, kind="application/json"):
-    """What `mlflow models serve` answers, by the function that it answers with."""
-    model = mlflow.pyfunc.load_model(folder)
-    schema = model.metadata.get_input_schema()
-    try:
-        answer = scoring_server.invocations(body, kind, model, schema)
-    except mlflow.MlflowException:
-        return "refused"
-    return json.loads(answer.response)["predictions"]
 
 
 class Echo(mlflow.pyfunc.PythonModel):
@@ -54,7 +36,7 @@ mlflow.pyfunc.save_model("model", python_model=Echo(), signature=signature)
 
 def given(params):
     split = {"columns": ["price"], "data": [[1.0]]}
-    return ask("model", json.dumps({"dataframe_split": split, "params": params}))
+    return ask("model", {"dataframe_split": split, "params": params})
 
 
 seen = {

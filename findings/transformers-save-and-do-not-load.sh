@@ -12,15 +12,9 @@
 #   as it is: Model does not have the "python_function" flavor
 #   transform: Model implementation is missing required transform method.
 
-set -euo pipefail
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-"${PYTHON:-python3}" -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet \
-  mlflow==3.17.2 pandas==3.1.1 numpy==2.4.6 scikit-learn==1.9.1
-cd "$folder"
-export MLFLOW_DISABLE_TELEMETRY=true PYTHONWARNINGS=ignore
-"$folder/venv/bin/python" - 2>errors <<'PYTHON' || { cat errors >&2; exit 1; }
+. "$(dirname "$0")/mlflow.bash"
+install mlflow==3.17.2
+run <<'PYTHON'
 import sys
 
 import mlflow
