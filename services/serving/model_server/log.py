@@ -44,18 +44,19 @@ def configure(level: str) -> None:
 
 
 class Few:
-    """Lets through `A_SECOND` lines a second, and then says how many more there were."""
+    """Lets through so many lines a second, and then says how many more there were."""
 
     def __init__(
         self,
         later: Callable[[float, Callable[[], None]], object],
         say: Callable[[int], None],
+        most: int = A_SECOND,
     ) -> None:
         """`later` calls after so many seconds; `say` is given the number of the others."""
         self._later = later
         self._say = say
         self._lock = threading.Lock()
-        self._left = A_SECOND
+        self._most = self._left = most
         self._dropped = 0
 
     def admits(self) -> bool:
@@ -63,7 +64,7 @@ class Few:
             if self._left == 0:
                 self._dropped += 1
                 return False
-            begins = self._left == A_SECOND
+            begins = self._left == self._most
             self._left -= 1
         if begins:
             self._later(1, self._renew)
@@ -72,6 +73,6 @@ class Few:
     def _renew(self) -> None:
         with self._lock:
             dropped, self._dropped = self._dropped, 0
-            self._left = A_SECOND
+            self._left = self._most
         if dropped:
             self._say(dropped)

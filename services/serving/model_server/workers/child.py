@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import fcntl
 import importlib
 import multiprocessing
 import os
@@ -9,7 +10,9 @@ import pickle
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from importlib.machinery import SourceFileLoader
 from multiprocessing import util
 from pathlib import Path
@@ -17,39 +20,79 @@ from pathlib import Path
 from model_server import log as logs
 from model_server.workers import wire
 
+BOOT = Path(__file__).with_name("boot.py")
+SOCKET = 3
+"""The descriptor of a child's socket, the only one that it has beside the standard ones."""
+UNUSED = 10
+"""The first descriptor that is none of these."""
 
-def run(module: str, sock: socket.socket, *arguments: object) -> None:
-    """`main(sock, *arguments)` of a module, in a group of its own."""
-    _begin()
+
+@dataclass(frozen=True)
+class Task:
+    """`main(socket, *arguments)` of a module, which only the child imports."""
+
+    module: str
+    arguments: tuple[object, ...]
+    python: str | None = None
+    """The interpreter that runs it; None: the one that all are forked from."""
+    paths: tuple[str, ...] = ()
+    """That another interpreter gets in front of its own."""
+    variables: dict[str, str] = field(default_factory=dict)
+    """Of the environment, beside those that all children have."""
+
+
+def run(pickled: bytes, sock: int, output: int) -> None:
+    """Do a Task, in a group of its own; forked, with everything that the parent holds open."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _keep(sock, output)
+    task: Task = pickle.loads(pickled)  # noqa: S301 - our parent's
+    os.setpgrp()
+    die_with_parent()
+    _offer_to_oom_killer()
+    os.environ.update(task.variables)
+    if task.python:
+        _execute(task)
     sys.dont_write_bytecode = True  # a model's folder stays as it was saved
-    _work(module, sock, arguments)
+    _work(task.module, task.arguments)
 
 
 def run_as_program() -> None:
-    """As `run`, with what `Program` wrote to the standard input."""
-    descriptors, module, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301 - our parent's
-    _begin()
-    held, ended = descriptors
-    os.set_inheritable(ended, False)  # else what the model starts would hold it
-    os.register_at_fork(after_in_child=lambda: os.close(ended))
+    """What `run` does in another interpreter, with the rest of the Task on standard input."""
+    module, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301 - our parent's
     # As `preload` does for those that are forked. Before logs are configured: MLflow does so, too.
     with contextlib.suppress(ImportError):
         import mlflow.tracing
 
         mlflow.tracing.disable()
     _compile_only_within(sys.prefix)
-    _work(module, socket.socket(fileno=held), arguments)
+    _work(module, arguments)
 
 
-def _begin() -> None:
-    os.setpgrp()
-    die_with_parent()
-    _offer_to_oom_killer()
+def _keep(sock: int, output: int) -> None:
+    """These two descriptors and no other: what is held open for others is not the child's."""
+    sock, output = (fcntl.fcntl(one, fcntl.F_DUPFD, UNUSED) for one in (sock, output))
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for one, place in ((nothing, 0), (output, 1), (output, 2), (sock, SOCKET)):
+        os.dup2(one, place)
+    os.closerange(SOCKET + 1, os.sysconf("SC_OPEN_MAX"))
+    # Which multiprocessing had opened on another of the parent's.
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
-def _work(module: str, sock: socket.socket, arguments: Sequence[object]) -> None:
+def _execute(task: Task) -> None:
+    """Become another interpreter, which reads the rest of the task. Raises OSError."""
+    with tempfile.TemporaryFile() as file:
+        file.write(pickle.dumps((task.module, task.arguments)))
+        file.seek(0)
+        os.dup2(file.fileno(), 0)
+    os.execv(task.python, [task.python, "-I", str(BOOT), *task.paths])  # noqa: S606
+
+
+def _work(module: str, arguments: Sequence[object]) -> None:
     # What a model starts adds nothing to its folder either.
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    sock = socket.socket(fileno=SOCKET)
     _allow_children(sock)
     logs.configure(os.environ.get("MODEL_SERVER_LOG_LEVEL", "INFO"))
     with contextlib.suppress(wire.PeerClosedError, BrokenPipeError, ConnectionResetError):
@@ -60,7 +103,6 @@ def _allow_children(sock: socket.socket) -> None:
     """Let a model start processes: they end with this one, whose group they are in. Spawned, if it
     does not choose otherwise, since a fork would copy locks that other threads hold; one that is
     forked all the same must not keep the socket open, whose end says that this process is gone."""
-    multiprocessing.current_process().daemon = False
     # As the platform's default, not as a choice, which the model could not make any more.
     contexts = multiprocessing.context._default_context
     contexts._default_context = multiprocessing.get_context("spawn")

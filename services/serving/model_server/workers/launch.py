@@ -68,6 +68,7 @@ class Launch:
             self._options,
             name=f"worker {self._target.name} {self._target.version}",
             python=self._python,
+            about={"model": self._target.name, "version": self._target.version},
         )
         started = time.monotonic()
         limit, act, problem = self._load_timeout, "loading", LoadError

@@ -1,4 +1,4 @@
-"""Imported once by the process that all workers are forked from, never by the HTTP process.
+"""Imported once by the parent that all children are forked from, never by the HTTP process.
 
 Importing takes seconds, forking milliseconds, and forked memory is shared. Nothing here may start
 a thread: a fork keeps only the thread that forked, and a lock held by another stays held forever.

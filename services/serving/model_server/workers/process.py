@@ -1,20 +1,24 @@
-"""Child processes: forked from one prepared process or run by another interpreter, tied to this
-one, spoken to over a socket."""
+"""Child processes: forked from one prepared parent, tied to this one, spoken to over a socket."""
 
 import asyncio
 import contextlib
+import itertools
 import logging
-import multiprocessing
-import multiprocessing.forkserver
+import multiprocessing.util
 import os
+import pickle
 import signal
 import socket
-from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import BinaryIO
 
-from model_server.workers import wire
-from model_server.workers.child import run
-from model_server.workers.program import Program
+from model_server.workers import parent, wire
+from model_server.workers.child import BOOT, Task
+from model_server.workers.output import Output
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +41,9 @@ _THREADS = (
     "ORT_INTRA_OP_NUM_THREADS",  # unless the model's own session options say otherwise
     "LOKY_MAX_CPU_COUNT",  # joblib's: what n_jobs=-1 of an estimator comes to
 )
-
-_context = multiprocessing.get_context("forkserver")
-# One thread, because multiprocessing's bookkeeping of children is not made for several.
-_starter = ThreadPoolExecutor(1, thread_name_prefix="processes")
+STALLED = 5.0
+"""Seconds in which an order must be taken, else its taker is as good as gone."""
+_PARENT = "import sys; sys.path[:] = {}; from model_server.workers.parent import main; main{}"
 
 
 def prepare(threads: int, passed: Collection[str] = ()) -> dict[str, str]:
@@ -57,45 +60,28 @@ def prepare(threads: int, passed: Collection[str] = ()) -> dict[str, str]:
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["DO_NOT_TRACK"] = "true"
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else its import also starts a thread
-    _context.set_forkserver_preload(["model_server.workers.preload"])
     found = {name: text for name, text in os.environ.items() if name.startswith(_CREDENTIALS)}
     for name in found.keys() - set(passed):
         del os.environ[name]
     return found
 
 
-def prepare_ahead() -> None:
-    """Start the process that children are forked from, after `prepare`, without waiting for it:
-    its imports take seconds, which the first version to be loaded would otherwise pay."""
-    # In the thread that starts children: the kernel ties its life to the thread that started it.
-    _starter.submit(_start_forkserver)
-
-
-def _start_forkserver() -> None:
-    try:
-        multiprocessing.forkserver.ensure_running()
-    except OSError:  # the first child's start will try again, and say what is wrong
-        log.warning("preparing for children failed", exc_info=True)
-
-
 class Child:
     """A running child and the socket to it. Made by `spawn`, the one way to start a process."""
 
-    def __init__(
-        self,
-        process: multiprocessing.Process | Program,
-        channel: wire.Channel,
-    ) -> None:
-        self._process = process
+    def __init__(self, parent: "_Parent", ticket: int, channel: wire.Channel) -> None:
+        self._parent = parent
+        self._ticket = ticket
         self.channel = channel
+        self.pid = 0
+        """Until it has begun."""
+        self._code: int | None = None
         self._gone = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        loop.add_reader(process.sentinel, self._on_gone, loop, process.sentinel)
-
         self._when_gone: Callable[[], None] | None = None
 
-    def _on_gone(self, loop: asyncio.AbstractEventLoop, sentinel: int) -> None:
-        loop.remove_reader(sentinel)
+    def ended(self, code: int) -> None:
+        """Its parent has seen its end, with this exit status."""
+        self._code = code
         self._gone.set()
         if self._when_gone:
             self._when_gone()
@@ -107,78 +93,227 @@ class Child:
     def is_gone(self) -> bool:
         return self._gone.is_set()
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
     def kill(self) -> None:
         """At once, with everything that it started."""
-        _kill(self.pid)
+        if not self.is_gone:
+            self._parent.end(self._ticket)
 
     async def end(self, grace: float = 0) -> int:
         """Close the socket, which a child takes as its end, and kill it after `grace` seconds.
         Returns the exit code, negative for a signal."""
         self.channel.close()
+        self._parent.listen()
         try:
             async with asyncio.timeout(grace):
                 await self._gone.wait()
         except TimeoutError:
-            _kill(self.pid)
+            self.kill()
             await self._gone.wait()
+        return self._code
+
+
+class _Parent:
+    """The process that children are forked from, as seen from here; parent.py is its program."""
+
+    def __init__(self) -> None:
+        """Start it. It does not outlive the thread that does this. Raises OSError."""
+        self._orders, orders = socket.socketpair()
+        self._notices, notices = socket.socketpair()
+        with orders, notices:
+            held = (orders.fileno(), notices.fileno())
+            flags = multiprocessing.util._args_from_interpreter_flags()
+            program = _PARENT.format(sys.path, held)
+            self._process = subprocess.Popen(
+                [sys.executable, *flags, "-c", program], stdin=subprocess.DEVNULL, pass_fds=held
+            )
+        self._orders.settimeout(STALLED)
+        self._notices.setblocking(False)
+        self._read = wire.Channel()
+        self._read.deliver = self._on_notice
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tickets = itertools.count(1)
+        self._children: dict[int, Child] = {}
+        self._starting: dict[int, asyncio.Future[None]] = {}
+        self.is_gone = False
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def start(
+        self, channel: wire.Channel, task: Task, name: str, descriptors: list[int]
+    ) -> Child:
+        """Raises OSError."""
+        self.listen()
+        ticket = next(self._tickets)
+        child = self._children[ticket] = Child(self, ticket, channel)
+        started = self._starting[ticket] = asyncio.get_running_loop().create_future()
+        try:
+            self._send(parent.Start(ticket, name, pickle.dumps(task)), descriptors)
+            await started
+        except BaseException:
+            self._children.pop(ticket, None)
+            self.end(ticket)  # which may have begun meanwhile
+            raise
+        finally:
+            del self._starting[ticket]
+        return child
+
+    def end(self, ticket: int) -> None:
+        """Kill a child, and what it started."""
+        with contextlib.suppress(OSError):
+            self._send(parent.End(ticket))
+
+    def listen(self) -> None:
+        """For notices, in the loop that runs."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop and not self.is_gone:
+            if self._loop is not None and not self._loop.is_closed():
+                self._loop.remove_reader(self._notices)
+            self._loop = loop
+            loop.add_reader(self._notices, self._on_readable)
+
+    def _send(self, order: parent.Start | parent.End, descriptors: list[int] | None = None) -> None:
+        if self.is_gone:
+            raise ConnectionResetError("the process that starts others has ended")
+        try:
+            # Without waiting: an order is small, and obeyed in milliseconds.
+            wire.send_with(self._orders, order, descriptors or [])
+        except OSError:
+            self._lose()
+            raise
+
+    def _on_readable(self) -> None:
+        try:
+            data = self._notices.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self._read.data_received(data)
         else:
-            _kill_group(self.pid)  # what a worker that died by itself had started
-        await _in_starter(self._process.join)
-        code = self._process.exitcode
-        self._process.close()
-        return code
+            self._lose()
+
+    def _on_notice(self, payload: bytes) -> None:
+        notice = parent.notices.decode(payload)
+        child = self._children.get(notice.ticket)
+        started = self._starting.get(notice.ticket)
+        if isinstance(notice, parent.Ended):
+            if child:
+                del self._children[notice.ticket]
+                child.ended(notice.code)
+        elif started is None or started.done():
+            return  # nobody waits for it any more
+        elif isinstance(notice, parent.Started):
+            child.pid = notice.pid
+            started.set_result(None)
+        else:
+            started.set_exception(OSError(notice.errno, os.strerror(notice.errno)))
+
+    def _lose(self) -> None:
+        """It has ended, and all children with it."""
+        if self.is_gone:
+            return
+        self.is_gone = True
+        log.error("the process that starts others has ended")
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.remove_reader(self._notices)
+        self._orders.close()
+        self._notices.close()
+        self._process.kill()
+        self._process.wait()
+        for started in self._starting.values():
+            if not started.done():
+                started.set_exception(ConnectionResetError("what starts processes has ended"))
+        children, self._children = self._children, {}
+        for child in children.values():
+            child.ended(-signal.SIGKILL)
 
 
-async def spawn(module: str, *arguments: object, name: str, python: str | None = None) -> Child:
-    """Run `main(socket, *arguments)` of a module, which only the child imports: forked, or by
-    another interpreter."""
-    ours, theirs = socket.socketpair()
-    process = (
-        Program(python, module, theirs, arguments)
-        if python
-        else _context.Process(target=run, args=(module, theirs, *arguments), name=name, daemon=True)
-    )
-    starting = asyncio.ensure_future(_in_starter(process.start))
+_parent: _Parent | None = None
+
+
+def _ready() -> _Parent:
+    """The parent, started anew if it has ended. Raises OSError."""
+    global _parent
+    if _parent is None or _parent.is_gone:
+        _parent = _Parent()
+    return _parent
+
+
+def parent_pid() -> int:
+    """Of the process that children are forked from. Raises OSError."""
+    return _ready().pid
+
+
+def prepare_ahead() -> None:
+    """Start the process that children are forked from, after `prepare`, without waiting for it:
+    its imports take seconds, which the first version to be loaded would otherwise pay."""
     try:
-        await asyncio.shield(starting)
+        _ready()
+    except OSError:  # the first child's start will try again, and say what is wrong
+        log.warning("preparing for children failed", exc_info=True)
+
+
+async def spawn(
+    module: str,
+    *arguments: object,
+    name: str,
+    python: str | None = None,
+    variables: Mapping[str, str] | None = None,
+    about: Mapping[str, object] | None = None,
+) -> Child:
+    """Run `main(socket, *arguments)` of a module, which only the child imports: forked, or by
+    another interpreter. `variables` are added to its environment; `about` stands in the log with
+    what it writes. Raises OSError."""
+    paths = _users_paths() if python else ()
+    task = Task(module, arguments, python, paths, dict(variables or {}))
+    channel, theirs = await _socket()
+    try:
+        with theirs, await _output(name, about or {}) as output:
+            return await _ready().start(channel, task, name, [theirs.fileno(), output.fileno()])
     except BaseException:
-        await asyncio.wait([starting])  # a start half done is finished, then undone
-        ours.close()
-        if process.pid is not None:
-            _kill(process.pid)
+        channel.close()
         raise
-    finally:
-        theirs.close()
+
+
+async def _socket() -> tuple[wire.Channel, socket.socket]:
+    """Ours, and the child's end."""
+    ours, theirs = socket.socketpair()
     ours.setblocking(False)
     try:
         loop = asyncio.get_running_loop()
         _, channel = await loop.create_unix_connection(wire.Channel, sock=ours)
-        return Child(process, channel)
     except BaseException:
         ours.close()
-        _kill(process.pid)
+        theirs.close()
         raise
+    return channel, theirs
 
 
-def _kill(pid: int) -> None:
-    """With everything that it started."""
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-    _kill_group(pid)
+async def _output(name: str, about: Mapping[str, object]) -> BinaryIO:
+    """Where a child is to write: each line gets into the log."""
+    one, other = os.pipe()
+    reads, writes = os.fdopen(one, "rb", 0), os.fdopen(other, "wb", 0)
+    try:
+        loop = asyncio.get_running_loop()
+        await loop.connect_read_pipe(lambda: Output(name, about), reads)
+    except BaseException:
+        reads.close()
+        writes.close()
+        raise
+    return writes
 
 
-def _kill_group(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)
-
-
-async def _in_starter(call: Callable) -> None:
-    # Shielded: a start half done must be finished, or its process would be nobody's.
-    await asyncio.shield(asyncio.get_running_loop().run_in_executor(_starter, call))
+def _users_paths() -> tuple[str, ...]:
+    """PYTHONPATH without the server's own folders: what lies there is made for its Python."""
+    servers = {BOOT.parents[2], *(Path(sysconfig.get_path(key)) for key in ("purelib", "platlib"))}
+    servers = {folder.resolve() for folder in servers}
+    given = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    return tuple(
+        str(Path(path).absolute()) for path in given if Path(path).resolve() not in servers
+    )
 
 
 def ending(code: int | None) -> str | None:

@@ -15,6 +15,8 @@ import msgspec
 
 MAX_FRAME = 2**31
 """Bytes; a longer announcement can only be garbage."""
+MOST_DESCRIPTORS = 8
+"""That come with one message."""
 
 
 MLFLOW = "mlflow"
@@ -141,6 +143,20 @@ def pack(message: object) -> bytes:
 def receive(sock: socket.socket, decoder: msgspec.msgpack.Decoder) -> object:
     """Next message. Raises PeerClosedError at the end, also in the middle of a frame."""
     return decoder.decode(_receive_exactly(sock, _length(_receive_exactly(sock, 4))))
+
+
+def send_with(sock: socket.socket, message: object, descriptors: list[int]) -> None:
+    """A message, and descriptors that its receiver gets copies of."""
+    frame = pack(message)
+    sent = socket.send_fds(sock, [frame], descriptors)
+    sock.sendall(memoryview(frame)[sent:])
+
+
+def receive_with(sock: socket.socket, decoder: msgspec.msgpack.Decoder) -> tuple[object, list[int]]:
+    """What `send_with` sent. Raises PeerClosedError at the end."""
+    header, descriptors, _, _ = socket.recv_fds(sock, 4, MOST_DESCRIPTORS)
+    header += bytes(_receive_exactly(sock, 4 - len(header)))
+    return decoder.decode(_receive_exactly(sock, _length(header))), descriptors
 
 
 class Channel(asyncio.Protocol):

@@ -1,0 +1,78 @@
+"""What children write to their standard output and error, in the server's log.
+
+A model may write anything, lines that look like the server's own too. So each line is read here and
+becomes one record, which says whose it is.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+import msgspec
+
+from model_server.log import Few
+
+log = logging.getLogger("model_server.worker")
+
+LONGEST = 16384
+"""Bytes of a line that are kept."""
+MOST = 200
+"""Lines of one child in a second; the others are counted."""
+_LEVELS = frozenset({"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"})
+_OURS = frozenset(logging.makeLogRecord({}).__dict__) | {
+    *("asctime", "level", "logger", "message", "timestamp", "process_name"),
+}
+"""What no child says of itself."""
+
+
+class Output(asyncio.Protocol):
+    def __init__(self, name: str, about: Mapping[str, object]) -> None:
+        """about: facts that stand with each line, a model's name and version say."""
+        self._facts = {"child": name, **about}
+        self._line = bytearray()
+        self._is_cut = False
+        later = asyncio.get_running_loop().call_later
+        self._few = Few(later, self._say_how_many, MOST)
+
+    def data_received(self, data: bytes) -> None:
+        *whole, rest = data.split(b"\n")
+        for end in whole:
+            self._extend(end)
+            self._finish()
+        self._extend(rest)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        if self._line:
+            self._finish()
+
+    def _extend(self, data: bytes) -> None:
+        room = LONGEST - len(self._line)
+        self._line += data[:room]
+        self._is_cut |= len(data) > room
+
+    def _finish(self) -> None:
+        line, is_cut = bytes(self._line), self._is_cut
+        self._line.clear()
+        self._is_cut = False
+        if not line.strip() or not self._few.admits():
+            return
+        level, message, told = _record(line)
+        more = {"cut": True} if is_cut else {}
+        log.log(level, message, extra={**told, **more, **self._facts})
+
+    def _say_how_many(self, dropped: int) -> None:
+        log.warning("further lines left out", extra={"lines": dropped, **self._facts})
+
+
+def _record(line: bytes) -> tuple[int, str, dict]:
+    """Level, message and further facts of a line: as it says itself where it is a log's (log.py),
+    else the line is the message."""
+    try:
+        found = msgspec.json.decode(line, type=dict[str, object])
+        level, message = found["level"], found["message"]
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, RecursionError):
+        return logging.INFO, line.decode(errors="replace").rstrip("\r"), {}
+    if level not in _LEVELS or not isinstance(message, str):
+        return logging.INFO, line.decode(errors="replace"), {}
+    told = {key: value for key, value in found.items() if key not in _OURS}
+    return getattr(logging, level), message, told

@@ -1,0 +1,135 @@
+"""The parent of all children: a process that has imported what they need, and forks them.
+
+The HTTP process starts it and speaks to it over two sockets that it inherits: neither has a name in
+a file system or a network, so that nobody else can. No child keeps either of them.
+
+Down come a `Start`, with two descriptors (the child's socket, and where its output goes), and an
+`End`; up go a `Started` or a `Refused` for each `Start`, and an `Ended` for each child.
+"""
+
+import contextlib
+import importlib
+import multiprocessing
+import os
+import selectors
+import signal
+import socket
+from multiprocessing.process import BaseProcess
+
+import msgspec
+
+from model_server.workers import child, wire
+
+PRELOADED = "model_server.workers.preload"
+_forking = multiprocessing.get_context("fork")
+
+
+class Start(msgspec.Struct, tag=True, frozen=True):
+    ticket: int
+    """By which the HTTP process knows the child."""
+    name: str
+    task: bytes
+    """Pickled: what `child.run` is to do."""
+
+
+class End(msgspec.Struct, tag=True, frozen=True):
+    """Kill a child, with everything that it started."""
+
+    ticket: int
+
+
+class Started(msgspec.Struct, tag=True, frozen=True):
+    ticket: int
+    pid: int
+
+
+class Refused(msgspec.Struct, tag=True, frozen=True):
+    ticket: int
+    errno: int
+
+
+class Ended(msgspec.Struct, tag=True, frozen=True):
+    ticket: int
+    code: int
+    """The exit status, negative for a signal."""
+
+
+_orders = msgspec.msgpack.Decoder(Start | End)
+notices = msgspec.msgpack.Decoder(Started | Refused | Ended)
+
+
+def main(orders: int, told: int) -> None:
+    """Until the HTTP process closes the sockets, or ends."""
+    importlib.import_module(PRELOADED)
+    _Parent(socket.socket(fileno=orders), socket.socket(fileno=told)).run()
+
+
+class _Parent:
+    def __init__(self, orders: socket.socket, told: socket.socket) -> None:
+        self._orders = orders
+        self._told = told
+        self._children: dict[int, BaseProcess] = {}
+        """By ticket."""
+
+    def run(self) -> None:
+        ended, wakes = os.pipe()
+        for end in (ended, wakes):
+            os.set_blocking(end, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._orders, selectors.EVENT_READ)
+            selector.register(ended, selectors.EVENT_READ)
+            with contextlib.suppress(wire.PeerClosedError, ConnectionError):
+                while True:
+                    for key, _ in selector.select():
+                        if key.fileobj is self._orders:
+                            self._obey()
+                        else:
+                            os.read(ended, 4096)
+                            self._look()
+        for ticket in self._children:
+            self._kill(ticket)
+        os._exit(0)  # nothing here is to be waited for
+
+    def _obey(self) -> None:
+        order, descriptors = wire.receive_with(self._orders, _orders)
+        if isinstance(order, End):
+            self._kill(order.ticket)
+            return
+        new = _forking.Process(target=child.run, args=(order.task, *descriptors), name=order.name)
+        try:
+            new.start()
+        except OSError as error:
+            self._tell(Refused(order.ticket, error.errno))
+        else:
+            self._children[order.ticket] = new
+            self._tell(Started(order.ticket, new.pid))
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    def _look(self) -> None:
+        """Which children have ended; with each, what it had started."""
+        for ticket, one in list(self._children.items()):
+            code = one.exitcode
+            if code is not None:
+                _kill_group(one.pid)  # while a process of the group lives, its number is taken
+                del self._children[ticket]
+                one.close()
+                self._tell(Ended(ticket, code))
+
+    def _kill(self, ticket: int) -> None:
+        one = self._children.get(ticket)
+        if one is not None:  # which nobody has waited for, so that its number is its own
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one.pid, signal.SIGKILL)
+            _kill_group(one.pid)
+
+    def _tell(self, notice: Started | Refused | Ended) -> None:
+        self._told.sendall(wire.pack(notice))
+
+
+def _kill_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
