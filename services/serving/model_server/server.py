@@ -8,6 +8,7 @@ import signal
 import socket
 
 from model_server import metrics
+from model_server.confinement.quarters import reason, tidy
 from model_server.environments.environments import Environments
 from model_server.following.cache import Cache
 from model_server.following.deployments import Deployments
@@ -20,6 +21,7 @@ from model_server.front.listener import Limits, Listener
 from model_server.front.tokens import Tokens
 from model_server.settings import Settings, tracking_login
 from model_server.workers import process
+from model_server.workers.child import conceal
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +47,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 def prepare(settings: Settings) -> dict[str, str]:
     """Get ready to fork workers; returns the credentials for tracking, which they do not get."""
+    conceal()
+    tidy(settings)
+    if lacks := reason(settings):
+        log.warning("models are not confined, or not wholly", extra={"reason": lacks})
     credentials = process.prepare(settings.blas_threads, settings.worker_variables)
     process.prepare_ahead()
     return credentials | tracking_login(settings)

@@ -64,6 +64,14 @@ def _variables(text: str | tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _folders(text: str | tuple[str, ...]) -> tuple[Path, ...]:
+    paths = tuple(Path(path).expanduser() for path in _list(text))
+    for path in paths:
+        if not path.is_absolute() or path == Path("/"):
+            raise ValueError("must be absolute paths, comma-separated, and not all of /")
+    return paths
+
+
 def _name(name: str) -> str:
     """As it stands in a Host header, without a port."""
     try:
@@ -198,6 +206,14 @@ class Settings(BaseSettings):
         "",
         description="variables that workers get although they look like credentials, "
         "comma-separated: AWS_REGION",
+    )
+    confinement: Literal["on", "required", "off"] = Field(
+        "on",
+        description="keep models to their own files: on, as far as this machine can; required "
+        "serves none where it cannot wholly; off lets them reach what the server may",
+    )
+    folders: Annotated[str, AfterValidator(_folders)] = Field(
+        "", description="further files and folders that models may read, comma-separated"
     )
     idle: float = Field(
         0, ge=0, description="seconds without a request until a model sleeps; 0 for never"

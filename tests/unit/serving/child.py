@@ -1,7 +1,6 @@
 """What children of the tests do: the first argument says which."""
 
 import contextlib
-import os
 import signal
 import subprocess
 import sys
@@ -49,10 +48,6 @@ def _descriptors() -> dict[str, str]:
 
 def _read_input() -> str:
     return sys.stdin.read()
-
-
-def _variable(name: str) -> str | None:
-    return os.environ.get(name)
 
 
 def _start_another() -> int:

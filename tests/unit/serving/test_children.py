@@ -62,12 +62,6 @@ def test_a_child_that_reads_its_input_finds_nothing(python):
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-def test_variables_are_the_childs_own(python):
-    assert told("variable", "MINE", python=python, variables={"MINE": "a"}) == "a"
-    assert told("variable", "MINE", python=python) is None
-
-
-@pytest.mark.parametrize("python", PYTHONS)
 @pytest.mark.parametrize(
     ("act", "code"), [("leave", 0), ("fail", 1), ("exit", 7), ("abort", -signal.SIGABRT)]
 )

@@ -15,7 +15,7 @@ import msgspec
 from packaging.utils import canonicalize_name
 
 from model_server.environments.addressed import address, is_option, requirement
-from model_server.environments.bytecode import share_bytecode
+from model_server.environments.bytecode import compile_known, share_bytecode
 from model_server.environments.messages import MARKER, Built, Package, Recipe, Step
 from model_server.environments.uv import BuildError, Uv, uv_settings
 from model_server.errors import without_login, without_paths
@@ -70,6 +70,8 @@ def build(
                 problems[python] = f"Python {python}: {error}"
                 continue
             share_bytecode(folder)
+            say("compiling what every worker imports")
+            compile_known(folder)
             gone = [line for line in recipe.optional if not {line, _public(line)} & set(lines)]
             built = Built(lines, warnings, _packages(uv, lines), gone)
             (folder / MARKER).write_bytes(msgspec.json.encode(built))

@@ -12,19 +12,19 @@ are hard links, so that each is whole without the others and without the downloa
 """
 
 import asyncio
-import contextlib
 import logging
 import math
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakValueDictionary
 
 import msgspec
 
+from model_server.confinement.quarters import move_in
 from model_server.environments.messages import MARKER, Built, Fit, Package, Recipe, Step
 from model_server.errors import LoadError
 from model_server.settings import Settings
@@ -40,9 +40,10 @@ two at one time would each fetch their own."""
 
 LOOKS = 8
 """At one time, each a process for some tenths of a second."""
-COMPILES_WITHIN = 20.0
-"""Seconds that others wait for the first worker of a new environment."""
+COMPILE_WITHIN = 120.0
+"""Seconds."""
 
+_done = msgspec.msgpack.Decoder(bool)
 _fit = msgspec.msgpack.Decoder(Fit)
 _step = msgspec.msgpack.Decoder(Step)
 _built = msgspec.json.Decoder(Built)
@@ -75,6 +76,7 @@ class Environment:
 class Environments:
     def __init__(self, settings: Settings, variables: Mapping[str, str]) -> None:
         """Of `variables`, those of uv and pip are for the building process, and for it alone."""
+        self._settings = settings
         self._folder = settings.cache.absolute() / "environments"
         self._off = settings.environments == "off"
         self._timeout = settings.build_timeout
@@ -88,9 +90,6 @@ class Environments:
         self._failed: dict[str, tuple[float, str]] = {}
         """By digest: when it was tried last, and why it could not be built. It holds for those
         who waited meanwhile."""
-        self._compiling: dict[str, asyncio.Event | None] = {}
-        """By interpreter of a new environment: until its first worker is up, or None while it has
-        had none."""
         self._builds = 0
         self._tidying = asyncio.Lock()
         self._used: Set[str] = frozenset()
@@ -113,25 +112,31 @@ class Environments:
         Raises LoadError."""
         return await self._own(model, first.fit, first.fit.missing, say)
 
-    @contextlib.asynccontextmanager
-    async def compiled(self, environment: Environment) -> AsyncIterator[None]:
-        """To load in. The first worker of a new environment compiles its packages; beside it,
-        each other would compile them once more."""
-        python = environment.python
-        if python not in self._compiling:
-            yield
-        elif event := self._compiling[python]:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(COMPILES_WITHIN):
-                    await event.wait()
-            yield
-        else:
-            event = self._compiling[python] = asyncio.Event()
-            try:
-                yield
-            finally:
-                self._compiling.pop(python, None)
-                event.set()
+    async def compile(self, environment: Environment, files: list[str]) -> None:
+        """Keep bytecode of these files, which a worker in this environment of a model's own had to
+        compile, for all to come. What goes wrong costs them time, and nothing else."""
+        folder = Path(environment.python).parents[1]
+        try:
+            quarters = await asyncio.to_thread(
+                move_in, self._settings, [folder], environment.python, [folder]
+            )
+            child = await process.spawn(
+                "model_server.environments.bytecode",
+                files,
+                name="compile",
+                python=environment.python,
+                quarters=quarters,
+            )
+        except OSError as error:
+            log.warning("packages cannot be compiled", extra={"reason": str(error)})
+            return
+        try:
+            async with asyncio.timeout(COMPILE_WITHIN):
+                await child.channel.receive(_done)
+        except (TimeoutError, wire.PeerClosedError):
+            log.warning("packages are not compiled", extra={"environment": folder.name})
+        finally:
+            await asyncio.shield(child.end())
 
     async def tidy(self, used: Set[str]) -> None:
         """Remove what nothing needs, unless something is built, which may need it. `used`: the
@@ -143,7 +148,10 @@ class Environments:
 
     async def _look(self, model: Path) -> Fit:
         async with self._looks:
-            child = await process.spawn("model_server.environments.fit", str(model), name="fit")
+            quarters = await asyncio.to_thread(move_in, self._settings, [model])
+            child = await process.spawn(
+                "model_server.environments.fit", str(model), name="fit", quarters=quarters
+            )
             try:
                 async with asyncio.timeout(self._look_timeout):
                     return await child.channel.receive(_fit)
@@ -180,7 +188,6 @@ class Environments:
                     if problem:
                         raise LoadError(f"{needed}, which cannot be built: {problem}")
                     built = await asyncio.to_thread(_ready, folder) or Built()
-                    self._compiling[str(_python(folder))] = None
         if lacking := [line for line in built.left_out if line not in fit.recipe.optional]:
             raise LoadError(f"{needed}, which was built without {', '.join(lacking)}")
         return Environment(str(_python(folder)), because, built.warnings, fit, built.packages)

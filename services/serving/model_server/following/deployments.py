@@ -168,7 +168,7 @@ class Deployments:
         must_answer: bool,
         say: Say,
     ) -> Version:
-        async with self._environments.compiled(environment), self._turn(say):
+        async with self._turn(say):
             say("loading in its own environment" if environment.python else "loading")
             version = Version(target, folder, self._settings, found, environment)
             try:
@@ -177,6 +177,8 @@ class Deployments:
                 raise
             except LoadError as error:
                 raise LoadError(environment.explain(error)) from None
+        if version.uncompiled:
+            self.in_background(self._environments.compile(environment, version.uncompiled))
         return version
 
     @contextlib.asynccontextmanager

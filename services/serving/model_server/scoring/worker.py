@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from model_server.environments import bytecode
 from model_server.errors import MESSAGE_LIMIT, UNEXPECTED, error_body, reason
 from model_server.options import Options
 from model_server.scoring import caveats
@@ -44,7 +45,10 @@ def main(
         is_strict = options is not None and options.strict
         warnings += caveats.warnings(model, is_strict, call and call.table)
         greeting = wire.Loaded(
-            example=scorer.example, warnings=warnings, description=scorer.description
+            example=scorer.example,
+            warnings=warnings,
+            description=scorer.description,
+            uncompiled=bytecode.lacking(),
         )
     except BaseException as error:  # of the model's code: SystemExit, a Rust panic
         log.error(

@@ -13,12 +13,15 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.machinery import SourceFileLoader
 from multiprocessing import util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from model_server import log as logs
 from model_server.workers import wire
+
+if TYPE_CHECKING:  # another interpreter imports this module, too, and only those that fork need it
+    from model_server.confinement.rules import Rules
 
 BOOT = Path(__file__).with_name("boot.py")
 SOCKET = 3
@@ -39,6 +42,8 @@ class Task:
     """That another interpreter gets in front of its own."""
     variables: dict[str, str] = field(default_factory=dict)
     """Of the environment, beside those that all children have."""
+    rules: "Rules | None" = None
+    """What it may reach; None: everything that the server may."""
 
 
 def run(pickled: bytes, sock: int, output: int) -> None:
@@ -49,8 +54,14 @@ def run(pickled: bytes, sock: int, output: int) -> None:
     task: Task = pickle.loads(pickled)  # noqa: S301 - our parent's
     os.setpgrp()
     die_with_parent()
+    conceal()
     _offer_to_oom_killer()
     os.environ.update(task.variables)
+    tempfile.tempdir = None  # which the parent knows another of
+    if task.rules:
+        from model_server.confinement.confine import confine
+
+        confine(task.rules)
     if task.python:
         _execute(task)
     sys.dont_write_bytecode = True  # a model's folder stays as it was saved
@@ -60,12 +71,13 @@ def run(pickled: bytes, sock: int, output: int) -> None:
 def run_as_program() -> None:
     """What `run` does in another interpreter, with the rest of the Task on standard input."""
     module, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301 - our parent's
+    conceal()
     # As `preload` does for those that are forked. Before logs are configured: MLflow does so, too.
     with contextlib.suppress(ImportError):
         import mlflow.tracing
 
         mlflow.tracing.disable()
-    _compile_only_within(sys.prefix)
+    sys.dont_write_bytecode = True
     _work(module, arguments)
 
 
@@ -90,8 +102,11 @@ def _execute(task: Task) -> None:
 
 
 def _work(module: str, arguments: Sequence[object]) -> None:
-    # What a model starts adds nothing to its folder either.
+    # What a model starts adds nothing to its folder either: Python isolated, as it is in another
+    # interpreter, heeds no variable that would say so to what a model spawns.
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    flags = util._args_from_interpreter_flags
+    util._args_from_interpreter_flags = lambda: [*flags(), "-B"]
     sock = socket.socket(fileno=SOCKET)
     _allow_children(sock)
     logs.configure(os.environ.get("MODEL_SERVER_LOG_LEVEL", "INFO"))
@@ -111,27 +126,19 @@ def _allow_children(sock: socket.socket) -> None:
     os.register_at_fork(after_in_child=sock.close)
 
 
-def _compile_only_within(folder: str) -> None:
-    """Keep bytecode of the environment's packages, as any Python does, but write none elsewhere:
-    a model's folder stays as it was saved. Compiling them takes longer than all else of a start."""
-    write = SourceFileLoader.set_data
-
-    def set_data(self, path: str, data: bytes, **more: object) -> None:
-        if path.startswith(folder + os.sep):
-            write(self, path, data, **more)
-
-    SourceFileLoader.set_data = set_data
-    # Python isolated, as it is here, heeds no variable that would say so to what a model spawns.
-    flags = util._args_from_interpreter_flags
-    util._args_from_interpreter_flags = lambda: [*flags(), "-B"]
-
-
 def die_with_parent() -> None:
     """Be killed, even while hung, when the parent ends in whatever way. Linux only; elsewhere a
     child ends when it next looks at its socket."""
     if sys.platform == "linux":
         set_death_signal = 1
         ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
+
+
+def conceal() -> None:
+    """Keep this process's memory and variables from others of the same user."""
+    if sys.platform == "linux":
+        set_dumpable = 4
+        ctypes.CDLL(None).prctl(set_dumpable, 0)
 
 
 def _offer_to_oom_killer() -> None:

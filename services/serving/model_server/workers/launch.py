@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from model_server.confinement.quarters import move_in, reason
 from model_server.errors import (
     REASON_LIMIT,
     ExampleError,
@@ -38,6 +39,7 @@ class Launch:
         self._folder = folder
         self._options = options
         self._python = python
+        self._settings = settings
         self._load_timeout = settings.load_timeout
         self._timeout = settings.timeout
         self._has_served = False
@@ -60,6 +62,9 @@ class Launch:
 
     async def _start(self) -> tuple[process.Child, wire.Loaded]:
         await self._check_folder()
+        if self._settings.confinement == "required" and (lacks := reason(self._settings)):
+            raise LoadError(f"models cannot be confined here (SERVING_CONFINEMENT): {lacks}")
+        quarters = await asyncio.to_thread(move_in, self._settings, [self._folder], self._python)
         child = await process.spawn(
             "model_server.scoring.worker",
             self._target.name,
@@ -69,6 +74,7 @@ class Launch:
             name=f"worker {self._target.name} {self._target.version}",
             python=self._python,
             about={"model": self._target.name, "version": self._target.version},
+            quarters=quarters,
         )
         started = time.monotonic()
         limit, act, problem = self._load_timeout, "loading", LoadError

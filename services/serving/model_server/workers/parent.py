@@ -60,6 +60,7 @@ notices = msgspec.msgpack.Decoder(Started | Refused | Ended)
 
 def main(orders: int, told: int) -> None:
     """Until the HTTP process closes the sockets, or ends."""
+    child.conceal()
     importlib.import_module(PRELOADED)
     _Parent(socket.socket(fileno=orders), socket.socket(fileno=told)).run()
 

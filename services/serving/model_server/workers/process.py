@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
+from model_server.confinement.quarters import Quarters
 from model_server.workers import parent, wire
 from model_server.workers.child import BOOT, Task
 from model_server.workers.output import Output
@@ -69,9 +70,17 @@ def prepare(threads: int, passed: Collection[str] = ()) -> dict[str, str]:
 class Child:
     """A running child and the socket to it. Made by `spawn`, the one way to start a process."""
 
-    def __init__(self, parent: "_Parent", ticket: int, channel: wire.Channel) -> None:
+    def __init__(
+        self,
+        parent: "_Parent",
+        ticket: int,
+        channel: wire.Channel,
+        leave: Callable[[], None] | None = None,
+    ) -> None:
+        """leave: called in a thread when it has ended."""
         self._parent = parent
         self._ticket = ticket
+        self._leave = leave
         self.channel = channel
         self.pid = 0
         """Until it has begun."""
@@ -83,6 +92,8 @@ class Child:
         """Its parent has seen its end, with this exit status."""
         self._code = code
         self._gone.set()
+        if self._leave:
+            asyncio.get_running_loop().run_in_executor(None, self._leave)
         if self._when_gone:
             self._when_gone()
 
@@ -141,12 +152,17 @@ class _Parent:
         return self._process.pid
 
     async def start(
-        self, channel: wire.Channel, task: Task, name: str, descriptors: list[int]
+        self,
+        channel: wire.Channel,
+        task: Task,
+        name: str,
+        descriptors: list[int],
+        leave: Callable[[], None] | None,
     ) -> Child:
         """Raises OSError."""
         self.listen()
         ticket = next(self._tickets)
-        child = self._children[ticket] = Child(self, ticket, channel)
+        child = self._children[ticket] = Child(self, ticket, channel, leave)
         started = self._starting[ticket] = asyncio.get_running_loop().create_future()
         try:
             self._send(parent.Start(ticket, name, pickle.dumps(task)), descriptors)
@@ -261,20 +277,27 @@ async def spawn(
     *arguments: object,
     name: str,
     python: str | None = None,
-    variables: Mapping[str, str] | None = None,
     about: Mapping[str, object] | None = None,
+    quarters: Quarters | None = None,
 ) -> Child:
     """Run `main(socket, *arguments)` of a module, which only the child imports: forked, or by
-    another interpreter. `variables` are added to its environment; `about` stands in the log with
-    what it writes. Raises OSError."""
+    another interpreter. `about` stands in the log with what it writes. In `quarters` it is
+    confined; they are left when it has ended. Raises OSError."""
     paths = _users_paths() if python else ()
-    task = Task(module, arguments, python, paths, dict(variables or {}))
-    channel, theirs = await _socket()
+    variables, rules = (quarters.variables, quarters.rules) if quarters else ({}, None)
+    task = Task(module, arguments, python, paths, variables, rules)
+    leave = quarters.leave if quarters else None
+    channel = None
     try:
+        channel, theirs = await _socket()
         with theirs, await _output(name, about or {}) as output:
-            return await _ready().start(channel, task, name, [theirs.fileno(), output.fileno()])
+            descriptors = [theirs.fileno(), output.fileno()]
+            return await _ready().start(channel, task, name, descriptors, leave)
     except BaseException:
-        channel.close()
+        if channel:
+            channel.close()
+        if leave:
+            await asyncio.to_thread(leave)
         raise
 
 

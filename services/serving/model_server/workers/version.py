@@ -15,6 +15,7 @@ from urllib.parse import quote
 import msgspec
 
 from model_server import errors
+from model_server.confinement.quarters import reason
 from model_server.environments.environments import Environment
 from model_server.following.registry import Target
 from model_server.metrics import VersionMetrics
@@ -60,10 +61,13 @@ class Version:
         self.head = b"content-type: application/json\r\n" + self.stamp
         self.warnings = list(self.environment.warnings)
         self.description = wire.Description()
+        self.uncompiled: list[str] = []
+        """Modules of its environment that its workers compile again and again: files."""
         self.example: bytes | None = None
         """The model's own input example as a request body, or else why there is none here."""
         self.example_reason: str | None = None
         self._settings = settings
+        self._confined_reason = reason(settings)
         self._launch = Launch(target, folder, settings, self.options, self.environment.python)
         self._queue: deque[Job] = deque()
         self._replicas: list[Replica] = []
@@ -106,6 +110,8 @@ class Version:
             "batching": description.batching,
             "batching_reason": description.batching_reason,
             "threads": description.threads,
+            "confined": self._confined_reason is None,
+            "confined_reason": self._confined_reason,
         }
 
     async def start(self, forgives: Callable[[errors.ExampleError], bool] | None = None) -> None:
@@ -123,6 +129,7 @@ class Version:
             self.metrics.close()
             raise
         self.warnings += loaded.warnings
+        self.uncompiled = loaded.uncompiled
         self.description = loaded.description
         self._keep(loaded.example)
         self._replicas = replicas

@@ -128,6 +128,8 @@ class Loaded(msgspec.Struct, array_like=True, frozen=True):
     """The model's own input example as a request body, if it was logged with one."""
     warnings: list[str] = []
     description: Description = Description()
+    uncompiled: list[str] = []
+    """Modules of an environment of its own that were compiled for this worker alone: files."""
 
 
 _encoder = msgspec.msgpack.Encoder()

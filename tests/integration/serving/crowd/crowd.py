@@ -41,7 +41,7 @@ class Crowd(mlflow.pyfunc.PythonModel):
         return [child.pid, subprocess.Popen(["sleep", "600"]).pid]
 
     def choose(self):
-        multiprocessing.set_start_method("forkserver")
+        multiprocessing.set_start_method("fork")
         return self.pool()
 
     def crash(self):

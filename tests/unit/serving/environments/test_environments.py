@@ -215,30 +215,3 @@ def test_one_that_cannot_be_built_is_tried_once_for_all_that_wait(fitting, tmp_p
     found = asyncio.run(find_twice())
     assert len(tries) == 2
     assert all("cannot be built: no such package" in str(error) for error in found)
-
-
-def test_first_worker_of_a_new_environment_goes_alone(fitting, tmp_path, monkeypatch):
-    keeper = fitting(unbuilt(0))
-
-    async def build(_model, folder, *_):
-        make(tmp_path, folder.name, 0)
-
-    monkeypatch.setattr(keeper, "_build", build)
-    said = []
-
-    async def load(name, environment):
-        async with keeper.compiled(environment):
-            said.append(f"{name} begins")
-            await asyncio.sleep(0.01)
-            said.append(f"{name} is up")
-
-    async def load_all():
-        new = await keeper.find(tmp_path, "own", print)
-        names = ("first", "second", "third")
-        server = load("the server's", Environment())
-        await asyncio.gather(*(load(name, new) for name in names), server)
-
-    asyncio.run(load_all())
-    assert said[:2] == ["first begins", "the server's begins"]
-    assert said.index("first is up") < said.index("second begins")
-    assert said.index("third begins") < said.index("second is up")

@@ -1,0 +1,113 @@
+"""What a process that runs a model's code may reach."""
+
+import os
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_server.confinement.seccomp import Network
+
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+_OF_ETC = (
+    *("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "ssl", "ca-certificates", "pki", "localtime"),
+    *("crypto-policies", "timezone", "mime.types", "passwd", "group", "nsswitch.conf", "hosts"),
+    *("resolv.conf", "host.conf", "gai.conf", "protocols", "services", "fonts", "magic"),
+    *("os-release", "alternatives", "OpenCL", "vulkan", "R", "locale.alias"),
+)
+_MACHINE = ("/proc", "/sys/devices/system/cpu", "/sys/devices/system/node", "/sys/fs/cgroup")
+"""What libraries ask of the machine, and of the processes that they start. Memory, variables and
+descriptors of processes that are not confined with it stay closed: Landlock sees to that."""
+_HARMLESS = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+_ACCELERATORS = ("nvidia*", "dri", "kfd")
+_SHARED_MEMORY = ("/dev/shm",)  # noqa: S108 - where semaphores are, which processes of a model share
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_LIBRARIES = ("LD_LIBRARY_PATH", "JAVA_HOME", "R_HOME", "SPARK_HOME", "CUDA_HOME", "CUDA_PATH")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Paths may be files, or folders with all that is below them."""
+
+    readable: tuple[str, ...] = ()
+    """To run, too."""
+    listable: tuple[str, ...] = ()
+    """Folders of which names may be read, and nothing in them."""
+    writable: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+    """Where others write, too: files there may be opened by those who know their names."""
+    network: Network = "none"
+    ports: tuple[int, ...] = ()
+    """TCP ports, of any address, that may be connected to."""
+
+
+def rules(
+    readable: Iterable[str | os.PathLike],
+    writable: Iterable[str | os.PathLike] = (),
+    python: str | None = None,
+    kept: Iterable[str | os.PathLike] = (),
+    network: Network = "none",
+    ports: Iterable[int] = (),
+) -> Rules:
+    """For a process that reads these files and folders, writes those, and is run by `python` (None:
+    this interpreter). `kept` are paths that it must not read, even where a folder of libraries
+    holds them."""
+    kept = [os.path.realpath(one) for one in kept]
+    files, folders = [], []
+    for path in _unique([*_libraries(python), *_system()]):
+        if any(_holds(path, one) for one in kept):
+            folders.append(path)
+            files.extend(_around(path, kept))
+        else:
+            files.append(path)
+    accelerators = (str(one) for name in _ACCELERATORS for one in Path("/dev").glob(name))
+    return Rules(
+        tuple(_unique([*files, *map(os.path.realpath, readable)])),
+        tuple(folders),
+        tuple(map(os.path.realpath, writable)),
+        (*_HARMLESS, *accelerators),
+        _SHARED_MEMORY,
+        network,
+        tuple(ports),
+    )
+
+
+def _libraries(python: str | None) -> Iterator[str]:
+    """Where an interpreter finds its modules, and libraries theirs."""
+    yield str(Path(__file__).parents[1])  # of this server: what runs the model
+    yield from (folder for folder in sys.path if os.path.isabs(folder))  # noqa: PTH117
+    yield from (sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib"))
+    yield from (sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix)
+    if python:
+        yield str(Path(python).parents[1])
+        yield str(Path(python).resolve().parents[1])
+    for name in _LIBRARIES:
+        yield from filter(None, os.environ.get(name, "").split(os.pathsep))
+
+
+def _system() -> Iterator[str]:
+    yield from SYSTEM
+    yield from (f"/etc/{name}" for name in _OF_ETC)
+    yield from _MACHINE
+    yield from filter(None, map(os.environ.get, _CERTIFICATES))
+
+
+def _unique(paths: Iterable[str]) -> list[str]:
+    """Each once, those that are there."""
+    return [path for path in dict.fromkeys(paths) if os.path.exists(path)]  # noqa: PTH110
+
+
+def _holds(folder: str, path: str) -> bool:
+    return f"{path}/".startswith(f"{os.path.realpath(folder).rstrip('/')}/")
+
+
+def _around(folder: str, kept: list[str]) -> Iterator[str]:
+    """Everything in a folder that is none of `kept`, and holds none."""
+    for entry in os.scandir(folder):
+        if entry.path not in kept and os.path.realpath(entry.path) not in kept:
+            if any(_holds(entry.path, one) for one in kept):
+                yield from _around(entry.path, kept)
+            else:
+                yield entry.path

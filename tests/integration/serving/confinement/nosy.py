@@ -1,0 +1,172 @@
+"""A model that tries to reach what is not its own, harmlessly, and says what became of it.
+
+Each act is a word and its arguments, separated by `|`. The answer is "done", perhaps with what was
+found, or the name of the error.
+"""
+
+import contextlib
+import ctypes
+import errno
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+
+_libc = ctypes.CDLL(None, use_errno=True)
+TOKEN = "a-value-of-this-models-own"
+
+
+class Nosy(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input: pd.DataFrame, params=None):  # noqa: ARG002
+        return [self._try(*act.split("|")) for act in model_input["act"]]
+
+    def _try(self, word: str, *arguments: str) -> str:
+        try:
+            found = getattr(self, f"_{word}")(*arguments)
+        except OSError as error:
+            return errno.errorcode.get(error.errno or 0, type(error).__name__)
+        return "done" if found is None else f"done: {found}"
+
+    # Files.
+
+    def _read(self, path: str) -> None:
+        with open(path, "rb") as file:  # noqa: PTH123
+            file.read(16)
+
+    def _write(self, path: str) -> None:
+        """And leave it as it was."""
+        with open(path, "ab"):  # noqa: PTH123
+            pass
+
+    def _make(self, path: str) -> None:
+        Path(path).touch(exist_ok=False)
+
+    def _list(self, path: str) -> None:
+        os.listdir(path)  # noqa: PTH208
+
+    def _remove(self, path: str) -> None:
+        Path(path).unlink()
+
+    def _link(self, path: str) -> None:
+        Path(tempfile.gettempdir(), "link").hardlink_to(path)
+
+    def _mode(self, path: str) -> str:
+        before = os.stat(path).st_mode  # noqa: PTH116
+        os.chmod(path, 0o700)  # noqa: PTH101
+        return "changed" if os.stat(path).st_mode != before else "unchanged"  # noqa: PTH116
+
+    def _times(self, path: str) -> str:
+        before = os.stat(path).st_mtime_ns  # noqa: PTH116
+        os.utime(path, (1, 1))
+        return "changed" if os.stat(path).st_mtime_ns != before else "unchanged"  # noqa: PTH116
+
+    def _owner(self, path: str) -> str:
+        before = os.stat(path).st_uid  # noqa: PTH116
+        os.chown(path, 12345, -1)
+        return "changed" if os.stat(path).st_uid != before else "unchanged"  # noqa: PTH116
+
+    # Other processes.
+
+    def _signal(self, pid: str) -> None:
+        os.kill(int(pid), 0)
+
+    def _attach(self, pid: str) -> None:
+        attach, detach = 16, 17
+        if _libc.ptrace(attach, int(pid), None, None) < 0:
+            raise OSError(ctypes.get_errno(), "ptrace")
+        _libc.ptrace(detach, int(pid), None, None)
+
+    def _slow(self, pid: str) -> None:
+        os.setpriority(os.PRIO_PROCESS, int(pid), os.getpriority(os.PRIO_PROCESS, int(pid)))
+
+    def _bind_to_cpus(self, pid: str) -> None:
+        os.sched_setaffinity(int(pid), os.sched_getaffinity(int(pid)))
+
+    def _limit(self, pid: str) -> None:
+        resource.prlimit(int(pid), resource.RLIMIT_CORE)
+
+    def _parent(self) -> int:
+        return os.getppid()
+
+    # Networks and sockets.
+
+    def _connect(self, host: str, port: str) -> None:
+        socket.create_connection((host, int(port)), 5).close()
+
+    def _listen(self) -> None:
+        with socket.socket() as own:
+            own.bind(("127.0.0.1", 0))
+
+    def _send(self, host: str, port: str) -> None:
+        with socket.socket(type=socket.SOCK_DGRAM) as own:
+            own.sendto(b"a test", (host, int(port)))
+
+    def _resolve(self, name: str) -> None:
+        socket.getaddrinfo(name, 80)
+
+    def _speak(self, path: str) -> None:
+        """To a socket that has a path, or a name (which begins with @)."""
+        with socket.socket(socket.AF_UNIX) as own:
+            own.connect(path.replace("@", "\0", 1))
+
+    # Memory that has a name.
+
+    def _shared(self, name: str) -> None:
+        self._read(f"/dev/shm/{name}")
+
+    def _segment(self) -> None:
+        if _libc.shmget(0x5EED, 4096, 0o1600) < 0:
+            raise OSError(ctypes.get_errno(), "shmget")
+
+    # Its own affairs.
+
+    def _find_temporary(self) -> str:
+        return tempfile.gettempdir()
+
+    def _use_temporary(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "a").write_text("a")
+            shutil.copy2(Path(folder, "a"), Path(folder, "b"))
+            Path(folder, "b").rename(Path(folder, "c"))
+
+    def _descriptors(self) -> str:
+        found = set()
+        for name in os.listdir("/proc/self/fd") if os.access("/proc/self/fd", os.R_OK) else ():  # noqa: PTH208
+            with contextlib.suppress(OSError):
+                found.add(os.readlink(f"/proc/self/fd/{name}").partition(":")[0])  # noqa: PTH115
+        return " ".join(sorted(found))
+
+    def _program(self) -> str:
+        return subprocess.run(
+            [sys.executable, "-c", "print(1 + 1)"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    def _child_reads(self, path: str) -> str:
+        code = f"open({path!r}).read()"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        return done.stderr.strip().splitlines()[-1].partition(":")[0] if done.stderr else "read"
+
+    def _thread(self) -> None:
+        thread = threading.Thread(target=lambda: None)
+        thread.start()
+        thread.join()
+
+    def _stop_own(self) -> None:
+        child = subprocess.Popen(["sleep", "60"])
+        child.send_signal(signal.SIGTERM)
+        child.wait(10)
+
+    def _say(self, line: str) -> None:
+        print(line, flush=True)
+
+
+mlflow.models.set_model(Nosy())

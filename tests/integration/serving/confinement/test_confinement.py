@@ -1,0 +1,229 @@
+"""A model reaches its own files and libraries, and nothing else of the machine."""
+
+import asyncio
+import json
+import shutil
+import socket
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from model_server.confinement.quarters import reason
+from model_server.following.registry import Target
+from model_server.options import Options
+from model_server.settings import Settings
+from model_server.workers import wire
+from model_server.workers.launch import Launch
+from tests.integration.serving.confinement import probes
+from tests.integration.serving.models import act
+from tests.integration.serving.servers import ModelServer
+
+HERE = Path(__file__).parent
+TOKEN = "a" * 40
+
+
+@pytest.fixture(scope="module")
+def nosy(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("nosy")
+    shutil.copy(HERE / "nosy.py", folder)
+    return probes.save_nosy(folder / "model")
+
+
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("secrets")
+    (folder / "token").write_text(TOKEN)
+    (folder / "login").write_text("user:a-password-of-the-test\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(nosy, secrets, tmp_path_factory):
+    other = shutil.copytree(nosy, nosy.with_name("other"))
+    running = ModelServer(
+        tmp_path_factory.mktemp("confinement"),
+        SERVING_MODELS=f"nosy={nosy},other={other}",
+        SERVING_TOKEN_FILE=secrets / "token",
+        SERVING_WORKER_VARIABLES="",
+        A_SECRET="of the server's environment",
+    ).start()
+    yield running
+    running.stop()
+
+
+class Served:
+    """A worker that was forked."""
+
+    def __init__(self, server: ModelServer) -> None:
+        self._server = server
+
+    def ask(self, acts: list[str]) -> list[str]:
+        answer = self._server.ask(act(*acts), "nosy")
+        assert answer.status_code == 200, answer.text
+        return answer.json()["predictions"]
+
+    def stop(self) -> None:
+        pass
+
+
+class Own:
+    """A worker that another interpreter runs, as in an environment of its own."""
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        self._loop = asyncio.new_event_loop()
+        settings = Settings(models=f"nosy={folder}", cache=cache)
+        target = Target("nosy", "1", str(folder), "x", "a test")
+        launch = Launch(target, folder, settings, Options(), sys.executable)
+        self._child, _ = self._loop.run_until_complete(launch())
+
+    def ask(self, acts: list[str]) -> list[str]:
+        body = json.dumps(act(*acts)).encode()
+        request = wire.Request(1, "id", "application/json", body, time.monotonic() + 60)
+        self._child.channel.send([request])
+        decoder = wire.msgspec.msgpack.Decoder(wire.Reply)
+        reply = self._loop.run_until_complete(self._child.channel.receive(decoder))
+        return json.loads(reply.answers[0].body)["predictions"]
+
+    def stop(self) -> None:
+        self._loop.run_until_complete(self._child.end())
+        self._loop.close()
+
+
+@pytest.fixture(scope="module", params=["forked", "own"])
+def worker(request, nosy, tmp_path_factory):
+    found = (
+        Own(nosy, tmp_path_factory.mktemp("cache"))
+        if request.param == "own"
+        else Served(request.getfixturevalue("server"))
+    )
+    yield found
+    found.stop()
+
+
+def test_this_machine_can_confine():
+    assert reason(Settings(models="a=/b")) is None
+
+
+def test_files_of_others_are_closed(worker, nosy, server, secrets):  # noqa: ARG001
+    other = nosy.with_name("other")
+    foreign, own = other / "MLmodel", nosy / "MLmodel"
+    expected = probes.of_files(str(secrets / "token"), str(foreign), str(own))
+    before = {path: path.stat() for path in (secrets / "token", foreign, own)}
+    assert probes.wrong(expected, worker.ask) == {}
+    for path, stat in before.items():
+        now = path.stat()
+        assert (now.st_mode, now.st_mtime_ns, now.st_uid) == (
+            stat.st_mode,
+            stat.st_mtime_ns,
+            stat.st_uid,
+        )
+
+
+def test_the_cache_is_closed_but_for_its_own_temporary_folder(worker, server):
+    cache = server.process.environment["SERVING_CACHE"]
+    (own,) = worker.ask(["find_temporary"])
+    assert (
+        probes.wrong({f"list|{cache}": probes.NO, f"make|{cache}/new": probes.NO}, worker.ask) == {}
+    )
+    folder = Path(own.removeprefix("done: "))
+    assert folder.is_dir()
+    assert probes.wrong({f"make|{folder}/new": "done", f"list|{folder}": "done"}, worker.ask) == {}
+
+
+def test_other_processes_are_closed(worker, server):
+    family = {one.pid for one in server.family()}
+    (sibling,) = server.model("other")["workers"]
+    pids = {server.process.pid, sibling, *(family - set(server.model("nosy")["workers"]))}
+    assert len(pids) >= 3
+    for pid in pids:
+        expected = probes.of_processes(pid)
+        assert probes.wrong(expected, worker.ask) == {}, psutil.Process(pid).cmdline()
+
+
+def test_networks_are_closed(worker, tmp_path):
+    with socket.socket() as tcp, socket.socket(socket.AF_UNIX) as unix:
+        tcp.bind(("127.0.0.1", 0))
+        tcp.listen()
+        path = str(tmp_path / "socket")
+        unix.bind(path)
+        unix.listen()
+        expected = probes.of_networks("127.0.0.1", tcp.getsockname()[1], path)
+        assert probes.wrong(expected, worker.ask) == {}
+
+
+def test_what_starts_workers_cannot_be_reached(server):
+    """Neither by a path, nor by a name, nor by what a worker holds open."""
+    ask = Served(server).ask
+    (parent,) = ask(["parent"])
+    pid = int(parent.removeprefix("done: "))
+    assert pid in {one.pid for one in server.family()}
+    named = [one for one in psutil.Process(pid).net_connections("all") if one.laddr]
+    assert named == []
+    assert (
+        probes.wrong({f"signal|{pid}": probes.NEVER, f"read|/proc/{pid}/fd/0": probes.NO}, ask)
+        == {}
+    )
+    (held,) = ask(["descriptors"])
+    assert held == "done: /dev/null pipe socket"
+
+
+def test_memory_of_the_server_is_closed_to_the_same_user_without_landlock_too(server):
+    """Where the kernel knows no Landlock: core dumps and a debugger of that user's."""
+    for one in [psutil.Process(server.process.pid), *server.family()]:
+        limits = Path(f"/proc/{one.pid}/environ").stat()
+        assert limits.st_uid == 0, one.cmdline()
+
+
+def test_temporary_folders_go_with_their_workers(nosy, tmp_path):
+    worker = Own(nosy, tmp_path / "cache")
+    (own,) = worker.ask(["find_temporary"])
+    folder = Path(own.removeprefix("done: "))
+    assert folder.is_dir()
+    worker.stop()
+    assert not folder.exists()
+    assert folder.parent.is_dir()
+
+
+def test_models_says_that_it_is_confined(server):
+    entry = server.model("nosy")
+    assert (entry["confined"], entry["confined_reason"]) == (True, None)
+
+
+def test_a_line_that_a_model_prints_is_its_own(server):
+    line = json.dumps(
+        {"level": "ERROR", "logger": "model_server.server", "message": "forged", "model": "other"}
+    )
+    assert Served(server).ask([f"say|{line}"]) == ["done"]
+    (entry,) = server.wait_for(lambda: server.log_lines("forged"), 10, "the line")
+    assert (entry["logger"], entry["model"]) == ("model_server.worker", "nosy")
+
+
+def test_it_can_be_switched_off(nosy, secrets, tmp_path):
+    server = ModelServer(
+        tmp_path,
+        SERVING_MODELS=f"nosy={nosy}",
+        SERVING_TOKEN_FILE=secrets / "token",
+        SERVING_CONFINEMENT="off",
+    ).start()
+    try:
+        entry = server.model("nosy")
+        assert not entry["confined"]
+        assert entry["confined_reason"] == "SERVING_CONFINEMENT is off"
+        assert Served(server).ask([f"read|{secrets / 'token'}", "listen"]) == ["done", "done"]
+    finally:
+        server.stop()
+
+
+def test_further_folders_can_be_opened(nosy, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "a").write_text("a")
+    server = ModelServer(tmp_path, SERVING_MODELS=f"nosy={nosy}", SERVING_FOLDERS=data).start()
+    try:
+        expected = {f"read|{data}/a": "done", f"list|{data}": "done", f"write|{data}/a": probes.NO}
+        assert probes.wrong(expected, Served(server).ask) == {}
+    finally:
+        server.stop()
