@@ -43,6 +43,8 @@ class Options:
     strict: bool = False
     warmup: bool = True
     shadow: str | None = None
+    answer_limit: int = 64 * 2**20
+    """Bytes of an answer."""
     environment: str = "own"
     """`own` where the server's does not fit; `here`: the server's at any rate; `off`: refused."""
 
@@ -56,6 +58,7 @@ def options(settings: "Settings", tags: Mapping[str, str]) -> tuple[Options, lis
         memory=settings.worker_memory,
         threads=settings.threads,
         strict=settings.strict,
+        answer_limit=settings.answer_limit,
         environment=settings.environments,
     )
     warnings = []

@@ -26,6 +26,23 @@ _TABLE = (
             "files of your own in code_paths=[...]."
         ),
     ),
+    # Of libraries that find no network.
+    (
+        r"(?:name resolution|Failed to resolve|getaddrinfo failed|Name or service not known"
+        r"|establish a new connection|APIConnectionError|ConnectError)",
+        (
+            "A model reaches no network unless its tag serving.network names the host "
+            "(serving.network = api.example.com), or SERVING_NETWORK does."
+        ),
+    ),
+    # Python's, of files beyond what a worker may reach.
+    (
+        r"PermissionError: \[Errno 13\] Permission denied: ",
+        (
+            "A model reads its own files and libraries, and writes to tempfile.gettempdir(); "
+            "SERVING_FOLDERS names others that models may read."
+        ),
+    ),
     # NumPy's, and Cython's, of what was compiled for another of its major versions.
     (
         r"numpy\.dtype size changed|compiled using NumPy 1\.x|numpy\.core\.multiarray failed",

@@ -163,6 +163,9 @@ class Settings(BaseSettings):
     )
 
     body_limit: Bytes = Field(16 * MIB, description="bytes of a request's body; more: 413")
+    answer_limit: Bytes = Field(
+        64 * MIB, description="bytes of a model's answer; more: 400, since memory has to hold it"
+    )
     header_timeout: Seconds = Field(10, description="seconds for a request's head to arrive")
     body_timeout: Seconds = Field(30, description="seconds for a body to arrive; longer: 408")
     buffer_limit: Count = Field(

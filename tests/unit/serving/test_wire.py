@@ -136,3 +136,41 @@ def test_absurd_length_ends_the_connection():
         return transport.closed
 
     assert asyncio.run(read())
+
+
+def refuse(answer: wire.Answer) -> wire.Answer:
+    return wire.Answer(answer.number, 400, b"too long")
+
+
+@given(st.lists(st.binary(max_size=60), max_size=30), st.integers(20, 400))
+def test_a_reply_goes_up_in_frames_that_are_taken(bodies, most):
+    answers = [wire.Answer(number, 200, body) for number, body in enumerate(bodies)]
+    batches = [wire.Batch(len(bodies), len(bodies), 0.1, 0.2, 0.3)]
+    frames = list(wire.frames(wire.Reply(answers, batches), most, refuse))
+    received: list[wire.Reply] = []
+    decoder = msgspec.msgpack.Decoder(wire.Reply)
+    taking, transport = channel()
+    taking.most = most
+    taking.deliver = lambda payload: received.append(decoder.decode(payload))
+    for frame in frames:
+        taking.data_received(bytes(frame))
+    assert not transport.closed
+    expected = [refuse(one) if len(one.body) > most else one for one in answers]
+    found = [answer for reply in received for answer in reply.answers]
+    assert found == (answers if len(frames) == 1 else expected)
+    assert [batch for reply in received for batch in reply.batches] == batches
+
+
+def test_many_answers_are_several_frames_since_no_more_are_taken_in_one():
+    answers = [wire.Answer(number, 200, b"") for number in range(wire.MOST_ANSWERS + 1)]
+    assert len(list(wire.frames(wire.Reply(answers), 2**30, refuse))) == len(answers) + 1
+    whole = wire.pack(wire.Reply(answers))
+    with pytest.raises(msgspec.ValidationError, match="length"):
+        msgspec.msgpack.Decoder(wire.Reply).decode(bytes(whole)[4:])
+
+
+def test_a_frame_larger_than_expected_closes_the_channel_before_it_is_held():
+    taking, transport = channel()
+    taking.most = 1000
+    taking.data_received((1000 + wire.AROUND + 1).to_bytes(4, "big"))
+    assert transport.closed

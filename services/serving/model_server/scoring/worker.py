@@ -33,6 +33,7 @@ def main(
     sock: socket.socket, name: str, version: str, folder: str, options: Options | None = None
 ) -> None:
     """Raises wire.PeerClosedError, the normal end, when the HTTP process closes the socket."""
+    options = options or Options()
     os.environ["_MLFLOW_IS_IN_SERVING_ENVIRONMENT"] = "true"  # as `mlflow models serve` says
     logging.getLogger("mlflow.pyfunc.scoring_server").setLevel(logging.ERROR)
     # Which a model's code may send, to end a call that takes too long say: it would come between
@@ -42,10 +43,15 @@ def main(
         model, warnings = load(Path(folder))
         scorer = Scorer(model, Path(folder), options, name, version)
         call = scorer.example_call
-        is_strict = options is not None and options.strict
-        warnings += caveats.warnings(model, is_strict, call and call.table)
+        warnings += caveats.warnings(model, options.strict, call and call.table)
+        example = scorer.example
+        if example is not None and len(example) > options.answer_limit // 2:
+            example = None
+            warnings.append(
+                "its input example is too large to be asked (half of SERVING_ANSWER_LIMIT)"
+            )
         greeting = wire.Loaded(
-            example=scorer.example,
+            example=example,
             warnings=warnings,
             description=scorer.description,
             uncompiled=bytecode.lacking(),
@@ -61,27 +67,38 @@ def main(
     gc.freeze()  # the model stays: no collection needs to look at it again
     if greeting.problem is not None:
         return
+    most = options.answer_limit
     if scorer.threads > 1 or scorer.streams is not None:
-        answer_side_by_side(sock, scorer)
+        answer_side_by_side(sock, scorer, most)
     while True:
-        answer_frame(sock, scorer)
+        answer_frame(sock, scorer, most)
 
 
-def answer_frame(sock: socket.socket, scorer: Scorer) -> None:
+def answer_frame(sock: socket.socket, scorer: Scorer, most: int) -> None:
     """Read one frame of requests, send all their answers, each batch at once: what comes after it
     may take long, or be the end of this process."""
     for reply in scorer.replies(wire.receive(sock, _requests)):
-        sock.sendall(wire.pack(reply))
+        for frame in wire.frames(reply, most, _too_long):
+            sock.sendall(frame)
 
 
-def answer_side_by_side(sock: socket.socket, scorer: Scorer) -> None:
+def _too_long(answer: wire.Answer) -> wire.Answer:
+    message = (
+        f"The answer has {len(answer.body)} bytes, more than this server takes from a model "
+        "(SERVING_ANSWER_LIMIT): ask for fewer rows at one time."
+    )
+    return wire.Answer(answer.number, 400, error_body("BAD_REQUEST", message))
+
+
+def answer_side_by_side(sock: socket.socket, scorer: Scorer, most: int) -> None:
     """Read frames, and answer their requests in threads, each as soon as it is done. Streams can be
     steered meanwhile. Raises wire.PeerClosedError."""
     sending = threading.Lock()
 
     def send(reply: wire.Reply) -> None:
         with sending, contextlib.suppress(OSError):  # reading tells that the other side has gone
-            sock.sendall(wire.pack(reply))
+            for frame in wire.frames(reply, most, _too_long):
+                sock.sendall(frame)
 
     def answer(request: wire.Request) -> None:
         try:

@@ -76,6 +76,7 @@ class Launch:
             about={"model": self._target.name, "version": self._target.version},
             quarters=quarters,
         )
+        child.channel.most = self._options.answer_limit
         started = time.monotonic()
         limit, act, problem = self._load_timeout, "loading", LoadError
         setting = "SERVING_LOAD_TIMEOUT"

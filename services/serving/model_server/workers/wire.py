@@ -9,12 +9,20 @@ The first frame a worker sends says whether it could load its model.
 import asyncio
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Annotated
 
 import msgspec
 
 MAX_FRAME = 2**31
 """Bytes; a longer announcement can only be garbage."""
+OF_CHILDREN = 16 * 2**20
+"""Bytes that a frame from a child may have, unless more is expected of it: a model in it may write
+what it likes, and all of a frame is held before it is read."""
+AROUND = 65536
+"""Bytes of a frame beside its largest body."""
+MOST_ANSWERS = 4096
+"""In one frame."""
 MOST_DESCRIPTORS = 8
 """That come with one message."""
 
@@ -79,8 +87,8 @@ class Batch(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Reply(msgspec.Struct, array_like=True, frozen=True):
-    answers: list[Answer]
-    batches: list[Batch] = []
+    answers: Annotated[list[Answer], msgspec.Meta(max_length=MOST_ANSWERS)]
+    batches: Annotated[list[Batch], msgspec.Meta(max_length=MOST_ANSWERS)] = []
 
 
 class Description(msgspec.Struct, frozen=True):
@@ -132,6 +140,18 @@ class Loaded(msgspec.Struct, array_like=True, frozen=True):
     """Modules of an environment of its own that were compiled for this worker alone: files."""
 
 
+def frames(reply: Reply, most: int, refuse: Callable[[Answer], Answer]) -> Iterator[bytes]:
+    """A reply as it goes up: in one frame, or in several where it is large. An answer whose body
+    has more than `most` bytes becomes what `refuse` makes of it."""
+    frame = pack(reply)
+    if len(frame) <= most and len(reply.answers) <= MOST_ANSWERS:
+        yield frame
+        return
+    for answer in reply.answers:
+        yield pack(Reply([refuse(answer) if len(answer.body) > most else answer]))
+    yield pack(Reply([], reply.batches))
+
+
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -166,6 +186,8 @@ class Channel(asyncio.Protocol):
     by that call for each payload, in the event loop's own turn: no task stands between."""
 
     def __init__(self) -> None:
+        self.most = OF_CHILDREN
+        """Bytes of a frame; at a longer one, the channel is closed."""
         self.deliver: Callable[[bytes], None] | None = None
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
@@ -186,7 +208,7 @@ class Channel(asyncio.Protocol):
         start = 0
         while len(buffer) - start >= 4:
             end = start + 4 + int.from_bytes(buffer[start : start + 4], "big")
-            if end - start > MAX_FRAME:
+            if end - start > self.most + AROUND:
                 self.close()  # the other side writes garbage: it is as good as gone
                 return
             if end > len(buffer):
