@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 import httpx
 import pytest
 
+from model_server.front.management import AT_ONCE
 from model_server.front.token_store import Store
 from model_server.server import application
 from model_server.settings import load
@@ -249,6 +251,29 @@ def test_what_was_deployed_stays_when_its_token_goes(scoped, shelf, models):
     scoped.server.wait_for(lambda: scoped.answer("mine", "mine") == 3, 20, "the next version")
     assert scoped.manager("mine, manages").undo("mine").status_code == 200
     scoped.server.wait_for(lambda: scoped.answer("mine", "mine") == 1, 20, "its own again")
+
+
+def test_waiting_of_one_token_leaves_the_others_room(scoped, shelf, models):
+    def deployed(uri: str) -> list[dict]:
+        return [line for line in scoped.server.log_lines("deployed") if line["uri"] == uri]
+
+    hangs = shelf.publish("mine", models.chameleon_with(fails="load-hang"))
+    managers = [scoped.manager(kind) for kind in ("mine, manages", "all, manages")]
+    with ThreadPoolExecutor(AT_ONCE + 1) as threads:
+        waiting = [
+            threads.submit(managers[0].deploy, "mine", f"models:/mine/{hangs}", 600)
+            for _ in range(AT_ONCE + 1)
+        ]
+        first = next(as_completed(waiting)).result()
+        assert (first.status_code, first.headers["retry-after"]) == (429, "1")
+        scoped.server.wait_for(
+            lambda: len(deployed(f"models:/mine/{hangs}")) == AT_ONCE, 30, "the others to wait"
+        )
+        assert managers[0].undo("mine").status_code == 429
+        assert scoped.answer("mine", "mine") == 1
+        assert managers[1].undo("mine").status_code == 200
+        assert all(one.result().status_code in (200, 202, 429) for one in waiting)
+    assert managers[0].undo("mine").status_code == 404
 
 
 def test_a_deployment_from_before_is_asked_by_its_served_name(scoped):

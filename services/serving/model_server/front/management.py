@@ -23,6 +23,7 @@ import asyncio
 import contextlib
 import logging
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Literal
 from urllib.parse import parse_qs
@@ -45,6 +46,10 @@ log = logging.getLogger(__name__)
 
 LONGEST_WAIT = 3600
 """Seconds."""
+AT_ONCE = 16
+"""Requests of one token that are managed at one time: they may wait for long, and each holds one of
+SERVING_CONCURRENCY."""
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,250}")
 
 _encode = msgspec.json.Encoder().encode
@@ -68,6 +73,8 @@ class Management:
     def __init__(self, settings: Settings, follower: Follower, deployments: Deployments) -> None:
         self._follower = follower
         self._deployments = deployments
+        self._running: Counter[str] = Counter()
+        """By the token's name."""
         # A version's whole way in.
         self._patience = settings.fetch_timeout + settings.build_timeout + settings.load_timeout
 
@@ -88,6 +95,10 @@ class Management:
     ) -> Route:
         async def handler(exchange: Exchange, name: str) -> Response:
             exchange.model = name
+            token = exchange.grant.name
+            if self._running[token] >= AT_ONCE:
+                raise errors.overloaded(f"A token may wait for {AT_ONCE} of these at one time.")
+            self._running[token] += 1
             try:
                 return await work(exchange, name)
             except UnknownModelError as error:
@@ -96,6 +107,8 @@ class Management:
                 raise errors.unavailable(f"The registry cannot be asked: {error}", 5) from None
             except OSError as error:
                 raise errors.unavailable(f"This cannot be kept: {error.strerror}", 5) from None
+            finally:
+                self._running[token] -= 1
 
         return Route(methods, pattern, handler, Need.MANAGEMENT)
 
@@ -107,7 +120,7 @@ class Management:
             wanted = deployed(name, msgspec.json.decode(exchange.body, type=_Deploy).uri)
         except WantedError as error:
             raise _bad(str(error)) from None
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _UNREADABLE:
             raise _bad(
                 'The body must be {"uri": "models:/name@alias" or "models:/name/3"}.'
             ) from None
@@ -131,7 +144,7 @@ class Management:
     async def _load(self, exchange: Exchange, name: str) -> Response:
         try:
             msgspec.json.decode(exchange.body or b"{}", type=_Load)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _UNREADABLE:
             raise _bad("A model is loaded as the registry has it: send no parameters.") from None
         await self._follower.load(name)
         _note("loaded", exchange)
