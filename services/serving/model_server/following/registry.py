@@ -252,13 +252,14 @@ def _shadows(
     asked: dict[str, Wanted], found: Desired, models: dict[str, Model]
 ) -> Iterator[Wanted]:
     """For each version whose tag names an alias: the version of its model with that alias, if it is
-    another. What is asked for under the shadow's name goes before it."""
+    another. What is asked for, or registered, under the shadow's name goes before it."""
     for name, entry in asked.items():
         target = found[name]
         alias = target.tags.get(SHADOW) if isinstance(target, Target) else None
         version = models[entry.model].version(alias) if alias else None
         shadow = f"{name}@{alias}"
-        if version and version != target.version and shadow not in asked:
+        is_taken = shadow in asked or shadow in models
+        if version and version != target.version and not is_taken:
             yield Wanted(entry.text, shadow, f"shadow of {name}", entry.model, alias, shadows=name)
 
 
