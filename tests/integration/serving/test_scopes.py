@@ -7,6 +7,7 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -72,6 +73,7 @@ V2_BODY = {"inputs": [{"name": "act", "shape": [1], "datatype": "BYTES", "data":
 @dataclass
 class Scoped:
     server: ModelServer
+    file: Path
     store: Store
     tokens: dict[str, str]
 
@@ -122,7 +124,8 @@ def scoped(local_tracking, shelf, models, tmp_path_factory):
     folder = tmp_path_factory.mktemp("scoped")
     for name, number in (("mine", 1), ("hidden", 2)):
         shelf.promote(name, shelf.publish(name, models.chameleon_with(answer=number)), "scoped")
-    store = Store(folder / "tokens.json")
+    file = folder / "tokens.json"
+    store = Store(file)
     mine = frozenset({"mine"})
     tokens = {
         "wrong": "mst_wrong",
@@ -146,10 +149,10 @@ def scoped(local_tracking, shelf, models, tmp_path_factory):
         SERVING_MODELS="mine@scoped,hidden@scoped,absent@scoped",
         SERVING_DEFAULT="hidden",
         SERVING_TOKENS_REQUIRED=True,
-        SERVING_TOKEN_STORE=folder / "tokens.json",
+        SERVING_TOKEN_STORE=file,
         SERVING_TOKEN_FILE=folder / "written",
     )
-    found = Scoped(server, store, tokens)
+    found = Scoped(server, file, store, tokens)
     server.process.start()
     for name in ("mine", "hidden", "older"):
         server.wait_for(lambda name=name: found.answer(name, "all") in (1, 2), 90, name)
@@ -288,9 +291,9 @@ def test_the_default_is_the_only_one_that_a_token_opens(scoped, local_tracking, 
         MLFLOW_TRACKING_URI=local_tracking.uri,
         SERVING_MODELS="mine@scoped,hidden@scoped",
         SERVING_TOKENS_REQUIRED=True,
-        SERVING_TOKEN_STORE=scoped.store._file,
+        SERVING_TOKEN_STORE=scoped.file,
     ).start()
-    found = Scoped(server, scoped.store, scoped.tokens)
+    found = Scoped(server, scoped.file, scoped.store, scoped.tokens)
     answer = found.ask("POST /invocations", "mine")
     assert (answer.status_code, answer.headers["x-model-name"]) == (200, "mine")
     document = found.ask("GET /openapi.json", "mine").json()
