@@ -56,6 +56,17 @@ def prepare(settings: Settings) -> dict[str, str]:
     return credentials | tracking_login(settings)
 
 
+def application(
+    settings: Settings, deployments: Deployments, follower: Follower, tokens: Tokens
+) -> App:
+    routes = [
+        *management.routes(settings, follower, deployments),
+        *v2.routes(settings, follower, deployments),
+        *openapi.routes(settings, deployments),
+    ]
+    return App(settings, deployments, follower, tokens, routes)
+
+
 async def serve(settings: Settings, sock: socket.socket, cache: Cache) -> None:
     """Until SIGTERM or SIGINT: then finish the requests that run, and end every process."""
     os.environ["MODEL_SERVER_LOG_LEVEL"] = settings.log_level
@@ -67,13 +78,7 @@ async def serve(settings: Settings, sock: socket.socket, cache: Cache) -> None:
     environments = Environments(settings, credentials)
     deployments = Deployments(settings, cache, fetcher, environments, quoted)
     follower = Follower(registry, settings.wanted, cache, deployments, settings.poll)
-    tokens = Tokens(settings)
-    routes = [
-        *management.routes(settings, follower, deployments, tokens),
-        *v2.routes(settings, follower, deployments),
-        *openapi.routes(settings, deployments),
-    ]
-    app = App(settings, deployments, follower, tokens, routes)
+    app = application(settings, deployments, follower, Tokens(settings))
     state = metrics.State(deployments.wanted, lambda: not app.failing(), settings.cache)
     metrics.registry.register(state)
     limits = Limits(

@@ -4,11 +4,13 @@ import argparse
 import re
 import sys
 import time
+from urllib.parse import quote, unquote
 
 from model_server import settings
 from model_server.front.token_store import Store, Token, TokenError
 
 _NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
+_ESCAPES = str.maketrans({mark: quote(mark, safe="") for mark in "%,*"})
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -27,11 +29,13 @@ def run(arguments: list[str]) -> int:
 
 def _add(store: Store, asked: argparse.Namespace) -> None:
     models = frozenset(asked.models)
-    if not (models or asked.manage or asked.metrics):
-        raise TokenError("a token that opens nothing: say --models, --manage or --metrics")
+    if not (models or asked.metrics):
+        raise TokenError("a token that opens nothing: say --models or --metrics")
+    if asked.manage and not models:
+        raise TokenError("a token that manages nothing: --manage is for the models of --models")
     text = store.add(
         asked.name,
-        models=None if "*" in models else models,
+        models=None if "*" in models else frozenset(map(unquote, models)),
         manage=asked.manage,
         metrics=asked.metrics,
         rate=asked.rate,
@@ -59,7 +63,8 @@ def _list(store: Store, _: argparse.Namespace) -> None:
 
 
 def _line(token: Token) -> tuple[str, ...]:
-    models = ["all models"] if token.models is None else sorted(token.models)
+    names = sorted(name.translate(_ESCAPES) for name in token.models or ())
+    models = ["all models"] if token.models is None else names
     scopes = [name for name in ("manage", "metrics") if getattr(token, name)]
     rate = f"{token.rate:g}/s" if token.rate else "-"
     ends = _date(token.expires) if token.expires else "never"
@@ -94,10 +99,15 @@ def _parser() -> argparse.ArgumentParser:
         type=_models,
         default=[],
         metavar="NAME,...",
-        help="served models that it opens; '*' for all, later ones too",
+        help="served models that it opens, with %%2C for a comma in a name; '*' for all, later "
+        "ones too",
     )
-    add.add_argument("--manage", action="store_true", help="deploy, load and unload these models")
-    add.add_argument("--metrics", action="store_true", help="read /metrics")
+    add.add_argument(
+        "--manage",
+        action="store_true",
+        help="deploy these registered models under these names, load and unload them",
+    )
+    add.add_argument("--metrics", action="store_true", help="read /metrics, which names all models")
     add.add_argument("--rate", type=_rate, metavar="N", help="requests a second; more: 429")
     add.add_argument("--expires", type=_duration, metavar="TIME", help="30d, 12h, 15m or 90s")
     add.set_defaults(do=_add)

@@ -211,6 +211,9 @@ def test_unload_is_a_pin_until_load(managed, manager, shelf, models):
     assert_error(managed.ask(act("answer"), "quince"), 503)
     shelf.promote("quince", second, "managed")
     assert manager.load("quince", parameters={"config": "{}"}).status_code == 400
+    deep = b'{"parameters": {"unload_dependents": %b}}' % (b"[" * 100_000 + b"]" * 100_000)
+    path = "/v2/repository/models/quince/load"
+    assert managed.http.post(path, content=deep, headers=manager.headers).status_code == 400
     assert managed.model("quince")["state"] == "unloaded"
     assert manager.load("quince").status_code == 200
     assert answer_of(managed, "quince") == 2

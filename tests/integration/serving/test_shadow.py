@@ -66,3 +66,32 @@ def test_challenger_is_asked_too_and_answers_nobody(server, shelf, models):
     server.wait_for(lambda: not server.model("mirrored@challenger"), 20, "the shadow to go")
     assert ask(server, "answer") == (200, [1])
     server.wait_for(lambda: not compared(server), 10, "its series to go")
+
+
+def test_another_model_under_the_name_of_a_shadow_is_no_shadow(
+    local_tracking, shelf, models, tmp_path
+):
+    for name in ("pippin", "elsewhere"):
+        for number in (1, 2):
+            shelf.publish(name, models.chameleon_with(answer=number))
+    shelf.client.set_model_version_tag("pippin", "1", "serving.shadow", "trial")
+    shelf.promote("pippin", "2", "trial")
+    server = ModelServer(
+        tmp_path,
+        MLFLOW_TRACKING_URI=local_tracking.uri,
+        SERVING_MODELS="pippin/1,pippin%40trial=models:/elsewhere/1",
+        SERVING_DEFAULT="pippin",
+    ).start()
+    for _ in range(5):
+        assert server.ask(act("answer")).json() == {"predictions": [1]}
+    other = server.model("pippin@trial")
+    assert (other["source"], other["state"]) == ("models:/elsewhere/1", "serving")
+    page = server.http.get("/metrics").text
+    counts = {
+        (sample.labels["model"], sample.labels["status"]): sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+        if sample.name == "model_server_requests_total"
+    }
+    assert counts == {("pippin", "200"): 5}
+    server.stop()

@@ -127,3 +127,28 @@ def test_serving_answers_nobody_without_a_token(team, way):
             assert open_to_all == {}
         for probe in PROBES:
             assert http.get(f"{url}{probe}", headers=given).status_code in (200, 404), probe
+
+
+def test_a_token_of_one_scope_opens_nothing_else(team):
+    """As `tests/integration/serving/test_scopes.py`, which has every kind of token; here by what
+    the stack makes, through the gateway."""
+    every = team.tokens("add", "every", "--models", "*", "--manage", "--metrics")
+    beer = team.tokens("add", "brewer", "--models", "beer", "--manage")
+    with team.client() as http:
+        metrics = bearer(team.metrics_token)
+
+        def ask(method: str, path: str, headers: dict, **more: object) -> int:
+            return http.request(method, team.serving + path, headers=headers, **more).status_code
+
+        wait_until(lambda: ask("GET", "/v2", bearer(beer)) == 200, 5, "the tokens are known")
+        known = http.get(f"{team.serving}/openapi.json", headers=bearer(every)).json()["paths"]
+        found = statuses(http, team.serving, list(known), **metrics)
+        opened = {one for one, status in found.items() if status not in (403, 405)}
+        reading = {(method, path) for path in (*PROBES, "/metrics") for method in ("GET", "HEAD")}
+        assert opened == reading | {("OPTIONS", path) for path in known}
+        uri = {"uri": "models:/wine@champion"}
+        assert ask("PUT", "/models/beer", bearer(beer), json=uri) == 403
+        assert ask("PUT", "/models/beer", bearer(beer), json={"uri": "models:/beer/1"}) == 404
+        assert ask("PUT", "/models/wine", bearer(beer), json={"uri": "models:/beer/1"}) == 403
+    for name in ("every", "brewer"):
+        team.tokens("remove", name)

@@ -171,6 +171,14 @@ async def test_folder_gives_way_to_a_deployment(cache):
 
 
 @running
+async def test_a_shadow_takes_no_name_that_a_folder_has(cache):
+    shadow = replace(DEMO, name="demo", shadows="wine")
+    follower, applied = follow(cache, Answers(WINE, shadow), "wine,demo=/models/demo")
+    await follower._look()
+    assert applied.now["demo"].source == "folder demo"
+
+
+@running
 async def test_without_a_registry_nothing_is_deployed(cache):
     follower, _ = follow(cache, None, "own=/models/own")
     assert follower.knows

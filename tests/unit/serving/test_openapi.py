@@ -7,11 +7,9 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, Tens
 from mlflow.types.schema import AnyType, Array, Map, Object, Property
 from openapi_spec_validator import validate
 
-from model_server.front.app import App
-from model_server.front.management import Management
-from model_server.front.openapi import Served, document, routes
+from model_server.front.openapi import Served, document
 from model_server.front.schemas import answer, request
-from model_server.front.v2 import V2
+from model_server.server import application
 from model_server.settings import load
 from model_server.workers.wire import Description
 
@@ -104,13 +102,8 @@ def test_every_address_is_in_the_document():
     known = document([], None, manages=True)["paths"]
     known["/models/{name}/invocations"] = {"post": {}}
     addresses: dict[str, set[str]] = {}
-    for methods, pattern, _ in [
-        *App(settings, None, None, None, []).routes(),
-        *V2(settings, None, None).routes(),
-        *Management(settings, None, None, None).routes(),
-        *routes(settings, None),
-    ]:
-        addresses.setdefault(pattern, set()).update(set(methods) - {"HEAD"})
+    for route in application(settings, None, None, None).table:
+        addresses.setdefault(route.pattern, set()).update(set(route.methods) - {"HEAD"})
     documented = {
         pattern: {method.upper() for method in item if method != "parameters"}
         for pattern, item in known.items()

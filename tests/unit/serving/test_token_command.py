@@ -34,10 +34,19 @@ def test_a_token_is_printed_once_and_alone(capsys):
     assert len(tokens(capsys, "list")[1].splitlines()) == 1
 
 
+def test_a_name_with_a_comma_or_of_a_star_alone_is_one_model(capsys):
+    assert tokens(capsys, "add", "app", "--models", "a%2Cb,%2A,50%25")[0] == 0
+    assert tokens(capsys, "list")[1].splitlines()[1].split()[1] == "%2A,50%25,a%2Cb"
+    assert tokens(capsys, "add", "all", "--models", "wine,*")[0] == 0
+    assert "all models" in tokens(capsys, "list")[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
         (["add", "app"], "opens nothing"),
+        (["add", "app", "--manage"], "opens nothing"),
+        (["add", "app", "--manage", "--metrics"], "manages nothing"),
         (["remove", "app"], "no token app"),
         (["rotate", "app"], "no token app"),
     ],

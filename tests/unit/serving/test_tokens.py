@@ -9,10 +9,12 @@ from hypothesis import given, strategies
 
 from model_server.errors import RefusedError
 from model_server.front.exchange import Exchange
-from model_server.front.grants import OPEN, Bucket
+from model_server.front.grants import OPEN, Bucket, Need
+from model_server.front.guard import OPEN_PATHS, PROBES
 from model_server.front.token_store import Store, TokenError, parse
 from model_server.front.tokens import LOOK, NOBODY, Tokens
-from model_server.settings import Settings
+from model_server.server import application
+from model_server.settings import Settings, load
 
 GOOD, OTHER = "0123456789abcdef", "fedcba9876543210"
 
@@ -54,7 +56,7 @@ def request(authorization: str | bytes | None, url: bytes = b"/models/wine") -> 
 def status(tokens: Tokens, authorization: str | None) -> int:
     """Of managing a model."""
     try:
-        tokens.manager(request(authorization), "wine")
+        tokens.manager(request(authorization)).need(Need.MANAGEMENT, "wine")
     except RefusedError as refusal:
         return refusal.status
     return 200
@@ -172,13 +174,38 @@ def test_a_token_opens_its_models_and_no_more(required, store):
     grant = required.admit(request(bearer(store.add("app", models=frozenset({"wine", "triage"})))))
     assert grant.permits("wine")
     assert not grant.permits("other")
-    for needs in (lambda: grant.need("other"), grant.need_metrics, grant.need_manage):
+    grant.need(Need.MODEL, "wine")
+    grant.need(Need.SOME_MODEL)
+    for need, model in (
+        (Need.MODEL, "other"),
+        (Need.METRICS, None),
+        (Need.MANAGEMENT, "wine"),
+    ):
         with pytest.raises(RefusedError) as refusal:
-            needs()
+            grant.need(need, model)
         assert refusal.value.status == 403
     everything = required.admit(request(bearer(store.add("all", models=None, metrics=True))))
     assert everything.permits("other")
-    everything.need_metrics()
+    everything.need(Need.METRICS)
+
+
+def test_every_need_is_refused_to_nobody_but_health():
+    for need in Need:
+        if need is Need.NOTHING:
+            NOBODY.need(need)
+            continue
+        with pytest.raises(RefusedError) as refusal:
+            NOBODY.need(need, "wine")
+        assert refusal.value.status == 403
+
+
+def test_health_alone_needs_nothing():
+    table = application(load(["--models", "a=./a"]), None, None, None).table
+    open_to_all = {route.pattern.encode() for route in table if route.needs is Need.NOTHING}
+    assert open_to_all == {*OPEN_PATHS, *PROBES}
+    for route in table:
+        names_one = route.needs in (Need.MODEL, Need.MANAGEMENT)
+        assert names_one == ("{name}" in route.pattern), route
 
 
 def test_files_of_one_token_open_what_they_are_for(tmp_path):
@@ -198,6 +225,21 @@ def test_management_is_for_the_models_of_the_token(tmp_path, store):
     assert status(tokens, bearer(store.add("wine", models=frozenset({"wine"}), manage=True))) == 200
     assert status(tokens, bearer(store.add("other", models=frozenset({"x"}), manage=True))) == 403
     assert status(tokens, bearer(store.add("reader", models=None))) == 403
+
+
+def test_management_counts_where_nothing_else_takes_a_token(tmp_path, store, monkeypatch):
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
+    tokens = Tokens(settings(None, token_store=tmp_path / "tokens.json"))
+    text = store.add("app", models=None, manage=True, rate=2.0)
+    assert [status(tokens, bearer(text)) for _ in range(3)] == [200, 200, 429]
+
+
+def test_no_way_to_write_a_token_takes_more_memory(required, store):
+    text = store.add("app", models=None)
+    for spaces in range(1, 200):
+        assert refused(required, f"Bearer{' ' * spaces}{text}") == 0
+        assert refused(required, f"bearer{' ' * spaces}{text}{' ' * spaces}") == 0
+    assert len(required._known) == 1
 
 
 def test_removed_rotated_and_expired_tokens(required, store, monkeypatch):

@@ -104,6 +104,12 @@ class Deployment:
         """Whether it is there for another's requests, and only to compare."""
         return isinstance(self.wanted, Target) and self.wanted.shadows is not None
 
+    def shadows(self, name: str) -> bool:
+        """Whether the version that it serves is there for the requests of `name`: another model
+        may have been asked for under the name that the shadow has."""
+        target = self.wanted if self.state == "serving" else self.serving and self.serving.target
+        return isinstance(target, Target) and target.shadows == name
+
     @property
     def state(self) -> str:
         """serving, loading (another version comes), failed (it does not), missing, unloaded (by

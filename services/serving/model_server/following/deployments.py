@@ -73,11 +73,11 @@ class Deployments:
     def find(self, name: str) -> Deployment | None:
         return self._all.get(name)
 
-    def default(self) -> Deployment | None:
-        """SERVING_DEFAULT, or the only one there is."""
-        if self._settings.default:
-            return self._all.get(self._settings.default)
-        serving = [one for one in self._all.values() if not one.is_shadow]
+    def default(self, permits: Callable[[str], bool] = lambda _: True) -> Deployment | None:
+        """SERVING_DEFAULT, or the only one there is, of those whose name `permits` lets see."""
+        if name := self._settings.default:
+            return self._all.get(name) if permits(name) else None
+        serving = [one for one in self._all.values() if not one.is_shadow and permits(one.name)]
         return serving[0] if len(serving) == 1 else None
 
     @property

@@ -201,6 +201,7 @@ class Follower:
             name: target
             for name, target in self._last.items()
             if not (isinstance(target, Target) and target.shadows in unloaded)
+            and (name in self._orders.deployed or name not in self._fixed)
         }
         fixed = {
             name: Missing(name, target.because, "its folder is being written", "loading")

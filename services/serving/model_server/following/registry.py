@@ -251,15 +251,16 @@ class _RefusedError(RegistryError):
 def _shadows(
     asked: dict[str, Wanted], found: Desired, models: dict[str, Model]
 ) -> Iterator[Wanted]:
-    """For each version whose tag names an alias: the version with that alias, if it is another."""
+    """For each version whose tag names an alias: the version of its model with that alias, if it is
+    another. What is asked for, or registered, under the shadow's name goes before it."""
     for name, entry in asked.items():
         target = found[name]
         alias = target.tags.get(SHADOW) if isinstance(target, Target) else None
         version = models[entry.model].version(alias) if alias else None
-        if version and version != target.version:
-            yield Wanted(
-                entry.text, f"{name}@{alias}", f"shadow of {name}", entry.model, alias, shadows=name
-            )
+        shadow = f"{name}@{alias}"
+        is_taken = shadow in asked or shadow in models
+        if version and version != target.version and not is_taken:
+            yield Wanted(entry.text, shadow, f"shadow of {name}", entry.model, alias, shadows=name)
 
 
 def in_local_store(entry: Wanted) -> Wanted:

@@ -21,7 +21,7 @@ from model_server.following.deployments import Deployments
 from model_server.following.follower import Follower
 from model_server.front import served, shadow, streams
 from model_server.front.exchange import Exchange
-from model_server.front.grants import OPEN, Grant
+from model_server.front.grants import OPEN, Grant, Need, lacks_default
 from model_server.front.guard import PROBES, Guard, host_of
 from model_server.front.refusals import Refusals, is_noted
 from model_server.front.routes import GET, JSON, POST, Response, Route, Routes
@@ -65,28 +65,31 @@ class App:
         self._running = 0
         self._ids = (f"{token_hex(4)}{number:08x}" for number in count())
         self._tasks: set[asyncio.Task] = set()
-        self._routes = Routes([*self.routes(), *routes])
+        self.table = [*self._own(), *routes]
+        """Every route that there is."""
+        self._routes = Routes(self.table)
 
-    def routes(self) -> list[Route]:
+    def _own(self) -> list[Route]:
         return [
-            (POST, "/invocations", "invoke"),
-            (POST, "/models/{name}/invocations", "invoke"),
-            (GET, "/ping", self._ping),
-            (GET, "/health", self._ping),
-            (GET, "/version", self._version),
-            (GET, "/models", self._models),
-            (GET, "/models/{name}", self._model),
-            (GET, "/metrics", self._metrics),
-            (GET, "/livez", self._livez),
-            (GET, "/readyz", self._readyz),
+            Route(POST, "/invocations", "invoke", Need.SOME_MODEL),
+            Route(POST, "/models/{name}/invocations", "invoke", Need.MODEL),
+            Route(GET, "/ping", self._ping, Need.NOTHING),
+            Route(GET, "/health", self._ping, Need.NOTHING),
+            Route(GET, "/version", self._version, Need.NOTHING),
+            Route(GET, "/models", self._models, Need.SOME_MODEL),
+            Route(GET, "/models/{name}", self._model, Need.MODEL),
+            Route(GET, "/metrics", self._metrics, Need.METRICS),
+            Route(GET, "/livez", self._livez, Need.NOTHING),
+            Route(GET, "/readyz", self._readyz, Need.NOTHING),
         ]
 
     def admit_body(self, exchange: Exchange) -> None:
-        """Whether its body is to be read at all: nobody unknown may have any held here. Raises
-        RefusedError."""
+        """Whether its body is to be read at all: nobody unknown may have any held here, nor may
+        who asks no model. Raises RefusedError."""
         self._admit(exchange)
         if exchange.grant is NOBODY:
             raise self._tokens.unknown(exchange)
+        exchange.grant.need_some_model()
 
     def handle(self, exchange: Exchange) -> None:
         """Sees to it that the exchange is answered, now or later."""
@@ -99,7 +102,11 @@ class App:
                 raise exchange.refusal
             if exchange.grant is None:
                 self._admit(exchange)
-            handler, values = self._routes.find(exchange)
+            route, values = self._routes.find(exchange)
+            if route.needs is Need.MANAGEMENT:
+                exchange.grant = self._tokens.manager(exchange)
+            exchange.grant.need(route.needs, values.get("name"))
+            handler = route.handler
             if isinstance(handler, str):
                 self._predict(exchange, _PROTOCOLS[handler], **values)
             else:
@@ -161,29 +168,30 @@ class App:
         streams.write(exchange, version.stamp, job, part, self._settings.timeout)
 
     def _shadow_of(self, version: Version) -> Version | None:
-        deployment = self._deployments.find(f"{version.target.name}@{version.options.shadow}")
-        return deployment and deployment.serving
+        name = version.target.name
+        deployment = self._deployments.find(f"{name}@{version.options.shadow}")
+        return deployment.serving if deployment and deployment.shadows(name) else None
 
     def _serving(self, exchange: Exchange, name: str | None, number: str | None) -> Version:
         """The version to ask. Raises RefusedError 404 or 503."""
         if name is None:
-            deployment = self._deployments.default()
+            deployment = self._deployments.default(exchange.grant.permits)
             if deployment is None:
                 raise self._no_default(exchange.grant)
-            exchange.grant.need(deployment.name)
         else:
-            exchange.grant.need(name)
             exchange.model = name
             deployment = served.find(self._deployments, self._follower, name)
         exchange.model = deployment.name
         return served.version_of(deployment, number)
 
     def _no_default(self, grant: Grant) -> RefusedError:
+        default = self._settings.default
+        if default and not grant.permits(default):
+            return lacks_default()
         urls = [model["invocations"] for model in self._deployments.status(grant.permits)]
         if not urls:
             hint = self._hint(grant, serves=False)
             return errors.unavailable(f"No model is served yet. {hint or ''}".strip(), 2)
-        default = self._settings.default
         problem = (
             f"The default model {default!r} is not served."
             if default
@@ -255,7 +263,6 @@ class App:
         return 200, [JSON], _encode(content)
 
     async def _model(self, exchange: Exchange, name: str) -> Response:
-        exchange.grant.need(name)
         deployment = served.find(self._deployments, self._follower, name)
         status = deployment.status()
         if version := deployment.serving:
@@ -271,8 +278,7 @@ class App:
         host = host_of(exchange.url, headers.get(b"host", b"")).decode("latin-1")
         return f"{'https' if secure else 'http'}://{host}"
 
-    async def _metrics(self, exchange: Exchange) -> Response:
-        exchange.grant.need_metrics()
+    async def _metrics(self, _: Exchange) -> Response:
         page = await asyncio.to_thread(metrics.page)
         return 200, [(b"content-type", metrics.CONTENT_TYPE)], page
 
@@ -292,8 +298,8 @@ class App:
         a first word; `model-server healthy` asks for no more."""
         if failing := self.failing():
             knows = self._follower.knows
-            if exchange.grant is NOBODY:  # names of models are for those who may see them
-                failing = {}
+            # Names of models are for those who may see them.
+            failing = {name: why for name, why in failing.items() if exchange.grant.permits(name)}
             content = {"status": "unavailable", "knows": knows, "failing": failing}
             return 503, [JSON], _encode(content)
         return 200, [JSON], _encode({"status": "ready"})

@@ -2,8 +2,24 @@
 
 import time
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from model_server.errors import RefusedError, overloaded_by
+
+
+class Need(Enum):
+    """What a token has to open before a request is handled, on top of being known. Each route says
+    its own; what the handler then answers is of models that the token opens."""
+
+    NOTHING = auto()
+    """Nor has a token to be there: health."""
+    METRICS = auto()
+    SOME_MODEL = auto()
+    """Any: the answer shows those that are opened, and no others."""
+    MODEL = auto()
+    """The one that the path names."""
+    MANAGEMENT = auto()
+    """Of the model that the path names."""
 
 
 class Bucket:
@@ -31,7 +47,8 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Grant:
-    """One token's scopes. models: served names, None for all of them. expires: Unix seconds."""
+    """One token's scopes. models: None for all of them, else names: those that are served, and for
+    management those of registered models, too. expires: Unix seconds."""
 
     name: str
     models: frozenset[str] | None = frozenset()
@@ -43,20 +60,29 @@ class Grant:
     def permits(self, model: str) -> bool:
         return self.models is None or model in self.models
 
-    def need(self, model: str) -> None:
+    def need(self, need: Need, model: str | None = None) -> None:
+        """`model` is the one that the path names. Raises RefusedError 403."""
+        if need is Need.MODEL:
+            self.need_model(model)
+        elif need is Need.METRICS:
+            if not self.metrics:
+                raise _lacks("metrics")
+        elif need is Need.SOME_MODEL:
+            self.need_some_model()
+        elif need is Need.MANAGEMENT:
+            if not self.manage:
+                raise _lacks("management")
+            self.need_model(model)
+
+    def need_model(self, model: str) -> None:
         """Raises RefusedError 403: whether there is such a model is nobody's business either."""
         if not self.permits(model):
             raise _lacks(f"the model {model!r}")
 
-    def need_metrics(self) -> None:
+    def need_some_model(self) -> None:
         """Raises RefusedError 403."""
-        if not self.metrics:
-            raise _lacks("metrics")
-
-    def need_manage(self) -> None:
-        """Raises RefusedError 403."""
-        if not self.manage:
-            raise _lacks("management")
+        if self.models is not None and not self.models:
+            raise _lacks("any model")
 
     def count(self) -> None:
         """Raises RefusedError 429 when its rate is used up."""
@@ -66,6 +92,11 @@ class Grant:
 
 OPEN = Grant("", models=None, metrics=True)
 """Everybody's where no token is asked for. Management always takes one."""
+
+
+def lacks_default() -> RefusedError:
+    """Without its name."""
+    return _lacks("the default model")
 
 
 def _lacks(scope: str) -> RefusedError:

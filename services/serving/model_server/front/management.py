@@ -12,11 +12,18 @@ All stay over a restart. `PUT` answers 202 with the entry of /models while the v
 way; with `?wait=SECONDS` it waits so long for a 200, or a 409 with the reason when the version does
 not work. A failed deployment stays, and is tried again like any other version, until it is deleted.
 `load` waits too, and answers 200 when the model is served.
+
+All need a token that manages the served name; deploying one that manages the model that the URI
+names, too, or whoever may put anything under a name of theirs could ask any model by it. An alias
+may move, but never to another model, so that this holds as long as the deployment, which stays when
+its token goes: the log says whose it was.
 """
 
 import asyncio
 import contextlib
+import logging
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Literal
 from urllib.parse import parse_qs
@@ -31,12 +38,18 @@ from model_server.following.follower import Follower, UnknownModelError
 from model_server.following.registry import RegistryError
 from model_server.following.wanted import WantedError, deployed
 from model_server.front.exchange import Exchange
+from model_server.front.grants import Need
 from model_server.front.routes import JSON, POST, Response, Route
-from model_server.front.tokens import Tokens
 from model_server.settings import Settings
+
+log = logging.getLogger(__name__)
 
 LONGEST_WAIT = 3600
 """Seconds."""
+AT_ONCE = 16
+"""Requests of one token that are managed at one time: they may wait for long, and each holds one of
+SERVING_CONCURRENCY."""
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,250}")
 
 _encode = msgspec.json.Encoder().encode
@@ -52,34 +65,40 @@ class _Load(msgspec.Struct):
     parameters: dict[Literal["unload_dependents"], object] = {}
 
 
-def routes(
-    settings: Settings, follower: Follower, deployments: Deployments, tokens: Tokens
-) -> list[Route]:
-    return Management(settings, follower, deployments, tokens).routes()
+def routes(settings: Settings, follower: Follower, deployments: Deployments) -> list[Route]:
+    return Management(settings, follower, deployments).routes()
 
 
 class Management:
-    def __init__(
-        self, settings: Settings, follower: Follower, deployments: Deployments, tokens: Tokens
-    ) -> None:
-        self._tokens = tokens
+    def __init__(self, settings: Settings, follower: Follower, deployments: Deployments) -> None:
         self._follower = follower
         self._deployments = deployments
+        self._running: Counter[str] = Counter()
+        """By the token's name."""
         # A version's whole way in.
         self._patience = settings.fetch_timeout + settings.build_timeout + settings.load_timeout
 
     def routes(self) -> list[Route]:
+        v2 = "/v2/repository/models/{name}"
         return [
-            (("PUT",), "/models/{name}", self._guarded(self._deploy)),
-            (("DELETE",), "/models/{name}", self._guarded(self._undo)),
-            (POST, "/v2/repository/models/{name}/load", self._guarded(self._load)),
-            (POST, "/v2/repository/models/{name}/unload", self._guarded(self._unload)),
+            self._route(("PUT",), "/models/{name}", self._deploy),
+            self._route(("DELETE",), "/models/{name}", self._undo),
+            self._route(POST, f"{v2}/load", self._load),
+            self._route(POST, f"{v2}/unload", self._unload),
         ]
 
-    def _guarded(self, work: Callable[[Exchange, str], Awaitable[Response]]):
+    def _route(
+        self,
+        methods: tuple[str, ...],
+        pattern: str,
+        work: Callable[[Exchange, str], Awaitable[Response]],
+    ) -> Route:
         async def handler(exchange: Exchange, name: str) -> Response:
-            self._tokens.manager(exchange, name)
             exchange.model = name
+            token = exchange.grant.name
+            if self._running[token] >= AT_ONCE:
+                raise errors.overloaded(f"A token may wait for {AT_ONCE} of these at one time.")
+            self._running[token] += 1
             try:
                 return await work(exchange, name)
             except UnknownModelError as error:
@@ -88,8 +107,10 @@ class Management:
                 raise errors.unavailable(f"The registry cannot be asked: {error}", 5) from None
             except OSError as error:
                 raise errors.unavailable(f"This cannot be kept: {error.strerror}", 5) from None
+            finally:
+                self._running[token] -= 1
 
-        return handler
+        return Route(methods, pattern, handler, Need.MANAGEMENT)
 
     async def _deploy(self, exchange: Exchange, name: str) -> Response:
         if not _NAME.fullmatch(name):
@@ -99,11 +120,13 @@ class Management:
             wanted = deployed(name, msgspec.json.decode(exchange.body, type=_Deploy).uri)
         except WantedError as error:
             raise _bad(str(error)) from None
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _UNREADABLE:
             raise _bad(
                 'The body must be {"uri": "models:/name@alias" or "models:/name/3"}.'
             ) from None
+        exchange.grant.need_model(wanted.model)
         await self._follower.deploy(wanted)
+        _note("deployed", exchange, uri=wanted.text)
         deployment = self._deployments.find(name)
         deployment.try_again()
         if wait:
@@ -113,26 +136,42 @@ class Management:
         status = 200 if deployment.state == "serving" else 202
         return status, [JSON], _encode(deployment.status())
 
-    async def _undo(self, _: Exchange, name: str) -> Response:
+    async def _undo(self, exchange: Exchange, name: str) -> Response:
         await self._follower.undo(name)
+        _note("deployment undone", exchange)
         return 200, [JSON], b"{}"
 
     async def _load(self, exchange: Exchange, name: str) -> Response:
         try:
             msgspec.json.decode(exchange.body or b"{}", type=_Load)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _UNREADABLE:
             raise _bad("A model is loaded as the registry has it: send no parameters.") from None
         await self._follower.load(name)
+        _note("loaded", exchange)
         deployment = self._deployments.find(name)
         await _settled(deployment, self._patience)
         if deployment.serving is None or deployment.problem:
             raise RefusedError(409, "RESOURCE_CONFLICT", _reason(deployment))
         return 200, [JSON], b"{}"
 
-    async def _unload(self, _: Exchange, name: str) -> Response:
+    async def _unload(self, exchange: Exchange, name: str) -> Response:
         await self._follower.unload(name)
+        _note("unloaded", exchange)
         await _settled(self._deployments.find(name), self._patience)
         return 200, [JSON], b"{}"
+
+
+def _note(what: str, exchange: Exchange, **more: str) -> None:
+    """In the log: what was done through the API, by whose token."""
+    log.info(
+        what,
+        extra={
+            "model": exchange.model,
+            **more,
+            "token": exchange.grant.name or "of SERVING_TOKEN_FILE",
+            "request_id": exchange.request_id,
+        },
+    )
 
 
 async def _settled(deployment: Deployment, seconds: float) -> None:

@@ -10,7 +10,7 @@ from model_server.following.deployments import Deployments
 from model_server.front import operations
 from model_server.front.components import COMPONENTS
 from model_server.front.exchange import Exchange
-from model_server.front.grants import Grant
+from model_server.front.grants import Grant, Need
 from model_server.front.routes import GET, JSON, Response, Route
 from model_server.settings import Settings
 from model_server.workers.wire import Description
@@ -33,7 +33,7 @@ class Served:
 
 
 def routes(settings: Settings, deployments: Deployments) -> list[Route]:
-    return [(GET, "/openapi.json", OpenApi(settings, deployments).get)]
+    return [Route(GET, "/openapi.json", OpenApi(settings, deployments).get, Need.SOME_MODEL)]
 
 
 PAGES = 64
@@ -53,8 +53,8 @@ class OpenApi:
     async def get(self, exchange: Exchange) -> Response:
         grant = exchange.grant
         served = list(self._served(grant))
-        default = self._deployments.default()
-        name = default.name if default and grant.permits(default.name) else None
+        default = self._deployments.default(grant.permits)
+        name = default.name if default else None
         made_for = (served, name)
         manages = grant.manage if self._required else self._manages
         sees = (grant.models, manages)

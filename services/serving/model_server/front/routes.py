@@ -1,33 +1,43 @@
 """Which handler answers which path."""
 
 from collections.abc import Awaitable, Callable, Iterable
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from model_server.errors import RefusedError
 from model_server.front.exchange import Exchange
+from model_server.front.grants import Need
 from model_server.front.guard import path_of
 
 Response = tuple[int, list[tuple[bytes, bytes]], bytes]
 """Status, headers, body."""
 Handler = Callable[..., Awaitable[Response]]
-Route = tuple[tuple[str, ...], str, Handler | str]
-"""Methods, a pattern such as "/models/{name}", and what answers: called with the exchange and the
-pattern's values, unquoted, by name. A string instead names a protocol's predictions."""
 
 JSON = (b"content-type", b"application/json")
 GET = ("GET", "HEAD")
 POST = ("POST",)
 
 
+class Route(NamedTuple):
+    methods: tuple[str, ...]
+    pattern: str
+    """Such as "/models/{name}"."""
+    handler: Handler | str
+    """Called with the exchange and the pattern's values, unquoted, by name. A string instead names
+    a protocol's predictions."""
+    needs: Need
+    """Seen to before `handler` is called."""
+
+
 class Routes:
     def __init__(self, routes: Iterable[Route]) -> None:
-        self._exact: dict[bytes, dict[bytes, Handler | str]] = {}
-        self._patterns: list[tuple[list[str], dict[bytes, Handler | str]]] = []
-        for methods, pattern, handler in routes:
-            by_method = self._methods_of(pattern)
-            by_method.update({method.encode(): handler for method in methods})
+        self._exact: dict[bytes, dict[bytes, Route]] = {}
+        self._patterns: list[tuple[list[str], dict[bytes, Route]]] = []
+        for route in routes:
+            by_method = self._methods_of(route.pattern)
+            by_method.update({method.encode(): route for method in route.methods})
 
-    def find(self, exchange: Exchange) -> tuple[Handler | str, dict[str, str]]:
+    def find(self, exchange: Exchange) -> tuple[Route, dict[str, str]]:
         """Raises RefusedError 404 or 405, or 204 for OPTIONS."""
         path = path_of(exchange.url)
         if not path.startswith(b"/"):  # RFC 9112 3.2.2: with scheme and host, as to a proxy
@@ -36,12 +46,12 @@ class Routes:
         values: dict[str, str] = {}
         if by_method is None:
             by_method, values = self._match(path)
-        handler = by_method.get(exchange.method)
-        if handler is None:
+        route = by_method.get(exchange.method)
+        if route is None:
             raise _other_method(exchange.method.decode(), [name.decode() for name in by_method])
-        return handler, values
+        return route, values
 
-    def _methods_of(self, pattern: str) -> dict[bytes, Handler | str]:
+    def _methods_of(self, pattern: str) -> dict[bytes, Route]:
         if "{" not in pattern:
             return self._exact.setdefault(pattern.encode(), {})
         parts = pattern.split("/")
@@ -51,7 +61,7 @@ class Routes:
         self._patterns.append((parts, {}))
         return self._patterns[-1][1]
 
-    def _match(self, path: bytes) -> tuple[dict[bytes, Handler | str], dict[str, str]]:
+    def _match(self, path: bytes) -> tuple[dict[bytes, Route], dict[str, str]]:
         # The path as it came is split, because a name may hold an escaped slash.
         parts = path.decode("latin-1").split("/")
         for pattern, by_method in self._patterns:

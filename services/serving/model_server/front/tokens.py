@@ -33,8 +33,6 @@ LEAST = 16
 """Characters of a token that a user wrote: nothing else slows down guessing."""
 LOOK = 0.25
 """Seconds between two looks at the files, where a request is to be fast."""
-KNOWN_LIMIT = 4096
-"""Headers that are remembered."""
 
 _State = tuple[int, int, int, int]
 
@@ -50,7 +48,8 @@ class Tokens:
         self._grants: dict[bytes, Grant] = {}
         """By digest."""
         self._known: dict[bytes, Grant] = {}
-        """By header, so that no digest is made twice."""
+        """By header, as nearly all clients write it, so that no digest is made twice: one a token,
+        however else its bearer may write it."""
         self._looked = float("-inf")
         self._wrong = 0
 
@@ -70,22 +69,24 @@ class Tokens:
         grant.count()
         return grant
 
-    def manager(self, exchange: Exchange, model: str) -> None:
-        """Raises RefusedError: 403 where nobody may manage, or not by this token; 401 without a
-        good one."""
+    def manager(self, exchange: Exchange) -> Grant:
+        """What the token opens that management takes, also where nothing else takes one. Raises
+        RefusedError: 401 without a good one, 403 where there is none that manages, 429 for one
+        that comes too often."""
         self._refresh()
-        if not any(grant.manage for grant in self._grants.values()):
-            raise RefusedError(
-                403,
-                "PERMISSION_DENIED",
-                "Load, unload and deploy are off: they need a token in the file that "
-                "SERVING_TOKEN_FILE names, or one made by `model-server tokens add --manage`.",
-            )
         grant = self._find(exchange.headers.get(b"authorization"))
         if grant is None:
+            if not any(grant.manage for grant in self._grants.values()):
+                raise RefusedError(
+                    403,
+                    "PERMISSION_DENIED",
+                    "Load, unload and deploy are off: they need a token in the file that "
+                    "SERVING_TOKEN_FILE names, or one made by `model-server tokens add --manage`.",
+                )
             raise self.unknown(exchange)
-        grant.need_manage()
-        grant.need(model)
+        if not self.required:  # else it was counted as it was admitted
+            grant.count()
+        return grant
 
     def _find(self, authorization: bytes | None) -> Grant | None:
         if authorization is None:
@@ -95,12 +96,13 @@ class Tokens:
             scheme, _, token = authorization.partition(b" ")
             if scheme.lower() != b"bearer":
                 return None
-            grant = self._grants.get(digest(token.strip()))
+            token = token.strip()
+            # Looked up by its digest: how long that takes tells nothing about any token.
+            grant = self._grants.get(digest(token))
             if grant is None:
                 return None
-            if len(self._known) >= KNOWN_LIMIT:
-                self._known.clear()
-            self._known[authorization] = grant
+            if authorization == b"Bearer " + token:
+                self._known[authorization] = grant
         if grant.expires is not None and grant.expires <= time.time():
             return None
         return grant

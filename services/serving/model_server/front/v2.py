@@ -18,8 +18,8 @@ from model_server.following.deployments import Deployments
 from model_server.following.follower import Follower
 from model_server.front import served
 from model_server.front.exchange import Exchange
+from model_server.front.grants import Need
 from model_server.front.routes import GET, JSON, POST, Response, Route
-from model_server.front.tokens import NOBODY
 from model_server.settings import Settings
 from model_server.workers.version import Version
 from model_server.workers.wire import Description, name_of, output_names
@@ -62,17 +62,17 @@ class V2:
         self._deployments = deployments
 
     def routes(self) -> list[Route]:
-        found: list[Route] = [
-            (GET, "/v2", self._server),
-            (GET, "/v2/health/live", self._live),
-            (GET, "/v2/health/ready", self._ready),
-            (POST, "/v2/repository/index", self._index),
+        found = [
+            Route(GET, "/v2", self._server, Need.SOME_MODEL),
+            Route(GET, "/v2/health/live", self._live, Need.NOTHING),
+            Route(GET, "/v2/health/ready", self._ready, Need.NOTHING),
+            Route(POST, "/v2/repository/index", self._index, Need.SOME_MODEL),
         ]
         for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
             found += [
-                (GET, model, self._model),
-                (GET, f"{model}/ready", self._model_ready),
-                (POST, f"{model}/infer", "infer"),
+                Route(GET, model, self._model, Need.MODEL),
+                Route(GET, f"{model}/ready", self._model_ready, Need.MODEL),
+                Route(POST, f"{model}/infer", "infer", Need.MODEL),
             ]
         return found
 
@@ -87,11 +87,9 @@ class V2:
         if not self._follower.knows:
             raise errors.unavailable("The registry was not asked yet.")
         if missing := self._deployments.missing(self._required):
-            if exchange.grant is NOBODY:  # names of models are for those who may see them
-                raise errors.unavailable("Not all models are served.")
-            raise errors.unavailable(
-                "; ".join(f"{name}: {problem}" for name, problem in missing.items())
-            )
+            permits = exchange.grant.permits  # names of models are for those who may see them
+            told = "; ".join(f"{name}: {why}" for name, why in missing.items() if permits(name))
+            raise errors.unavailable(told or "Not all models are served.")
         return _ok({"live": True, "ready": True})
 
     async def _model(self, exchange: Exchange, name: str, version: str | None = None) -> Response:
@@ -116,7 +114,6 @@ class V2:
         return _ok([entry for entry in found if entry["state"] == "READY" or not only_ready])
 
     def _serving(self, exchange: Exchange, name: str, version: str | None) -> Version:
-        exchange.grant.need(name)
         exchange.model = name
         deployment = served.find(self._deployments, self._follower, name)
         return served.version_of(deployment, version)
