@@ -187,7 +187,7 @@ async def _head(client: Peer) -> h11.Request | None:
     except TimeoutError:
         raise RefusedError(408, f"no request within {HEAD_SECONDS} s") from None
     except h11.RemoteProtocolError as error:
-        raise RefusedError(error.error_status_hint, str(error)) from None
+        raise RefusedError(error.error_status_hint, "no HTTP request, or too long a one") from None
     return event if isinstance(event, h11.Request) else None
 
 

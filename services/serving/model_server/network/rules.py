@@ -14,6 +14,7 @@ WEB = (443, 80)
 """Ports of a host that is named without one."""
 
 _AUTHORITY = re.compile(r"(?:\[([\da-f:.]+)\]|([\w-]+(?:\.[\w-]+)*)\.?)(?::(\d{1,5}))?", re.ASCII)
+_LONGEST = 253 + len(":65535")
 _SWITCH = {"on": "on", "true": "on", "off": "off", "false": "off"}
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _UNICAST = ipaddress.ip_network("2000::/3")
@@ -88,6 +89,8 @@ def heeds_tags(setting: str) -> bool:
 
 def split(authority: str) -> tuple[str, int | None]:
     """Host and port of `host:port`, `host`, `[2001:db8::1]:port`. Raises ValueError."""
+    if len(authority) > _LONGEST:
+        raise ValueError(f"a host has no more than {_LONGEST} characters")
     match = _AUTHORITY.fullmatch(authority.lower())
     if not match:
         raise ValueError(f"{authority!r} is no host, and no host:port")

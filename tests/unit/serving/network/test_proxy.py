@@ -161,6 +161,7 @@ def test_nobody_else_may_use_it(running, origin, secret):
         ("CONNECT localhost/x HTTP/1.1", 400),
         ("CONNECT localhost:0 HTTP/1.1", 400),
         ("CONNECT [::1 HTTP/1.1", 400),
+        (f"CONNECT {'a' * 1000} HTTP/1.1", 400),
         ("CONNECT two words HTTP/1.1", 400),
         ("not HTTP", 400),
         ("GET http://localhost/ HTTP/1.1\r\nno header", 400),
@@ -168,7 +169,9 @@ def test_nobody_else_may_use_it(running, origin, secret):
     ],
 )
 def test_malformed_heads_are_refused(running, request_line, status):
-    assert _status(_ask(running("localhost"), request_line)) == status
+    answer = _ask(running("localhost"), request_line)
+    assert _status(answer) == status
+    assert len(_line(answer)) < 200
 
 
 def test_slow_head_is_refused(running, monkeypatch):
@@ -417,6 +420,32 @@ def test_host_that_gives_no_answer_is_a_bad_gateway(running, origin):
     answer = _ask(running(origin.host), f"GET {origin.url}/nothing HTTP/1.1")
     assert _status(answer) == 502
     assert origin.host in _line(answer)
+
+
+def test_host_that_stays_silent_is_a_bad_gateway(running, server, monkeypatch):
+    monkeypatch.setattr(peer, "IDLE_SECONDS", 0.3)
+    listener, host = server
+    answer = _ask(running(host), f"GET http://{host}/ HTTP/1.1")
+    assert _status(answer) == 502
+    there, _ = listener.accept()
+    with there:
+        assert b"".join(iter(lambda: there.recv(100), b"")).startswith(b"GET / HTTP/1.1\r\n")
+
+
+def test_client_that_leaves_within_its_body_leaves_the_host_too(running, server):
+    listener, host = server
+    one = running(host)
+    client = _client(one)
+    client.request(
+        "POST", f"http://{host}/", iter([b"half"]), _headers(one, **{"Content-Length": "8"})
+    )
+    there, _ = listener.accept()
+    with there:
+        there.settimeout(SECONDS)
+        client.close()
+        with contextlib.suppress(ConnectionResetError):
+            assert b"".join(iter(lambda: there.recv(100), b"")).endswith(b"half")
+    _wait_for(lambda: not one.proxy._connections)
 
 
 def test_second_request_of_a_connection_is_not_passed_on(running, origin):
