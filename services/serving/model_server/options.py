@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from model_server.network import rules
+from model_server.network.rules import NOTHING, Network
+
 if TYPE_CHECKING:  # workers, in environments of their own too, import this without the settings
     from model_server.settings import Settings
 
@@ -25,6 +28,8 @@ TAGS = {
     "strict": "on, off: whether requests are refused that MLflow would change",
     "environment": "own: built where the server's does not fit; here: the server's",
     "warmup": "on, off: whether it must answer its own input example first",
+    "network": "hosts that it may reach at public addresses, comma-separated: "
+    "`host`, `host:port`, `*.host`",
     "shadow": "an alias, `challenger` say, whose version gets the same requests",
 }
 """What each can be, after PREFIX."""
@@ -47,6 +52,7 @@ class Options:
     """Bytes of an answer."""
     environment: str = "own"
     """`own` where the server's does not fit; `here`: the server's at any rate; `off`: refused."""
+    network: Network = NOTHING
 
 
 def options(settings: "Settings", tags: Mapping[str, str]) -> tuple[Options, list[str]]:
@@ -60,13 +66,17 @@ def options(settings: "Settings", tags: Mapping[str, str]) -> tuple[Options, lis
         strict=settings.strict,
         answer_limit=settings.answer_limit,
         environment=settings.environments,
+        network=rules.of_setting(settings.network),
     )
     warnings = []
     for tag, value in sorted(tags.items()):
         if not tag.startswith(PREFIX):
             continue
+        if tag == rules.TAG and not rules.heeds_tags(settings.network):
+            warnings.append(f"tag {tag} is not heeded: {rules.SETTING}={settings.network}")
+            continue
         try:
-            found = replace(found, **_read(tag.removeprefix(PREFIX), str(value).strip()))
+            found = replace(found, **_read(tag.removeprefix(PREFIX), str(value).strip(), found))
         except (KeyError, ValueError):
             known = TAGS.get(tag.removeprefix(PREFIX))
             instead = f"it can be {known}" if known else f"there are {', '.join(TAGS)}"
@@ -74,7 +84,7 @@ def options(settings: "Settings", tags: Mapping[str, str]) -> tuple[Options, lis
     return found, warnings
 
 
-def _read(name: str, value: str) -> dict:
+def _read(name: str, value: str, found: Options) -> dict:
     if name == "batch":
         return {"batch": None if value.lower() == "auto" else _SWITCH[value.lower()]}
     if name in ("fast", "strict", "warmup"):
@@ -87,6 +97,8 @@ def _read(name: str, value: str) -> dict:
         return {"threads": _within(int(value), 1, 256)}
     if name == "environment":
         return {"environment": {"own": "own", "here": "here"}[value.lower()]}
+    if name == "network":
+        return {"network": found.network.with_tag(value)}
     if name == "shadow":
         return {"shadow": value or None}
     raise KeyError(name)

@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from model_server.following.wanted import Wanted, WantedError, entry_for, parse_wanted
+from model_server.network import rules
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +84,11 @@ def _name(name: str) -> str:
             f"{name!r} is no host name: plain names, without scheme and port"
         ) from None
     return f"[{address}]" if address.version == 6 else str(address)
+
+
+def _network(text: str) -> str:
+    rules.of_setting(text)
+    return text
 
 
 def _level(level: str) -> str:
@@ -217,6 +223,11 @@ class Settings(BaseSettings):
     )
     folders: Annotated[str, AfterValidator(_folders)] = Field(
         "", description="further files and folders that models may read, comma-separated"
+    network: Annotated[str, AfterValidator(_network)] = Field(
+        "",
+        description="what models may reach: empty for what the tag serving.network names, off for "
+        "nothing, on for everything, or hosts that all may reach as well, comma-separated "
+        "(db.internal:5432); :5432 is that TCP port anywhere",
     )
     idle: float = Field(
         0, ge=0, description="seconds without a request until a model sleeps; 0 for never"

@@ -87,6 +87,8 @@ def test_names_are_a_list(given):
         ("SERVING_LOG_LEVEL", "chatty"),
         ("SERVING_NAMES", "mlflow.lan,*.example.org"),
         ("SERVING_MODELS", "a,a"),
+        ("SERVING_NETWORK", "https://api.example.org"),
+        ("SERVING_NETWORK", ":0"),
         ("MLFLOW_TRACKING_URI", "databricks"),
         ("MLFLOW_TRACKING_URI", "sqlite:///no/such/file.db"),
         ("MLFLOW_TRACKING_URI", "./no/such/folder"),

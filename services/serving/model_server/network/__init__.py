@@ -1,0 +1,1 @@
+"""What a model may reach of the network, and the proxy that holds it to that."""
