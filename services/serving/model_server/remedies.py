@@ -28,8 +28,10 @@ _TABLE = (
     ),
     # Of libraries that find no network.
     (
-        r"(?:name resolution|Failed to resolve|getaddrinfo failed|Name or service not known"
-        r"|establish a new connection|APIConnectionError|ConnectError)",
+        (
+            r"name resolution|Failed to resolve|getaddrinfo failed|Name or service not known"
+            r"|establish a new connection|APIConnectionError|ConnectError"
+        ),
         (
             "A model reaches no network unless its tag serving.network names the host "
             "(serving.network = api.example.com), or SERVING_NETWORK does."

@@ -223,6 +223,7 @@ class Settings(BaseSettings):
     )
     folders: Annotated[str, AfterValidator(_folders)] = Field(
         "", description="further files and folders that models may read, comma-separated"
+    )
     network: Annotated[str, AfterValidator(_network)] = Field(
         "",
         description="what models may reach: empty for what the tag serving.network names, off for "

@@ -30,21 +30,20 @@ def lacking() -> list[str]:
     return found
 
 
-def confine(rules: Rules) -> None:
-    """By whatever this machine has; call it before there is a second thread. Raises OSError."""
+def confine(rules: Rules) -> int | None:
+    """By whatever this machine has; call it before there is a second thread. Returns what
+    `seccomp.load` does. Raises OSError."""
     if not sys.platform.startswith("linux"):
-        return
+        return None
     _prctl(_SET_NO_NEW_PRIVS, 1)
     _limit()
     _drop_capabilities()
     if landlock.version():
         _restrict(rules)
-    if seccomp.library():
-        seccomp.load(rules.network)
+    return seccomp.load(rules.network) if seccomp.library() else None
 
 
 def _restrict(rules: Rules) -> None:
-    # A port is one of any address: where all may be reached, so may all ports.
     ruleset = landlock.Ruleset(tcp=rules.network != "any")
     for path in rules.readable:
         ruleset.allow(landlock.READ, path)

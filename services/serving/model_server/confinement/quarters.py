@@ -5,11 +5,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from model_server.confinement.confine import lacking
 from model_server.confinement.rules import Rules, rules
+from model_server.network.way_out import WayOut
 from model_server.settings import Settings
 
 TEMPORARY = "temporary"
@@ -21,6 +22,7 @@ class Quarters:
     rules: Rules
     folder: Path
     """The process's own to write to."""
+    way_out: WayOut = field(default_factory=WayOut)
 
     @property
     def variables(self) -> dict[str, str]:
@@ -30,7 +32,7 @@ class Quarters:
         home = os.environ.get("HOME")
         if not home or home not in self.rules.readable:
             found["HOME"] = place
-        return found
+        return found | self.way_out.variables
 
     def leave(self) -> None:
         """Remove the folder, whatever is in it. Blocks on the disk."""
@@ -50,6 +52,7 @@ def move_in(
     readable: Iterable[Path],
     python: str | None = None,
     writable: Iterable[Path] = (),
+    way_out: WayOut | None = None,
 ) -> Quarters | None:
     """For a process that reads these and writes those, run by `python`; None where models are not
     confined. Makes a folder. Raises OSError."""
@@ -58,8 +61,16 @@ def move_in(
     place = settings.cache.absolute() / TEMPORARY
     place.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=place))
-    found = rules([*readable, *settings.folders], [folder, *writable], python, kept(settings))
-    return Quarters(found, folder)
+    way_out = way_out or WayOut()
+    found = rules(
+        [*readable, *settings.folders],
+        [folder, *writable],
+        python,
+        kept(settings),
+        way_out.network,
+        way_out.ports,
+    )
+    return Quarters(found, folder, way_out)
 
 
 def kept(settings: Settings) -> list[Path]:

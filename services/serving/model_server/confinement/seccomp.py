@@ -11,11 +11,12 @@ import socket
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-Network = Literal["none", "tcp", "names", "any"]
-"""none: no socket at all; tcp: to the ports that Landlock leaves; names: UDP, too, by which names
-are resolved; any: TCP and UDP in both directions."""
+Network = Literal["none", "proxy", "ports", "any"]
+"""none: no socket at all; proxy: each TCP socket is one that is connected to the version's proxy
+already; ports: TCP to the ports that Landlock leaves, and UDP, by which names are resolved; any:
+TCP and UDP in both directions."""
 
-_ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
+_ALLOW, _ERRNO, _NOTIFY = 0x7FFF0000, 0x00050000, 0x7FC00000
 _NOTHING = 0
 """In place of an error: the call is not made, and says that it was."""
 _NE, _LT, _EQ, _GT, _MASKED = 1, 2, 4, 6, 7
@@ -40,7 +41,8 @@ class _Argument(ctypes.Structure):
 class Rule(NamedTuple):
     calls: str
     """Names, separated by spaces."""
-    error: int = errno.EPERM
+    error: int | None = errno.EPERM
+    """None: the call waits for whoever has the descriptor that `load` returns, and does it."""
     where: tuple[tuple[int, int, int, int], ...] = ()
     """Of the arguments, counted from 0: position, comparison and its two numbers; all must hold."""
 
@@ -101,21 +103,28 @@ def _rules(network: Network) -> Iterator[Rule]:
     families = [one for one in range(socket.AF_INET6) if one not in internet]
     for where in (*(_is(0, one) for one in families), (0, _GT, socket.AF_INET6, 0)):
         yield Rule("socket", errno.EACCES, (where,))
-    kinds = [one for one in range(16) if one not in _kinds(network)]
-    for kind in kinds:
-        yield Rule("socket", errno.EACCES, ((1, _MASKED, 15, kind),))
+    kinds = (socket.SOCK_STREAM,) if network == "proxy" else (socket.SOCK_STREAM, socket.SOCK_DGRAM)
+    for kind in (one for one in range(16) if one not in kinds):
+        yield Rule("socket", errno.EACCES, (_kind(kind),))
     if network == "any":
         return
     yield Rule("listen", errno.EACCES)
-    stream = (1, _MASKED, 15, socket.SOCK_STREAM)
     # Of what is like TCP and is not, Landlock knows nothing.
+    stream = _kind(socket.SOCK_STREAM)
     for protocol in (*range(1, socket.IPPROTO_TCP), None):
         where = (2, _GT, socket.IPPROTO_TCP, 0) if protocol is None else _is(2, protocol)
         yield Rule("socket", errno.EACCES, (stream, where))
+    if network == "proxy":
+        for family in internet:
+            for protocol in (0, socket.IPPROTO_TCP):
+                yield Rule("socket", None, (_is(0, family), stream, _is(2, protocol)))
+        yield Rule("connect", _NOTHING)
+        yield Rule("bind", errno.EACCES)
 
 
-def _kinds(network: Network) -> tuple[int, ...]:
-    return (socket.SOCK_STREAM,) if network == "tcp" else (socket.SOCK_STREAM, socket.SOCK_DGRAM)
+def _kind(number: int) -> tuple[int, int, int, int]:
+    """Of a socket, without its flags."""
+    return 1, _MASKED, 15, number
 
 
 @functools.cache
@@ -129,6 +138,7 @@ def library() -> ctypes.CDLL | None:
     found.seccomp_init.argtypes = [ctypes.c_uint32]
     found.seccomp_attr_set.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_uint32]
     found.seccomp_load.argtypes = [ctypes.c_void_p]
+    found.seccomp_notify_fd.argtypes = [ctypes.c_void_p]
     found.seccomp_release.argtypes = [ctypes.c_void_p]
     found.seccomp_rule_add_array.argtypes = [
         *(ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int, ctypes.c_uint),
@@ -137,8 +147,9 @@ def library() -> ctypes.CDLL | None:
     return found
 
 
-def load(network: Network) -> None:
-    """For this thread and what it starts, for good; no_new_privs must be set. Raises OSError."""
+def load(network: Network) -> int | None:
+    """For this thread and what it starts, for good; no_new_privs must be set. Returns, where the
+    network is `proxy`, a descriptor at which sockets are asked for. Raises OSError."""
     calls = library()
     if calls is None:
         raise OSError(errno.ENOSYS, "libseccomp is not installed")
@@ -154,16 +165,15 @@ def load(network: Network) -> None:
                 number = _NEWER.get(name, number) if number < 0 else number
                 if number < 0:
                     continue  # which this architecture has not
-                _check(
-                    calls.seccomp_rule_add_array(
-                        context, _ERRNO | error, number, len(where), arguments
-                    )
-                )
+                action = _NOTIFY if error is None else _ERRNO | error
+                _check(calls.seccomp_rule_add_array(context, action, number, len(where), arguments))
         _check(calls.seccomp_load(context))
+        return _check(calls.seccomp_notify_fd(context)) if network == "proxy" else None
     finally:
         calls.seccomp_release(context)
 
 
-def _check(result: int) -> None:
+def _check(result: int) -> int:
     if result < 0:
         raise OSError(-result, "libseccomp refuses a rule or the filter")
+    return result

@@ -44,6 +44,11 @@ class RefusedError(Exception):
         self.status = status
 
 
+def no_variables() -> dict[str, str]:
+    """For one that has no proxy: the server's own may hold a login."""
+    return dict.fromkeys(variables(0, ""), "")
+
+
 def variables(port: int, secret: str) -> dict[str, str]:
     """What the environment of a worker gets, so that its clients go by the proxy."""
     url = f"http://{_USER}:{secret}@127.0.0.1:{port}"

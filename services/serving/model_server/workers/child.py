@@ -26,6 +26,8 @@ if TYPE_CHECKING:  # another interpreter imports this module, too, and only thos
 BOOT = Path(__file__).with_name("boot.py")
 SOCKET = 3
 """The descriptor of a child's socket, the only one that it has beside the standard ones."""
+DOOR = 4
+"""Until it has confined itself."""
 UNUSED = 10
 """The first descriptor that is none of these."""
 
@@ -46,11 +48,12 @@ class Task:
     """What it may reach; None: everything that the server may."""
 
 
-def run(pickled: bytes, sock: int, output: int) -> None:
-    """Do a Task, in a group of its own; forked, with everything that the parent holds open."""
+def run(pickled: bytes, sock: int, output: int, door: int | None = None) -> None:
+    """Do a Task, in a group of its own; forked, with everything that the parent holds open. `door`:
+    a socket on which the HTTP process waits to be told where sockets are asked for."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    _keep(sock, output)
+    _keep(sock, output, door)
     task: Task = pickle.loads(pickled)  # noqa: S301 - our parent's
     os.setpgrp()
     die_with_parent()
@@ -59,9 +62,7 @@ def run(pickled: bytes, sock: int, output: int) -> None:
     os.environ.update(task.variables)
     tempfile.tempdir = None  # which the parent knows another of
     if task.rules:
-        from model_server.confinement.confine import confine
-
-        confine(task.rules)
+        _confine(task.rules, has_door=door is not None)
     if task.python:
         _execute(task)
     sys.dont_write_bytecode = True  # a model's folder stays as it was saved
@@ -81,15 +82,27 @@ def run_as_program() -> None:
     _work(module, arguments)
 
 
-def _keep(sock: int, output: int) -> None:
-    """These two descriptors and no other: what is held open for others is not the child's."""
-    sock, output = (fcntl.fcntl(one, fcntl.F_DUPFD, UNUSED) for one in (sock, output))
+def _keep(sock: int, output: int, door: int | None) -> None:
+    """These descriptors and no other: what is held open for others is not the child's."""
+    given = (output, output, sock) if door is None else (output, output, sock, door)
+    given = [fcntl.fcntl(one, fcntl.F_DUPFD, UNUSED) for one in given]
     nothing = os.open(os.devnull, os.O_RDONLY)
-    for one, place in ((nothing, 0), (output, 1), (output, 2), (sock, SOCKET)):
+    for place, one in enumerate((nothing, *given)):
         os.dup2(one, place)
-    os.closerange(SOCKET + 1, os.sysconf("SC_OPEN_MAX"))
+    os.closerange(len(given) + 1, os.sysconf("SC_OPEN_MAX"))
     # Which multiprocessing had opened on another of the parent's.
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+
+
+def _confine(rules: "Rules", *, has_door: bool) -> None:
+    """Raises OSError."""
+    from model_server.confinement.confine import confine
+
+    asked = confine(rules)
+    if has_door:
+        with socket.socket(fileno=DOOR) as door:
+            socket.send_fds(door, [b"x"], [asked])
+        os.close(asked)
 
 
 def _execute(task: Task) -> None:

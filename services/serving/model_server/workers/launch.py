@@ -18,6 +18,7 @@ from model_server.errors import (
 )
 from model_server.following.folders import look
 from model_server.following.registry import Target
+from model_server.network.way_out import WayOut
 from model_server.options import Options
 from model_server.remedies import with_remedy
 from model_server.settings import Settings
@@ -42,6 +43,8 @@ class Launch:
         self._settings = settings
         self._load_timeout = settings.load_timeout
         self._timeout = settings.timeout
+        self.way_out: WayOut | None = None
+        """What the workers may reach of the network."""
         self._has_served = False
         self._harm: ExampleError | None = None
         """How the example ended a process, or held it up: it is not asked again."""
@@ -64,7 +67,9 @@ class Launch:
         await self._check_folder()
         if self._settings.confinement == "required" and (lacks := reason(self._settings)):
             raise LoadError(f"models cannot be confined here (SERVING_CONFINEMENT): {lacks}")
-        quarters = await asyncio.to_thread(move_in, self._settings, [self._folder], self._python)
+        quarters = await asyncio.to_thread(
+            move_in, self._settings, [self._folder], self._python, (), self.way_out
+        )
         child = await process.spawn(
             "model_server.scoring.worker",
             self._target.name,

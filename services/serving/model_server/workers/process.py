@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from model_server.confinement.quarters import Quarters
+from model_server.network import door
 from model_server.workers import parent, wire
 from model_server.workers.child import BOOT, Task
 from model_server.workers.output import Output
@@ -290,8 +291,11 @@ async def spawn(
     channel = None
     try:
         channel, theirs = await _socket()
-        with theirs, await _output(name, about or {}) as output:
+        with theirs, await _output(name, about or {}) as output, contextlib.ExitStack() as open_:
             descriptors = [theirs.fileno(), output.fileno()]
+            if rules and rules.network == "proxy":
+                theirs_too = open_.enter_context(door.open_for(quarters.way_out.proxy))
+                descriptors.append(theirs_too.fileno())
             return await _ready().start(channel, task, name, descriptors, leave)
     except BaseException:
         if channel:

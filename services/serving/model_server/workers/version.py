@@ -19,6 +19,8 @@ from model_server.confinement.quarters import reason
 from model_server.environments.environments import Environment
 from model_server.following.registry import Target
 from model_server.metrics import VersionMetrics
+from model_server.network.proxy import Proxy
+from model_server.network.way_out import way_out
 from model_server.options import Options
 from model_server.settings import Settings
 from model_server.workers import wire
@@ -68,6 +70,10 @@ class Version:
         self.example_reason: str | None = None
         self._settings = settings
         self._confined_reason = reason(settings)
+        network = self.options.network
+        self._proxy: Proxy | None = None
+        if network.proxied and settings.confinement != "off":
+            self._proxy = Proxy(network, target.name, target.version)
         self._launch = Launch(target, folder, settings, self.options, self.environment.python)
         self._queue: deque[Job] = deque()
         self._replicas: list[Replica] = []
@@ -112,6 +118,7 @@ class Version:
             "threads": description.threads,
             "confined": self._confined_reason is None,
             "confined_reason": self._confined_reason,
+            "refused_hosts": list(self._proxy.refused.values()) if self._proxy else [],
         }
 
     async def start(self, forgives: Callable[[errors.ExampleError], bool] | None = None) -> None:
@@ -121,11 +128,14 @@ class Version:
             self._launch.forgives = forgives
         replicas = [self._replica() for _ in range(self.options.replicas)]
         try:
+            port = await self._proxy.start() if self._proxy else 0
+            self._launch.way_out = way_out(self.options.network, self._proxy, port)
             # One by one: the first may show that the version does not work at all.
             for replica in replicas:
                 loaded = await replica.start()
         except BaseException:
             await asyncio.gather(*(replica.end(0) for replica in replicas))
+            await self._close_proxy()
             self.metrics.close()
             raise
         self.warnings += loaded.warnings
@@ -193,8 +203,13 @@ class Version:
             self._timer.cancel()
         replicas, self._replicas = self._replicas, []
         await asyncio.gather(*(replica.end() for replica in replicas))
+        await self._close_proxy()
         self._refuse_all()
         self.metrics.close()
+
+    async def _close_proxy(self) -> None:
+        if self._proxy:
+            await self._proxy.close()
 
     @property
     def _is_busy(self) -> bool:

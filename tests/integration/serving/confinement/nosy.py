@@ -4,6 +4,7 @@ Each act is a word and its arguments, separated by `|`. The answer is "done", pe
 found, or the name of the error.
 """
 
+import asyncio
 import contextlib
 import ctypes
 import errno
@@ -16,10 +17,12 @@ import subprocess
 import sys
 import tempfile
 import threading
+import urllib.request
 from pathlib import Path
 
 import mlflow
 import pandas as pd
+import requests
 
 _libc = ctypes.CDLL(None, use_errno=True)
 TOKEN = "a-value-of-this-models-own"
@@ -102,6 +105,15 @@ class Nosy(mlflow.pyfunc.PythonModel):
     def _connect(self, host: str, port: str) -> None:
         socket.create_connection((host, int(port)), 5).close()
 
+    def _exchange(self, host: str, port: str) -> str:
+        """The first line of what answers to a word that is not HTTP."""
+        with socket.create_connection((host, int(port)), 5) as own:
+            own.sendall(b"who is there\r\n\r\n")
+            return own.recv(12).decode()
+
+    def _get(self, client: str, url: str) -> str:
+        return globals()[f"_by_{client}"](url)
+
     def _listen(self) -> None:
         with socket.socket() as own:
             own.bind(("127.0.0.1", 0))
@@ -145,6 +157,9 @@ class Nosy(mlflow.pyfunc.PythonModel):
                 found.add(os.readlink(f"/proc/self/fd/{name}").partition(":")[0])  # noqa: PTH115
         return " ".join(sorted(found))
 
+    def _variable(self, name: str) -> str:
+        return os.environ.get(name, "")
+
     def _program(self) -> str:
         return subprocess.run(
             [sys.executable, "-c", "print(1 + 1)"], capture_output=True, text=True, check=True
@@ -167,6 +182,32 @@ class Nosy(mlflow.pyfunc.PythonModel):
 
     def _say(self, line: str) -> None:
         print(line, flush=True)
+
+
+def _by_urllib(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return answer.read().decode()
+
+
+def _by_requests(url: str) -> str:
+    answer = requests.get(url, timeout=10)
+    return answer.text if answer.ok else str(answer.status_code)
+
+
+def _by_httpx(url: str) -> str:
+    import httpx
+
+    return httpx.get(url, timeout=10).text
+
+
+def _by_aiohttp(url: str) -> str:
+    import aiohttp
+
+    async def get() -> str:
+        async with aiohttp.ClientSession(trust_env=True) as session, session.get(url) as answer:
+            return await answer.text()
+
+    return asyncio.run(get())
 
 
 mlflow.models.set_model(Nosy())
