@@ -40,7 +40,7 @@ def confine(rules: Rules) -> int | None:
     _drop_capabilities()
     if landlock.version():
         _restrict(rules)
-    return seccomp.load(rules.network) if seccomp.library() else None
+    return seccomp.load(rules.network) if rules.filtered and seccomp.library() else None
 
 
 def _restrict(rules: Rules) -> None:

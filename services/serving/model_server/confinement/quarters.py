@@ -23,14 +23,17 @@ class Quarters:
     folder: Path
     """The process's own to write to."""
     way_out: WayOut = field(default_factory=WayOut)
+    home: Path | None = None
+    """The user's, where that is what the process needs; else it has none but its folder."""
 
     @property
     def variables(self) -> dict[str, str]:
         """By which programs find the folder."""
         place = str(self.folder)
         found = dict.fromkeys(("TMPDIR", "TEMP", "TMP", "JOBLIB_TEMP_FOLDER"), place)
-        home = os.environ.get("HOME")
-        if not home or home not in self.rules.readable:
+        if self.home:
+            return found
+        if os.environ.get("HOME") not in self.rules.readable:
             found["HOME"] = place
         return found | self.way_out.variables
 

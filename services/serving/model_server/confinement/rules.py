@@ -41,6 +41,8 @@ class Rules:
     network: Network = "none"
     ports: tuple[int, ...] = ()
     """TCP ports, of any address, that may be connected to."""
+    filtered: bool = True
+    """Whether system calls are."""
 
 
 def rules(

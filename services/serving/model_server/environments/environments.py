@@ -26,6 +26,7 @@ import msgspec
 
 from model_server.confinement.quarters import move_in
 from model_server.environments.messages import MARKER, Built, Fit, Package, Recipe, Step
+from model_server.environments.workshop import workshop
 from model_server.errors import LoadError
 from model_server.settings import Settings
 from model_server.workers import process, wire
@@ -216,6 +217,7 @@ class Environments:
         facts = {"environment": recipe.digest, "because": because}
         log.info("building an environment", extra=facts)
         started = time.monotonic()
+        quarters = await asyncio.to_thread(workshop, self._settings, model, folder, self._variables)
         child = await process.spawn(
             "model_server.environments.build",
             str(model),
@@ -223,6 +225,7 @@ class Environments:
             recipe,
             self._variables,
             name="build",
+            quarters=quarters,
         )
         try:
             async with asyncio.timeout(self._timeout):

@@ -35,6 +35,8 @@ class Nosy(mlflow.pyfunc.PythonModel):
     def _try(self, word: str, *arguments: str) -> str:
         try:
             found = getattr(self, f"_{word}")(*arguments)
+        except socket.gaierror:
+            return "no such name"
         except OSError as error:
             return errno.errorcode.get(error.errno or 0, type(error).__name__)
         return "done" if found is None else f"done: {found}"
@@ -96,6 +98,9 @@ class Nosy(mlflow.pyfunc.PythonModel):
 
     def _limit(self, pid: str) -> None:
         resource.prlimit(int(pid), resource.RLIMIT_CORE)
+
+    def _me(self) -> int:
+        return os.getpid()
 
     def _parent(self) -> int:
         return os.getppid()

@@ -17,15 +17,24 @@ if TYPE_CHECKING:
 NO, NEVER = "EACCES", "EPERM"
 
 
+ABOUT = {
+    "signature": ModelSignature(inputs=Schema([ColSpec("string", "act")])),
+    "input_example": pd.DataFrame({"act": ["thread"]}),
+    "pip_requirements": ["pandas"],
+}
+
+
 def save_nosy(folder: Path) -> Path:
-    mlflow.pyfunc.save_model(
-        folder,
-        python_model=str(folder.parent / "nosy.py"),
-        signature=ModelSignature(inputs=Schema([ColSpec("string", "act")])),
-        input_example=pd.DataFrame({"act": ["thread"]}),
-        pip_requirements=["pandas"],
-    )
+    mlflow.pyfunc.save_model(folder, python_model=str(folder.parent / "nosy.py"), **ABOUT)
     return folder
+
+
+def log_nosy(folder: Path, name: str) -> None:
+    """Register it, from a folder that holds nosy.py."""
+    with mlflow.start_run():
+        mlflow.pyfunc.log_model(
+            python_model=str(folder / "nosy.py"), name=name, registered_model_name=name, **ABOUT
+        )
 
 
 def of_files(secret: str, foreign: str, own: str) -> dict[str, str]:
