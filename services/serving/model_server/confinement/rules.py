@@ -79,7 +79,9 @@ def rules(
 def _libraries(python: str | None) -> Iterator[str]:
     """Where an interpreter finds its modules, and libraries theirs."""
     yield str(Path(__file__).parents[1])  # of this server: what runs the model
-    yield from (folder for folder in sys.path if os.path.isabs(folder))  # noqa: PTH117
+    # But for the folder that the server happened to be started in, which `python -m` adds.
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    yield from (folder for folder in sys.path if folder in given or not _is_here(folder))
     yield from (sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib"))
     yield from (sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix)
     if python:
@@ -87,6 +89,13 @@ def _libraries(python: str | None) -> Iterator[str]:
         yield str(Path(python).resolve().parents[1])
     for name in _LIBRARIES:
         yield from filter(None, os.environ.get(name, "").split(os.pathsep))
+
+
+def _is_here(folder: str) -> bool:
+    try:
+        return os.path.samefile(folder, os.curdir)  # noqa: PTH121
+    except OSError:
+        return False
 
 
 def _system() -> Iterator[str]:
@@ -97,8 +106,9 @@ def _system() -> Iterator[str]:
 
 
 def _unique(paths: Iterable[str]) -> list[str]:
-    """Each once, those that are there."""
-    return [path for path in dict.fromkeys(paths) if os.path.exists(path)]  # noqa: PTH110
+    """Each once, those that are there; never all that there is."""
+    found = dict.fromkeys(path for path in paths if os.path.isabs(path))  # noqa: PTH117
+    return [path for path in found if os.path.exists(path) and os.path.realpath(path) != "/"]  # noqa: PTH110
 
 
 def _holds(folder: str, path: str) -> bool:

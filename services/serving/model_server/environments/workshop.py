@@ -31,8 +31,9 @@ def workshop(
     ):
         place = Path(told.get(name, usual))
         if os.access(home, os.W_OK) or name in told:
-            place.mkdir(parents=True, exist_ok=True)
             writable.append(place)
+    for place in writable:
+        place.mkdir(parents=True, exist_ok=True)  # rules are for what is there
     readable = [model, *writable, *(home / name for name in _SETTINGS), *map(Path, _SYSTEM)]
     quarters = move_in(settings, [*readable, *_named(told), *_interpreters()], None, writable)
     if quarters is None:

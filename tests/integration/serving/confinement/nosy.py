@@ -149,6 +149,9 @@ class Nosy(mlflow.pyfunc.PythonModel):
     def _find_temporary(self) -> str:
         return tempfile.gettempdir()
 
+    def _find_python(self) -> str:
+        return sys.executable
+
     def _use_temporary(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "a").write_text("a")

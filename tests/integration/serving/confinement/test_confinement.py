@@ -41,11 +41,22 @@ def secrets(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(nosy, secrets, tmp_path_factory):
+def built(nosy) -> Path:
+    """It needs a package that the server has not."""
+    folder = shutil.copytree(nosy, nosy.with_name("built"))
+    (code,) = folder.rglob("nosy.py")
+    code.write_text(f"import roman\n{code.read_text()}")
+    with (folder / "requirements.txt").open("a") as requirements:
+        requirements.write("\nroman==5.2\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(nosy, built, secrets, tmp_path_factory):
     other = shutil.copytree(nosy, nosy.with_name("other"))
     running = ModelServer(
         tmp_path_factory.mktemp("confinement"),
-        SERVING_MODELS=f"nosy={nosy},other={other}",
+        SERVING_MODELS=f"nosy={nosy},other={other},built={built}",
         SERVING_TOKEN_FILE=secrets / "token",
         SERVING_WORKER_VARIABLES="",
         A_SECRET="of the server's environment",
@@ -55,13 +66,15 @@ def server(nosy, secrets, tmp_path_factory):
 
 
 class Served:
-    """A worker that was forked."""
+    """A worker of a running server."""
 
-    def __init__(self, server: ModelServer) -> None:
+    def __init__(self, server: ModelServer, name: str = "nosy") -> None:
         self._server = server
+        self._name = name
+        server.wait_for(lambda: server.model(name).get("workers"), 300, f"{name} to be served")
 
     def ask(self, acts: list[str]) -> list[str]:
-        answer = self._server.ask(act(*acts), "nosy")
+        answer = self._server.ask(act(*acts), self._name)
         assert answer.status_code == 200, answer.text
         return answer.json()["predictions"]
 
@@ -92,12 +105,13 @@ class Own:
         self._loop.close()
 
 
-@pytest.fixture(scope="module", params=["forked", "own"])
-def worker(request, nosy, tmp_path_factory):
+@pytest.fixture(scope="module", params=["forked", "own", "built"])
+def worker(request, nosy, server, tmp_path_factory):
+    """Forked; run by the server's own interpreter; in an environment that was built for it."""
     found = (
         Own(nosy, tmp_path_factory.mktemp("cache"))
         if request.param == "own"
-        else Served(request.getfixturevalue("server"))
+        else Served(server, {"forked": "nosy", "built": "built"}[request.param])
     )
     yield found
     found.stop()
@@ -107,9 +121,9 @@ def test_this_machine_can_confine():
     assert reason(Settings(models="a=/b")) is None
 
 
-def test_files_of_others_are_closed(worker, nosy, server, secrets):  # noqa: ARG001
-    other = nosy.with_name("other")
-    foreign, own = other / "MLmodel", nosy / "MLmodel"
+def test_files_of_others_are_closed(worker, request, nosy, built, secrets):
+    mine = built if "built" in request.node.name else nosy
+    foreign, own = nosy.with_name("other") / "MLmodel", mine / "MLmodel"
     expected = probes.of_files(str(secrets / "token"), str(foreign), str(own))
     before = {path: path.stat() for path in (secrets / "token", foreign, own)}
     assert probes.wrong(expected, worker.ask) == {}
@@ -136,7 +150,8 @@ def test_the_cache_is_closed_but_for_its_own_temporary_folder(worker, server):
 def test_other_processes_are_closed(worker, server):
     family = {one.pid for one in server.family()}
     (sibling,) = server.model("other")["workers"]
-    pids = {server.process.pid, sibling, *(family - set(server.model("nosy")["workers"]))}
+    (me,) = worker.ask(["me"])
+    pids = {server.process.pid, sibling, *family} - {int(me.removeprefix("done: "))}
     assert len(pids) >= 3
     for pid in pids:
         expected = probes.of_processes(pid)
@@ -175,6 +190,23 @@ def test_memory_of_the_server_is_closed_to_the_same_user_without_landlock_too(se
     for one in [psutil.Process(server.process.pid), *server.family()]:
         limits = Path(f"/proc/{one.pid}/environ").stat()
         assert limits.st_uid == 0, one.cmdline()
+
+
+def test_an_environment_is_closed_to_the_models_in_it(server):
+    """Others may share it."""
+    worker = Served(server, "built")
+    (program,) = worker.ask(["find_python"])
+    python = Path(program.removeprefix("done: "))
+    (place,) = python.parents[1].glob("lib/python*/site-packages")
+    expected = {
+        f"make|{place}/new.py": probes.NO,
+        f"write|{place}/roman.py": probes.NO,
+        f"make|{place}/__pycache__/new.pyc": probes.NO,
+        f"remove|{place}/roman.py": probes.NO,
+        f"list|{place}": "done",
+    }
+    assert "environments" in python.parts
+    assert probes.wrong(expected, worker.ask) == {}
 
 
 def test_temporary_folders_go_with_their_workers(nosy, tmp_path):
