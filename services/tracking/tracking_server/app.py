@@ -16,6 +16,7 @@ from tracking_server import logins, readiness, schema
 from tracking_server.bodies import Bodies
 from tracking_server.counts import Counts
 from tracking_server.settings import Settings
+from tracking_server.unread import Unread
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
     app.add_middleware(Bodies, limit=settings.body_limit)
     if settings.logins:
         logins.guard(app)  # around the former: without a login, no body is read
+    app.add_middleware(Unread)
     artifacts.register()
     flask_app.register_error_handler(OperationalError, _database_error)
     checks = readiness.checks(settings, schema.installed().head)
