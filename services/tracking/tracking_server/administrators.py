@@ -79,7 +79,7 @@ def _sparing_default(auth: ModuleType, validator: Validator) -> Validator:
 def _close_the_assistant(auth: ModuleType) -> None:
     find = auth._find_fastapi_validator
 
-    async def refuse(username: str, request: Any) -> bool:
+    async def refuse(*_: Any) -> bool:
         return False
 
     def find_closed(path: str, method: str) -> AsyncValidator | None:

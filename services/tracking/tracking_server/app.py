@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from tracking_server import logins, readiness, schema
 from tracking_server.bodies import Bodies
 from tracking_server.counts import Counts
+from tracking_server.origins import Origins
 from tracking_server.settings import Settings
 from tracking_server.unread import Unread
 
@@ -43,6 +44,7 @@ def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
     app.add_middleware(Bodies, limit=settings.body_limit)
     if settings.logins:
         logins.guard(app)  # around the former: without a login, no body is read
+        app.add_middleware(Origins, names=settings.names)
     app.add_middleware(Unread)
     artifacts.register()
     flask_app.register_error_handler(OperationalError, _database_error)
