@@ -10,7 +10,7 @@ from flask import Flask
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from tracking_server import failures, logins, malformed, readiness, schema
+from tracking_server import failures, logins, readiness, schema
 from tracking_server.bodies import Bodies
 from tracking_server.counts import Counts
 from tracking_server.origins import Origins
@@ -37,7 +37,7 @@ def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
         else:
             from mlflow.server.fastapi_app import app
 
-        from tracking_server import artifacts
+        from tracking_server import artifacts, malformed
 
     malformed.refuse(app, flask_app)
     app.add_middleware(Bodies, limit=settings.body_limit)

@@ -1,4 +1,4 @@
-"""400 to requests whose body cannot be what their route asks for, where MLflow answers a bare 500.
+"""400 to requests that cannot be what their route asks for, where MLflow answers a bare 500.
 
 Every route that takes JSON takes an object. What is in it, MLflow converts without looking at each
 error; what it raises on the way, before any store is asked, is about what the client sent.
@@ -12,9 +12,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
-from flask import Flask, request
+from fastapi import FastAPI, Request
+from flask import Flask, Response, request
 from google.protobuf.json_format import ParseError
+from mlflow.exceptions import MlflowException
 from starlette.responses import JSONResponse
 from werkzeug.exceptions import InternalServerError
 
@@ -30,7 +31,11 @@ GATEWAY = "/gateway/"
 GRAPHQL = "_graphql"
 RAW = ("upload-artifact",)
 """Ends of paths whose bodies are files, whatever they say they are."""
-CONVERSION = (TypeError, ValueError, AttributeError, KeyError, ArithmeticError, ParseError)
+CONVERSION = (
+    *(TypeError, ValueError, AttributeError, KeyError, ArithmeticError, AssertionError),
+    ParseError,
+)
+JSON = {"Content-Type": "application/json"}
 LONGEST = 200
 """Characters of what an exception says of the client's value."""
 STORES = ("mlflow.store.", "sqlalchemy.")
@@ -47,6 +52,8 @@ def refuse(app: FastAPI, flask: Flask) -> None:
     view = flask.view_functions[GRAPHQL]
     flask.view_functions[GRAPHQL] = _checked_graphql(view)
     app.add_middleware(GatewayBodies)
+    for kind in CONVERSION:
+        app.add_exception_handler(kind, _of_fastapi)
 
 
 def _answer(message: str) -> tuple[dict[str, str], int]:
@@ -91,9 +98,24 @@ def _look() -> tuple[dict[str, str], int] | None:
 def _unless_the_clients(error: InternalServerError) -> Any:
     """Flask's answer to an exception that nobody has handled."""
     cause = error.original_exception
-    if not isinstance(cause, CONVERSION) or not request.is_json or _asked_a_store(cause):
+    if isinstance(cause, MlflowException):  # of a route that forgets to catch its own
+        return Response(cause.serialize_as_json(), cause.get_http_status_code(), JSON)
+    has_values = request.is_json or request.args
+    if not isinstance(cause, CONVERSION) or not has_values or _asked_a_store(cause):
         return error
-    said = str(cause).splitlines()[0][:LONGEST] if str(cause) else type(cause).__name__
+    return _wrong(cause)
+
+
+async def _of_fastapi(asked: Request, error: Exception) -> JSONResponse:
+    """The same of its own routes."""
+    if _asked_a_store(error):
+        raise error
+    logger.error("%s %s", asked.method, asked.url.path, exc_info=error)
+    return JSONResponse(*_wrong(error))
+
+
+def _wrong(error: Exception) -> tuple[dict[str, str], int]:
+    said = str(error).splitlines()[0][:LONGEST] if str(error) else type(error).__name__
     return _answer(f"A value in the request has the wrong type or form: {said}")
 
 

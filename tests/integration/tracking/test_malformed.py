@@ -97,6 +97,26 @@ def test_a_value_of_the_wrong_type_is_a_400(logins):
     assert failures(logins, asked) == []
 
 
+def test_a_parameter_of_the_wrong_form_is_a_400(logins):
+    fields = [
+        (path, field.name)
+        for method, path, message in by_message()
+        if method == "GET"
+        for field in message.DESCRIPTOR.fields
+    ]
+    fields += [
+        ("/ajax-api/2.0/mlflow/metrics/get-history-bulk?run_id=x&metric_key=y", "max_results"),
+        ("/api/3.0/mlflow/mcp-servers", "page_token"),
+    ]
+    asked = [
+        ("GET", f"{path}{'&' if '?' in path else '?'}{name}={value}", b"")
+        for path, name in fields
+        for value in ("x", "-1", "%C3%A9", "1e999")
+    ]
+    assert len(asked) > 300
+    assert failures(logins, asked) == []
+
+
 def test_what_is_wrong_is_said(logins):
     body = {"experiment_ids": ["0"], "max_results": []}
     with logins.client("eve") as http:
