@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import warnings
 
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi import FastAPI
 from flask import Flask
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from tracking_server import logins, readiness, schema
+from tracking_server import failures, logins, readiness, schema
 from tracking_server.bodies import Bodies
 from tracking_server.counts import Counts
+from tracking_server.origins import Origins
 from tracking_server.settings import Settings
+from tracking_server.unread import Unread
 
 logger = logging.getLogger(__name__)
 
@@ -37,19 +37,22 @@ def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
         else:
             from mlflow.server.fastapi_app import app
 
-        from tracking_server import artifacts
+        from tracking_server import artifacts, malformed
 
+    malformed.refuse(app, flask_app)
     app.add_middleware(Bodies, limit=settings.body_limit)
     if settings.logins:
         logins.guard(app)  # around the former: without a login, no body is read
+        app.add_middleware(Origins, names=settings.names)
+    app.add_middleware(Unread)
     artifacts.register()
     flask_app.register_error_handler(OperationalError, _database_error)
+    failures.register(app, flask_app)
     checks = readiness.checks(settings, schema.installed().head)
     probe = readiness.Readiness(checks)
     # First, because MLflow mounts its Flask application on everything; under MLflow's
     # middleware like every route, so that Host and Origin are checked here as well.
     app.router.routes.insert(0, Route("/readyz", probe.endpoint, methods=["GET"]))
-    app.add_exception_handler(OSError, _disk_error)
     return _counted(app, flask_app, settings, probe, counts) if counts else app
 
 
@@ -70,15 +73,3 @@ def _database_error(error: Exception) -> tuple[dict[str, str], int]:
     logger.error("backend store: %s", error)
     message = "The backend store does not answer; see the tracking server's log."
     return {"error_code": "TEMPORARILY_UNAVAILABLE", "message": message}, 503
-
-
-async def _disk_error(request: Request, error: OSError) -> JSONResponse:
-    """An artifact that did not fit on a disk: 507 in MLflow's shape instead of a bare 500."""
-    logger.error("%s %s: %s", request.method, request.url.path, error)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        message = "The tracking server's disk is full: the artifact was not stored."
-        status = 507
-    else:
-        message = "The tracking server could not read or write its disk; see its log."
-        status = 500
-    return JSONResponse({"error_code": "INTERNAL_ERROR", "message": message}, status)

@@ -82,6 +82,9 @@ def mlflow_server(settings: Settings) -> dict[str, str]:
         # of a full pool's is the first of some call, all wait for 30 s, then get a 400, which no
         # client tries again. Threads limit their number; the database's own limit is a 503.
         "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": "-1",
+        # MLflow would ask GitHub for newer lists of models and prices, and answer nothing for
+        # minutes where that cannot be reached; it brings lists of its own.
+        "MLFLOW_MODEL_CATALOG_URI": "",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
         "MLFLOW_FLASK_SERVER_SECRET_KEY": secret_files.read(

@@ -83,10 +83,11 @@ def build(settings: Settings) -> FastAPI:
     with _configured(settings):
         from mlflow.server import auth
 
-    from tracking_server import permissions
+    from tracking_server import administrators, permissions
 
     app = auth.create_app()
     permissions.ask_less(auth)
+    administrators.keep(auth)
     return app
 
 

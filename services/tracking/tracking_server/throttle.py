@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from tracking_server.unread import has_body
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -95,8 +97,8 @@ class Throttle:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif self._logins.is_open(scope["path"]):
-            # Whoever asks: the password is not looked at, the body not read.
+        elif self._logins.is_open(scope["path"]) and not has_body(scope):
+            # Whoever asks: the password is not looked at.
             del MutableHeaders(scope=scope)["authorization"]
             await self._app(scope, _nothing, send)
         elif login := _login(scope):
