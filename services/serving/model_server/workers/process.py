@@ -82,6 +82,7 @@ class Child:
         self._parent = parent
         self._ticket = ticket
         self._leave = leave
+        self._leaving: asyncio.Future | None = None
         self.channel = channel
         self.pid = 0
         """Until it has begun."""
@@ -94,7 +95,7 @@ class Child:
         self._code = code
         self._gone.set()
         if self._leave:
-            asyncio.get_running_loop().run_in_executor(None, self._leave)
+            self._leaving = asyncio.get_running_loop().run_in_executor(None, self._leave)
         if self._when_gone:
             self._when_gone()
 
@@ -121,6 +122,8 @@ class Child:
         except TimeoutError:
             self.kill()
             await self._gone.wait()
+        if self._leaving:
+            await asyncio.wait([self._leaving])
         return self._code
 
 
