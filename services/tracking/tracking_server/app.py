@@ -38,11 +38,13 @@ def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
             from mlflow.server.fastapi_app import app
 
         from tracking_server import artifacts
+        from tracking_server.addresses import hooks
 
     app.add_middleware(Bodies, limit=settings.body_limit)
     if settings.logins:
         logins.guard(app)  # around the former: without a login, no body is read
     artifacts.register()
+    hooks.guard(settings)
     flask_app.register_error_handler(OperationalError, _database_error)
     checks = readiness.checks(settings, schema.installed().head)
     probe = readiness.Readiness(checks)
