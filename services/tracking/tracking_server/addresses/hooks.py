@@ -37,7 +37,7 @@ def guard(settings: Settings) -> None:
     _guard_stores(guarding)
     _guard_handlers(guarding)
     if auth is not None:
-        _guard_native_routes(guarding, auth)
+        _guard_proxy(guarding, auth)
 
 
 def _guard_stores(guarding: Guard) -> None:
@@ -84,18 +84,31 @@ def _guard_handlers(guarding: Guard) -> None:
     artifact_router._get_workspace_scoped_path = native_path
 
 
-def _guard_native_routes(guarding: Guard, auth: Any) -> None:
-    """Those that answer on the event loop, where no database may be asked."""
-    authorize = auth._authorize_fastapi_artifact_proxy
+def _guard_proxy(guarding: Guard, auth: Any) -> None:
+    """Paths that belong to experiments whose artifacts lie elsewhere, and the routes that answer
+    on the event loop, where no database may be asked."""
+    native, flask = auth._authorize_fastapi_artifact_proxy, auth._authorize_flask_artifact_proxy
 
-    def authorized(path: str, username: str, query_path: str | None, action: Action) -> bool:
-        if not authorize(path, username, query_path, action):
-            return False
+    def allow_native(path: str, username: str, query_path: str | None, action: Action) -> bool:
         artifact = auth._artifact_proxy_path_from_request_path(path, query_path)
-        guarding.path(auth._canonical_artifact_proxy_path(artifact or "") or "", action)
+        artifact = auth._canonical_artifact_proxy_path(artifact or "") or ""
+        if not (_is_moved(artifact) or native(path, username, query_path, action)):
+            return False
+        guarding.path(artifact, action)
         return True
 
-    auth._authorize_fastapi_artifact_proxy = authorized
+    def allow_flask(action: Action) -> bool:
+        artifact = auth._canonical_artifact_proxy_path(auth._artifact_proxy_path() or "") or ""
+        return _is_moved(artifact) or flask(action)  # before `path` above, which decides
+
+    auth._authorize_fastapi_artifact_proxy = allow_native
+    auth._authorize_flask_artifact_proxy = allow_flask
+
+
+def _is_moved(path: str) -> bool:
+    """Whether MLflow cannot tell whose artifacts lie there, and would take the permission that
+    users have by default."""
+    return not path.partition("/")[0].isdecimal()
 
 
 def _action() -> Action:
