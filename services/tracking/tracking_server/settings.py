@@ -133,7 +133,7 @@ class Settings(BaseSettings):
     @classmethod
     def _split_prefixes(cls, value: Any) -> Any:
         if isinstance(value, str):
-            value = [prefix.strip().rstrip("/") for prefix in value.split(",")]
+            value = [prefix.strip() for prefix in value.split(",")]
         return tuple(dict.fromkeys(_prefix(prefix) for prefix in value if prefix))
 
     @field_validator("s3_endpoint")
@@ -227,7 +227,7 @@ def _one_line(error: ValidationError) -> str:
 
 def _prefix(prefix: str) -> str:
     """A beginning of addresses. Folders that are numbers are experiments' own."""
-    if not PREFIX_OF_ADDRESSES.fullmatch(prefix):
+    if not PREFIX_OF_ADDRESSES.fullmatch(prefix := prefix.rstrip("/")):
         raise ValueError(
             f"{prefix!r} is neither {ARTIFACTS}FOLDER (no number), s3://BUCKET[/PREFIX] nor an "
             "absolute folder, without . and .."
