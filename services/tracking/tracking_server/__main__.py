@@ -34,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     adopt = commands.add_parser("adopt", help="reach moved artifacts through this server")
     adopt.add_argument("root", help="what their old addresses begin with: s3://BUCKET/PREFIX")
+    commands.add_parser("addresses", help="list rows whose addresses would be refused today")
     clean = commands.add_parser("gc", help="delete for good what users have deleted")
     clean.add_argument("--older-than", default="", metavar="AGE", help="deleted before: 30d, 12h")
     clean.add_argument("--dry-run", action="store_true", help="show what there is, and end")
@@ -98,6 +99,10 @@ def _run(parsed: argparse.Namespace) -> None:
         from tracking_server.adopt import adopt
 
         adopt(loaded, parsed.root)
+    elif parsed.command == "addresses":
+        from tracking_server.addresses import command as addresses
+
+        addresses.run(loaded)
     elif parsed.command == "gc":
         from tracking_server.gc.age import Age
 

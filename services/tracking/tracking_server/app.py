@@ -38,6 +38,7 @@ def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
             from mlflow.server.fastapi_app import app
 
         from tracking_server import artifacts, malformed
+        from tracking_server.addresses import hooks
 
     malformed.refuse(app, flask_app)
     app.add_middleware(Bodies, limit=settings.body_limit)
@@ -46,6 +47,7 @@ def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
         app.add_middleware(Origins, names=settings.names)
     app.add_middleware(Unread)
     artifacts.register()
+    hooks.guard(settings)
     flask_app.register_error_handler(OperationalError, _database_error)
     failures.register(app, flask_app)
     checks = readiness.checks(settings, schema.installed().head)

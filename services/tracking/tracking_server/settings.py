@@ -19,9 +19,14 @@ from tracking_server.errors import RefusedError
 PREFIX = "TRACKING_"
 POSTGRES = "postgresql+psycopg2://"
 SQLITE = "sqlite:///"
+ARTIFACTS = "mlflow-artifacts:/"
 # Without those that fall back to no TLS in silence.
 SSL_MODES = ("verify-full", "verify-ca", "require", "disable")
 DATABASE_NAME = re.compile(r"[A-Za-z0-9_-]+")
+PREFIX_OF_ADDRESSES = re.compile(
+    r"(mlflow-artifacts:/(?!\d+(/|$))|s3://(?=[^/])|(file://)?/)(?!\.{1,2}(/|$))[^/\\?#%\s]+"
+    r"(/(?!\.{1,2}(/|$))[^/\\?#%\s]+)*"
+)
 HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 
 
@@ -42,6 +47,11 @@ class Settings(BaseSettings):
         "READ", description="what a user may do with what others made"
     )
     artifact_store: str = Field(description="s3://BUCKET[/PREFIX] or an absolute folder")
+    artifact_prefixes: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="addresses below which artifacts may lie besides, separated by commas: "
+        f"{ARTIFACTS}FOLDER, s3://BUCKET[/PREFIX], or a folder to read from",
+    )
     secrets: Path = Field(
         description="folder with kek-passphrase, flask-secret-key; pgpass for PostgreSQL; "
         "s3.ini for S3"
@@ -118,6 +128,13 @@ class Settings(BaseSettings):
         if not value.startswith("/"):
             raise ValueError("must be s3://BUCKET or an absolute folder")
         return value
+
+    @field_validator("artifact_prefixes", mode="before")
+    @classmethod
+    def _split_prefixes(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = [prefix.strip() for prefix in value.split(",")]
+        return tuple(dict.fromkeys(_prefix(prefix) for prefix in value if prefix))
 
     @field_validator("s3_endpoint")
     @classmethod
@@ -206,6 +223,16 @@ def _one_line(error: ValidationError) -> str:
     # A URL may hold a password, so that it is not repeated.
     value = "" if "://" in str(problem["input"]) else f"={problem['input']!r}"
     return f"{name}{value}: {message} (expected: {expected})"
+
+
+def _prefix(prefix: str) -> str:
+    """A beginning of addresses. Folders that are numbers are experiments' own."""
+    if not PREFIX_OF_ADDRESSES.fullmatch(prefix := prefix.rstrip("/")):
+        raise ValueError(
+            f"{prefix!r} is neither {ARTIFACTS}FOLDER (no number), s3://BUCKET[/PREFIX] nor an "
+            "absolute folder, without . and .."
+        )
+    return prefix
 
 
 def _host_name(name: str) -> str:

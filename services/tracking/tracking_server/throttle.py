@@ -9,6 +9,7 @@ import ipaddress
 import logging
 import time
 from collections import OrderedDict
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -33,6 +34,8 @@ GATEWAY = "/gateway/"
 """MLflow's routes to providers of models. They take the login from a header of its own where there
 is one, and pass Authorization on."""
 GATEWAY_LOGIN = "x-mlflow-authorization"
+CALLER: ContextVar[str | None] = ContextVar("caller", default=None)
+"""The user whose login was right: of the request that is answered, in whichever thread."""
 
 
 class Logins(Protocol):
@@ -129,6 +132,7 @@ class Throttle:
                 self._count(address, user)
             await send(message)
 
+        CALLER.set(user)  # in this request's context alone
         await self._app(scope, receive, watched)
 
     async def _check(self, login: tuple[str, str], address: str) -> Response | None:

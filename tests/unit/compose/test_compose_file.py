@@ -129,6 +129,8 @@ def written(default: object) -> str:
     """As in a file of variables."""
     if default is None:
         return ""
+    if isinstance(default, tuple):
+        return ",".join(default)
     return str(default).lower() if isinstance(default, bool) else str(default)
 
 

@@ -188,7 +188,11 @@ class _Search:
             .filter(SqlTraceInfo.experiment_id == experiment)
         )
         found = {trace: place(uri, self._store) for trace, uri in rows}
-        return {t: spot if spot and t in spot.split("/") else None for t, spot in found.items()}
+        # Clients choose the ids: one that is another folder's name must not take that along.
+        return {
+            trace: spot if spot and spot.endswith(f"/traces/{trace}/artifacts") else None
+            for trace, spot in found.items()
+        }
 
 
 def _measured(items: list[Item], progress: Callable[[str], None]) -> list[Item]:

@@ -1,0 +1,108 @@
+"""What the backend store has of the things that addresses name."""
+
+from __future__ import annotations
+
+import re
+
+from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlRegisteredModelAlias
+from mlflow.store.tracking.dbmodels.models import (
+    SqlExperiment,
+    SqlLoggedModel,
+    SqlRun,
+    SqlTraceInfo,
+)
+from sqlalchemy import func
+from sqlalchemy.orm import Session
+
+RUN = re.compile(r"([0-9a-f]{32})(/|$)")
+MODEL = re.compile(r"models/([^/]+)(/|$)")
+TRACE = re.compile(r"traces/([^/]+)(/|$)")
+
+
+class Rows:
+    """Looks, and changes nothing. Deleted runs, models and experiments are there until they are
+    deleted for good."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def run(self, run_id: str) -> tuple[str, str] | None:
+        """The experiment of a run, and where its artifacts lie."""
+        return self._one(SqlRun.experiment_id, SqlRun.artifact_uri, SqlRun.run_uuid == run_id)
+
+    def logged_model(self, model_id: str) -> tuple[str, str] | None:
+        """The experiment of a logged model, and where its files lie."""
+        columns = SqlLoggedModel.experiment_id, SqlLoggedModel.artifact_location
+        return self._one(*columns, SqlLoggedModel.model_id == model_id)
+
+    def version(self, name: str, which: str) -> str | None:
+        """Where a version's files lie."""
+        number = self._number(name, which)
+        if number is None:
+            return None
+        row = (
+            self._session.query(SqlModelVersion.storage_location, SqlModelVersion.source)
+            .filter(SqlModelVersion.name == name, SqlModelVersion.version == number)
+            .first()
+        )
+        return row and (row.storage_location or row.source or "")
+
+    def has_experiment(self, experiment: str) -> bool:
+        which = SqlExperiment.experiment_id == int(experiment)
+        return self._session.query(SqlExperiment.experiment_id).filter(which).first() is not None
+
+    def location(self, experiment: str) -> str:
+        """Where an experiment's artifacts lie, "" if there is none."""
+        which = SqlExperiment.experiment_id == int(experiment)
+        row = self._session.query(SqlExperiment.artifact_location).filter(which).first()
+        return (row and row.artifact_location) or ""
+
+    def trace_folder(self, trace_id: str) -> str | None:
+        """Where a trace's data lies by this server's choice."""
+        which = SqlTraceInfo.request_id == trace_id
+        found = self._session.query(SqlTraceInfo.experiment_id).filter(which).first()
+        return found and f"{self.location(str(found[0]))}/traces/{trace_id}/artifacts"
+
+    def experiments_at(self, addresses: list[str]) -> list[tuple[str, str]]:
+        """The experiments whose artifacts lie at one of these addresses, with it."""
+        rows = self._session.query(
+            SqlExperiment.experiment_id, SqlExperiment.artifact_location
+        ).filter(SqlExperiment.artifact_location.in_(addresses))
+        return [(str(experiment), location) for experiment, location in rows]
+
+    def experiment_of(self, inside: str) -> str | None:
+        """Whose files lie at a path below an experiment's location, by the id of the run, logged
+        model or trace that MLflow puts into it."""
+        found: tuple[int] | None = None
+        if match := RUN.match(inside):
+            which = SqlRun.run_uuid == match[1]
+            found = self._session.query(SqlRun.experiment_id).filter(which).first()
+        elif match := MODEL.match(inside):
+            which = SqlLoggedModel.model_id == match[1]
+            found = self._session.query(SqlLoggedModel.experiment_id).filter(which).first()
+        elif match := TRACE.match(inside):
+            which = SqlTraceInfo.request_id == match[1]
+            found = self._session.query(SqlTraceInfo.experiment_id).filter(which).first()
+        return str(found[0]) if found else None
+
+    def _one(self, experiment, location, which) -> tuple[str, str] | None:
+        row = self._session.query(experiment, location).filter(which).first()
+        return row and (str(row[0]), row[1] or "")
+
+    def _number(self, name: str, which: str) -> int | None:
+        if which.isdecimal():
+            return int(which)
+        if which.startswith("@"):
+            alias = SqlRegisteredModelAlias
+            row = (
+                self._session.query(alias.version)
+                .filter(alias.name == name, alias.alias == which[1:])
+                .first()
+            )
+            return row and row.version
+        versions = self._session.query(func.max(SqlModelVersion.version)).filter(
+            SqlModelVersion.name == name
+        )
+        if which.lower() != "latest":
+            versions = versions.filter(func.lower(SqlModelVersion.current_stage) == which.lower())
+        return versions.scalar()

@@ -1,0 +1,88 @@
+"""MLflow's stores, whose methods ask the guard before an address is stored or handed out.
+
+MLflow's documented hook is an entry point `mlflow.tracking_store` of an installed distribution; the
+services run from a folder, so the classes are put into MLflow's registries by hand. Every route
+ends in these methods, and so does whatever route comes next.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlflow.entities import Span, TraceInfo
+from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as RegistryStore
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as TrackingStore
+
+from tracking_server.addresses.guard import Guard
+
+
+def tracking_store(guard: Guard) -> type[TrackingStore]:
+    """A class of MLflow's tracking store, guarded."""
+
+    class Guarded(TrackingStore):
+        def create_experiment(
+            self, name: str, artifact_location: str | None = None, tags: Any = None
+        ) -> str:
+            guard.location(artifact_location)
+            return super().create_experiment(name, artifact_location, tags)
+
+        def start_trace(self, trace_info: TraceInfo) -> TraceInfo:
+            guard.new_trace(trace_info.trace_id, trace_info.tags)
+            return super().start_trace(trace_info)
+
+        def deprecated_start_trace_v2(
+            self, experiment_id: str, timestamp_ms: int, request_metadata: dict, tags: dict
+        ) -> Any:
+            tags = dict(tags)
+            guard.new_trace("new", tags)  # MLflow makes the id
+            return super().deprecated_start_trace_v2(
+                experiment_id, timestamp_ms, request_metadata, tags
+            )
+
+        def deprecated_end_trace_v2(
+            self,
+            request_id: str,
+            timestamp_ms: int,
+            status: Any,
+            request_metadata: dict,
+            tags: dict,
+        ) -> Any:
+            guard.trace_tags(request_id, tags)
+            return super().deprecated_end_trace_v2(
+                request_id, timestamp_ms, status, request_metadata, tags
+            )
+
+        def set_trace_tag(self, trace_id: str, key: str, value: str) -> None:
+            guard.trace_tags(trace_id, {key: value})
+            super().set_trace_tag(trace_id, key, value)
+
+        def delete_trace_tag(self, trace_id: str, key: str) -> None:
+            guard.kept_trace_tag(key)
+            super().delete_trace_tag(trace_id, key)
+
+        def log_spans(self, location: str, spans: list[Span], tracking_uri: Any = None) -> list:
+            guard.spans(spans)
+            return super().log_spans(location, spans, tracking_uri)
+
+        def _delete_archived_trace_payloads(self, selected_traces: list) -> list[str]:
+            """The rows alone: nothing archives traces here, so that a client may have said where,
+            and whoever deletes them would delete that."""
+            return [selected.trace_id for selected in selected_traces]
+
+    return Guarded
+
+
+def registry_store(guard: Guard) -> type[RegistryStore]:
+    """The same of its model registry store."""
+
+    class Guarded(RegistryStore):
+        def create_model_version(self, name: str, source: str, *given: Any, **named: Any) -> Any:
+            guard.source(source)
+            return super().create_model_version(name, source, *given, **named)
+
+        def get_model_version_download_uri(self, name: str, version: Any) -> str:
+            address = super().get_model_version_download_uri(name, version)
+            guard.use(address)
+            return address
+
+    return Guarded
