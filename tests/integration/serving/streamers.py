@@ -31,7 +31,7 @@ def acts(wanted: dict):
             yield number
     finally:
         if gate:
-            (gate / "closed").touch()
+            print(f"closed {gate}", flush=True)
 
 
 def _fail(how: str) -> None:

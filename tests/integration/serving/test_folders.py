@@ -48,7 +48,9 @@ def test_model_that_rewrites_a_file_beside_its_own_comes_back_after_a_restart(tm
     folder = tmp_path / "model"
     mlflow.pyfunc.save_model(folder, python_model=tmp_path / "keeper.py", pip_requirements=[])
     (folder / "cache").write_text("from before")
-    server = ModelServer(tmp_path / "server", SERVING_MODELS=f"keeper={folder}")
+    server = ModelServer(
+        tmp_path / "server", SERVING_MODELS=f"keeper={folder}", SERVING_CONFINEMENT="off"
+    )
     with server.process, contextlib.closing(server.http):
         server.wait_for(lambda: answers(server, "keeper") == {3}, 60, "the model")
         worker = server.model("keeper")["workers"]

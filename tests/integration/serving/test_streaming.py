@@ -52,9 +52,12 @@ class Gate:
         for number in numbers:
             (self.folder / f"{number}").touch()
 
-    def wait_for_end(self) -> None:
-        """Until the model's `finally` has run."""
-        wait_until((self.folder / "closed").exists, 10, "the generator's end")
+    def is_closed(self, server: ModelServer) -> bool:
+        """Whether the model's `finally` has run, which it says in the log."""
+        return bool(server.log_lines(f"closed {self.folder}"))
+
+    def wait_for_end(self, server: ModelServer) -> None:
+        wait_until(lambda: self.is_closed(server), 10, "the generator's end")
 
 
 @pytest.fixture
@@ -104,11 +107,11 @@ def test_events_arrive_while_the_model_still_runs(server, gate):
         assert number(next(found)) == 0
         gate.open(1)
         assert number(next(found)) == 1
-        assert not (gate.folder / "closed").exists()
+        assert not gate.is_closed(server)
         gate.open(2)
         assert number(next(found)) == 2
         assert list(found) == ["[DONE]"]
-    gate.wait_for_end()
+    gate.wait_for_end(server)
 
 
 def test_chat_agents_stream_with_their_context(server):
@@ -198,7 +201,7 @@ def test_a_client_that_goes_away_ends_the_generator(server, gate):
         next(found)
     wait_until(lambda: counted(server, 499) > 0, 10, "the client's leaving to be counted")
     gate.open(1)  # it is between two events that a generator can be ended
-    gate.wait_for_end()
+    gate.wait_for_end(server)
     assert not (gate.folder / "2").exists()
 
 
@@ -218,7 +221,7 @@ def test_the_next_event_has_the_time_of_an_answer(server, gate):
     assert error["error_code"] == "DEADLINE_EXCEEDED"
     assert last == "[DONE]"
     gate.open(3)
-    gate.wait_for_end()
+    gate.wait_for_end(server)
 
 
 def test_streams_run_beside_each_other(server, tmp_path):

@@ -50,6 +50,8 @@ class Fetcher:
 class Loaded:
     """A version that is up at once."""
 
+    uncompiled = ()
+
     def __init__(
         self, target: Target, folder, _settings: Settings, options: Options, _environment
     ) -> None:
