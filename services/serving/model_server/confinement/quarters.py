@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -36,8 +35,7 @@ class Quarters:
 
     def leave(self) -> None:
         """Remove the folder, whatever is in it. Blocks on the disk."""
-        with contextlib.suppress(OSError):
-            _remove(self.folder)
+        _remove(self.folder)
 
 
 def reason(settings: Settings) -> str | None:
@@ -85,13 +83,42 @@ def kept(settings: Settings) -> list[Path]:
 def tidy(settings: Settings) -> None:
     """Remove what processes of an earlier server left."""
     with contextlib.suppress(OSError):
-        _remove(settings.cache.absolute() / TEMPORARY)
+        for folder in sorted((settings.cache.absolute() / TEMPORARY).iterdir(), reverse=True):
+            _remove(folder)
 
 
 def _remove(folder: Path) -> None:
-    """Folders too that their maker has closed to itself. Raises OSError."""
-    for place, names, _ in os.walk(folder):
-        for path in (Path(place, name) for name in names):
-            if not path.is_symlink():
-                path.chmod(0o700)
-    shutil.rmtree(folder)
+    """Whatever is in it: folders that their maker has closed to itself, too, and folders so deep in
+    each other that no path leads there. What cannot be removed stays."""
+    with contextlib.suppress(OSError):
+        place = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            _empty(place, folder.name)
+        finally:
+            os.close(place)
+
+
+def _empty(place: int, name: str) -> None:
+    """Each folder within it is moved beside it before it is opened. Raises OSError."""
+    waiting, count = [name], 0
+    while waiting:
+        name = waiting.pop()
+        folder = _open(place, name)
+        try:
+            for entry in list(os.scandir(folder)):
+                if entry.is_dir(follow_symlinks=False):
+                    os.chmod(entry.name, 0o700, dir_fd=folder)  # else it cannot be moved
+                    count += 1
+                    waiting.append(f"{name.partition('.')[0]}.{count}")
+                    os.rename(entry.name, waiting[-1], src_dir_fd=folder, dst_dir_fd=place)
+                else:
+                    os.unlink(entry.name, dir_fd=folder)
+        finally:
+            os.close(folder)
+        os.rmdir(name, dir_fd=place)
+
+
+def _open(place: int, name: str) -> int:
+    if not os.stat(name, dir_fd=place, follow_symlinks=False).st_mode & 0o700 == 0o700:
+        os.chmod(name, 0o700, dir_fd=place)
+    return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=place)
