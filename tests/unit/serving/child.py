@@ -1,6 +1,7 @@
 """What children of the tests do: the first argument says which."""
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -90,3 +91,8 @@ def _flood(count: int) -> None:
         sys.stderr.write(f"{number}\n")
     sys.stderr.flush()
     time.sleep(1.5)
+
+
+def _flood_for_ever() -> None:
+    while True:
+        os.write(1, b"\n" * 65536)

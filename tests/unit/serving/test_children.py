@@ -229,6 +229,21 @@ def test_a_flood_of_output_is_cut_and_counted(caplog):
     assert kept + sum(left_out) == 5000
 
 
+def test_who_writes_more_than_can_be_looked_at_waits(caplog):
+    """Else one that floods its output keeps the HTTP process from everything else."""
+
+    async def run() -> float:
+        child = await spawn("flood_for_ever")
+        before, cpu = time.monotonic(), time.process_time()
+        await asyncio.sleep(3)
+        used = (time.process_time() - cpu) / (time.monotonic() - before)
+        await child.end()
+        return used
+
+    with caplog.at_level("INFO", "model_server.worker"):
+        assert asyncio.run(run()) < 0.25
+
+
 def test_a_long_line_is_cut(caplog):
     (record,) = lines(caplog, "write", "x" * 100_000 + "\n")
     assert record.getMessage() == "x" * 16384

@@ -1,5 +1,6 @@
 """Where a confined process lives: its rules, and a folder of its own that goes with it."""
 
+import asyncio
 import contextlib
 import os
 import tempfile
@@ -61,14 +62,38 @@ def move_in(
     folder = Path(tempfile.mkdtemp(dir=place))
     way_out = way_out or WayOut()
     found = rules(
-        [*readable, *settings.folders],
+        readable,
         [folder, *writable],
         python,
         kept(settings),
+        settings.folders,
         way_out.network,
         way_out.ports,
     )
     return Quarters(found, folder, way_out)
+
+
+async def find(
+    settings: Settings,
+    readable: Iterable[Path],
+    python: str | None = None,
+    writable: Iterable[Path] = (),
+    way_out: WayOut | None = None,
+) -> Quarters | None:
+    """`move_in` without blocking; cancelled, it leaves no folder behind. Raises OSError."""
+    loop = asyncio.get_running_loop()
+
+    def leave(moved: asyncio.Future[Quarters | None]) -> None:
+        if not (moved.cancelled() or moved.exception()) and (found := moved.result()):
+            loop.run_in_executor(None, found.leave)
+
+    act = asyncio.to_thread(move_in, settings, readable, python, writable, way_out)
+    moving = asyncio.ensure_future(act)
+    try:
+        return await asyncio.shield(moving)
+    except asyncio.CancelledError:
+        moving.add_done_callback(leave)
+        raise
 
 
 def kept(settings: Settings) -> list[Path]:
@@ -119,6 +144,6 @@ def _empty(place: int, name: str) -> None:
 
 
 def _open(place: int, name: str) -> int:
-    if not os.stat(name, dir_fd=place, follow_symlinks=False).st_mode & 0o700 == 0o700:
+    if os.stat(name, dir_fd=place, follow_symlinks=False).st_mode & 0o700 != 0o700:
         os.chmod(name, 0o700, dir_fd=place)
     return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=place)

@@ -252,8 +252,10 @@ class Replica:
             job = self._frame.get(answer.number)
             if job is None or job.ahead > self._options.answer_limit + AHEAD:
                 return False
-            if not answer.body if answer.more else answer.status not in STATUSES:
+            if not answer.more and answer.status not in STATUSES:
                 return False
+            if answer.more and not answer.body and job.steer is not None:
+                return False  # only a stream's first part may be empty: there is no event yet
         self._batches -= len(reply.batches)
         return bool(reply.answers or reply.batches) and self._batches >= 0
 
