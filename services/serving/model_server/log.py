@@ -59,6 +59,15 @@ class Few:
         self._most = self._left = most
         self._dropped = 0
 
+    @property
+    def is_full(self) -> bool:
+        return self._left == 0
+
+    def drop(self, count: int) -> None:
+        """Count so many as not let through."""
+        with self._lock:
+            self._dropped += count
+
     def admits(self) -> bool:
         with self._lock:
             if self._left == 0:

@@ -1,6 +1,7 @@
 """What children of the tests do: the first argument says which."""
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -54,6 +55,21 @@ def _start_another() -> int:
     return subprocess.Popen(["sleep", "600"]).pid
 
 
+def _start_apart() -> list[int]:
+    """Processes that have left the group, the session, and whoever started them."""
+    code = (
+        "import os, sys, time\n"
+        "if os.fork(): os._exit(0)\n"
+        "os.setsid()\n"
+        "os.fork(), os.fork()\n"
+        "os.write(1, b'%d\\n' % os.getpid())\n"
+        "os.close(1)\n"
+        "time.sleep(600)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    return [int(line) for line in done.stdout.split()]
+
+
 def _four() -> int:
     return 4
 
@@ -75,3 +91,8 @@ def _flood(count: int) -> None:
         sys.stderr.write(f"{number}\n")
     sys.stderr.flush()
     time.sleep(1.5)
+
+
+def _flood_for_ever() -> None:
+    while True:
+        os.write(1, b"\n" * 65536)

@@ -89,6 +89,37 @@ def test_what_a_child_started_ends_with_it(python):
     wait_until(lambda: not _lives(other), 10, "the end of what it started")
 
 
+@pytest.mark.parametrize("python", PYTHONS)
+def test_what_has_left_a_childs_group_and_session_ends_with_it_too(python):
+    async def run() -> list[int]:
+        child = await spawn("start_apart", python=python)
+        others = await child.channel.receive(ANY)
+        assert len(others) == 4
+        assert all(map(_lives, others))
+        os.kill(child.pid, signal.SIGKILL)
+        await child.end(10)
+        return others
+
+    assert [pid for pid in asyncio.run(run()) if _lives(pid)] == []
+
+
+def test_what_has_left_a_child_ends_with_the_server_too(tmp_path):
+    """With the socket by which it speaks to what starts children."""
+    code = (
+        "import asyncio\n"
+        "from model_server.workers import process\n"
+        "async def run():\n"
+        f"    child = await process.spawn({HERE!r}, 'start_apart', name='a test')\n"
+        "    found = await child.channel.receive(process.wire.msgspec.msgpack.Decoder())\n"
+        "    print(*found)\n"
+        "asyncio.run(run())\n"
+    )
+    (tmp_path / "script.py").write_text(code)
+    others = [int(word) for word in _run(tmp_path / "script.py").split()]
+    assert len(others) == 4
+    wait_until(lambda: not any(map(_lives, others)), 10, "the end of what was started")
+
+
 def test_a_new_parent_is_started_when_one_has_ended():
     async def run() -> tuple[int, int]:
         child = await spawn("wait")
@@ -132,17 +163,7 @@ def test_a_script_that_starts_children_is_not_run_again(tmp_path):
         "    await child.end(5)\n"
         "asyncio.run(run())\n"
     )
-    root = Path(__file__).parents[3]
-    paths = [str(root), str(root / "services/serving")]
-    done = subprocess.run(
-        [sys.executable, script],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    assert done.stdout.split() == ["once", "4"]
+    assert _run(script).split() == ["once", "4"]
 
 
 def lines(caplog, act: str, *arguments: object, until: int = 1, **more: object) -> list:
@@ -208,6 +229,21 @@ def test_a_flood_of_output_is_cut_and_counted(caplog):
     assert kept + sum(left_out) == 5000
 
 
+def test_who_writes_more_than_can_be_looked_at_waits(caplog):
+    """Else one that floods its output keeps the HTTP process from everything else."""
+
+    async def run() -> float:
+        child = await spawn("flood_for_ever")
+        before, cpu = time.monotonic(), time.process_time()
+        await asyncio.sleep(3)
+        used = (time.process_time() - cpu) / (time.monotonic() - before)
+        await child.end()
+        return used
+
+    with caplog.at_level("INFO", "model_server.worker"):
+        assert asyncio.run(run()) < 0.25
+
+
 def test_a_long_line_is_cut(caplog):
     (record,) = lines(caplog, "write", "x" * 100_000 + "\n")
     assert record.getMessage() == "x" * 16384
@@ -218,3 +254,16 @@ def _lives(pid: int) -> bool:
     with contextlib.suppress(psutil.NoSuchProcess):
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     return False
+
+
+def _run(script: Path) -> str:
+    root = Path(__file__).parents[3]
+    paths = [str(root), str(root / "services/serving")]
+    return subprocess.run(
+        [sys.executable, script],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    ).stdout

@@ -163,7 +163,7 @@ def test_a_reply_goes_up_in_frames_that_are_taken(bodies, most):
 
 def test_many_answers_are_several_frames_since_no_more_are_taken_in_one():
     answers = [wire.Answer(number, 200, b"") for number in range(wire.MOST_ANSWERS + 1)]
-    assert len(list(wire.frames(wire.Reply(answers), 2**30, refuse))) == len(answers) + 1
+    assert len(list(wire.frames(wire.Reply(answers), 2**30, refuse))) == len(answers)
     whole = wire.pack(wire.Reply(answers))
     with pytest.raises(msgspec.ValidationError, match="length"):
         msgspec.msgpack.Decoder(wire.Reply).decode(bytes(whole)[4:])
@@ -174,3 +174,39 @@ def test_a_frame_larger_than_expected_closes_the_channel_before_it_is_held():
     taking.most = 1000
     taking.data_received((1000 + wire.AROUND + 1).to_bytes(4, "big"))
     assert transport.closed
+
+
+def test_what_nobody_has_asked_for_is_not_held_without_end():
+    taking, transport = channel()
+    taking.most = 10_000
+    many = bytes(wire.pack(wire.Reply([]))) * (wire.MOST_WAITING + 2)
+    taking.data_received(many)
+    assert transport.closed
+    taking, transport = channel()
+    taking.most = 10_000
+    frame = bytes(wire.pack(b"x" * 9_000))
+    for _ in range(10):
+        taking.data_received(frame)
+    assert transport.closed
+
+
+def test_what_comes_after_the_end_of_a_channel_is_not_looked_at():
+    taking, _ = channel()
+    taken = []
+
+    def take(payload: bytes) -> None:
+        taken.append(payload)
+        taking.close()
+
+    taking.deliver = take
+    taking.data_received(bytes(wire.pack(1)) * 100)
+    assert len(taken) == 1
+
+
+def test_a_greeting_is_looked_at_before_it_is_read():
+    """A list of empty mappings takes seventy times its bytes."""
+    about = wire.Description(inputs=[{}] * (wire.OF_GREETING + 1))
+    with pytest.raises(msgspec.DecodeError, match="more than"):
+        wire.Greetings().decode(bytes(wire.pack(wire.Loaded(description=about)))[4:])
+    large = wire.Loaded(example=b"x" * (wire.OF_GREETING + 1), warnings=["a"])
+    assert wire.Greetings().decode(bytes(wire.pack(large))[4:]) == large

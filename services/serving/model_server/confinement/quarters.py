@@ -1,8 +1,8 @@
 """Where a confined process lives: its rules, and a folder of its own that goes with it."""
 
+import asyncio
 import contextlib
 import os
-import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -39,8 +39,7 @@ class Quarters:
 
     def leave(self) -> None:
         """Remove the folder, whatever is in it. Blocks on the disk."""
-        with contextlib.suppress(OSError):
-            _remove(self.folder)
+        _remove(self.folder)
 
 
 def reason(settings: Settings) -> str | None:
@@ -66,14 +65,38 @@ def move_in(
     folder = Path(tempfile.mkdtemp(dir=place))
     way_out = way_out or WayOut()
     found = rules(
-        [*readable, *settings.folders],
+        readable,
         [folder, *writable],
         python,
         kept(settings),
+        settings.folders,
         way_out.network,
         way_out.ports,
     )
     return Quarters(found, folder, way_out)
+
+
+async def find(
+    settings: Settings,
+    readable: Iterable[Path],
+    python: str | None = None,
+    writable: Iterable[Path] = (),
+    way_out: WayOut | None = None,
+) -> Quarters | None:
+    """`move_in` without blocking; cancelled, it leaves no folder behind. Raises OSError."""
+    loop = asyncio.get_running_loop()
+
+    def leave(moved: asyncio.Future[Quarters | None]) -> None:
+        if not (moved.cancelled() or moved.exception()) and (found := moved.result()):
+            loop.run_in_executor(None, found.leave)
+
+    act = asyncio.to_thread(move_in, settings, readable, python, writable, way_out)
+    moving = asyncio.ensure_future(act)
+    try:
+        return await asyncio.shield(moving)
+    except asyncio.CancelledError:
+        moving.add_done_callback(leave)
+        raise
 
 
 def kept(settings: Settings) -> list[Path]:
@@ -88,13 +111,42 @@ def kept(settings: Settings) -> list[Path]:
 def tidy(settings: Settings) -> None:
     """Remove what processes of an earlier server left."""
     with contextlib.suppress(OSError):
-        _remove(settings.cache.absolute() / TEMPORARY)
+        for folder in sorted((settings.cache.absolute() / TEMPORARY).iterdir(), reverse=True):
+            _remove(folder)
 
 
 def _remove(folder: Path) -> None:
-    """Folders too that their maker has closed to itself. Raises OSError."""
-    for place, names, _ in os.walk(folder):
-        for path in (Path(place, name) for name in names):
-            if not path.is_symlink():
-                path.chmod(0o700)
-    shutil.rmtree(folder)
+    """Whatever is in it: folders that their maker has closed to itself, too, and folders so deep in
+    each other that no path leads there. What cannot be removed stays."""
+    with contextlib.suppress(OSError):
+        place = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            _empty(place, folder.name)
+        finally:
+            os.close(place)
+
+
+def _empty(place: int, name: str) -> None:
+    """Each folder within it is moved beside it before it is opened. Raises OSError."""
+    waiting, count = [name], 0
+    while waiting:
+        name = waiting.pop()
+        folder = _open(place, name)
+        try:
+            for entry in list(os.scandir(folder)):
+                if entry.is_dir(follow_symlinks=False):
+                    os.chmod(entry.name, 0o700, dir_fd=folder)  # else it cannot be moved
+                    count += 1
+                    waiting.append(f"{name.partition('.')[0]}.{count}")
+                    os.rename(entry.name, waiting[-1], src_dir_fd=folder, dst_dir_fd=place)
+                else:
+                    os.unlink(entry.name, dir_fd=folder)
+        finally:
+            os.close(folder)
+        os.rmdir(name, dir_fd=place)
+
+
+def _open(place: int, name: str) -> int:
+    if os.stat(name, dir_fd=place, follow_symlinks=False).st_mode & 0o700 != 0o700:
+        os.chmod(name, 0o700, dir_fd=place)
+    return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=place)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from model_server.confinement.seccomp import Network
 
-SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store")
 _OF_ETC = (
     *("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "ssl", "ca-certificates", "pki", "localtime"),
     *("crypto-policies", "timezone", "mime.types", "passwd", "group", "nsswitch.conf", "hosts"),
     *("resolv.conf", "host.conf", "gai.conf", "protocols", "services", "fonts", "magic"),
-    *("os-release", "alternatives", "OpenCL", "vulkan", "R", "locale.alias"),
+    *("os-release", "alternatives", "OpenCL", "vulkan", "R", "locale.alias", "java*"),
 )
 _MACHINE = ("/proc", "/sys/devices/system/cpu", "/sys/devices/system/node", "/sys/fs/cgroup")
 """What libraries ask of the machine, and of the processes that they start. Memory, variables and
@@ -50,24 +50,25 @@ def rules(
     writable: Iterable[str | os.PathLike] = (),
     python: str | None = None,
     kept: Iterable[str | os.PathLike] = (),
+    folders: Iterable[str | os.PathLike] = (),
     network: Network = "none",
     ports: Iterable[int] = (),
 ) -> Rules:
     """For a process that reads these files and folders, writes those, and is run by `python` (None:
-    this interpreter). `kept` are paths that it must not read, even where a folder of libraries
-    holds them."""
+    this interpreter). `kept` are paths that it must not read, even where a folder of libraries or
+    one of `folders`, which it reads as well, holds them."""
     kept = [os.path.realpath(one) for one in kept]
-    files, folders = [], []
-    for path in _unique([*_libraries(python), *_system()]):
+    files, listable = [], []
+    for path in _unique([*_libraries(python), *_system(), *map(os.path.realpath, folders)]):
         if any(_holds(path, one) for one in kept):
-            folders.append(path)
+            listable.append(path)
             files.extend(_around(path, kept))
         else:
             files.append(path)
     accelerators = (str(one) for name in _ACCELERATORS for one in Path("/dev").glob(name))
     return Rules(
         tuple(_unique([*files, *map(os.path.realpath, readable)])),
-        tuple(folders),
+        tuple(listable),
         tuple(map(os.path.realpath, writable)),
         (*_HARMLESS, *accelerators),
         _SHARED_MEMORY,
@@ -88,7 +89,8 @@ def _libraries(python: str | None) -> Iterator[str]:
         yield str(Path(python).parents[1])
         yield str(Path(python).resolve().parents[1])
     for name in _LIBRARIES:
-        yield from filter(None, os.environ.get(name, "").split(os.pathsep))
+        given = os.environ.get(name, "").split(os.pathsep)
+        yield from (path for path in given if os.path.isabs(path))  # noqa: PTH117
 
 
 def _is_here(folder: str) -> bool:
@@ -100,7 +102,7 @@ def _is_here(folder: str) -> bool:
 
 def _system() -> Iterator[str]:
     yield from SYSTEM
-    yield from (f"/etc/{name}" for name in _OF_ETC)
+    yield from (str(path) for name in _OF_ETC for path in Path("/etc").glob(name))
     yield from _MACHINE
     yield from filter(None, map(os.environ.get, _CERTIFICATES))
 

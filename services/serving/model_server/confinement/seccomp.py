@@ -27,6 +27,8 @@ _NEWER = {"fchmodat2": 452, "setxattrat": 463, "removexattrat": 466, "file_setat
 
 MSG_FASTOPEN = 0x20000000
 CLONE_NEWUSER = 0x10000000
+CLONE_PARENT = 0x8000
+_SET_DEATH_SIGNAL, _SET_CHILD_SUBREAPER = 1, 36
 
 
 class _Argument(ctypes.Structure):
@@ -84,6 +86,13 @@ _ALWAYS = (
     Rule("fanotify_init mount umount2 pivot_root chroot move_mount open_tree fsopen fsconfig"),
     Rule("fsmount fspick mount_setattr setns unshare swapon swapoff acct quotactl syslog"),
     Rule("clone", where=(_has(0, CLONE_NEWUSER),)),
+    # Who is whose parent, and what ends with it: what a worker starts must end with it.
+    Rule("clone", where=(_has(0, CLONE_PARENT),)),
+    Rule("prctl", _NOTHING, (_is(0, _SET_DEATH_SIGNAL),)),
+    Rule("prctl", where=(_is(0, _SET_CHILD_SUBREAPER),)),
+    # Landlock does not see it, and it tells the names of files in folders that cannot be listed:
+    # those of others' shared memory too, which keep it theirs.
+    Rule("inotify_add_watch", errno.EACCES),
     Rule("clone3", errno.ENOSYS),  # whose flags cannot be seen: libraries then take `clone`
     # Landlock looks at connect and bind alone.
     Rule("sendto", errno.EACCES, (_has(3, MSG_FASTOPEN),)),

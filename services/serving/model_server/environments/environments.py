@@ -24,7 +24,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from model_server.confinement.quarters import move_in
+from model_server.confinement.quarters import find
 from model_server.environments.messages import MARKER, Built, Fit, Package, Recipe, Step
 from model_server.environments.workshop import workshop
 from model_server.errors import LoadError
@@ -118,9 +118,7 @@ class Environments:
         compile, for all to come. What goes wrong costs them time, and nothing else."""
         folder = Path(environment.python).parents[1]
         try:
-            quarters = await asyncio.to_thread(
-                move_in, self._settings, [folder], environment.python, [folder]
-            )
+            quarters = await find(self._settings, [folder], environment.python, [folder])
             child = await process.spawn(
                 "model_server.environments.bytecode",
                 files,
@@ -149,7 +147,12 @@ class Environments:
 
     async def _look(self, model: Path) -> Fit:
         async with self._looks:
-            quarters = await asyncio.to_thread(move_in, self._settings, [model])
+            try:
+                quarters = await find(self._settings, [model])
+            except OSError as error:
+                raise LoadError(
+                    f"a temporary folder cannot be made in SERVING_CACHE: {error.strerror}"
+                ) from None
             child = await process.spawn(
                 "model_server.environments.fit", str(model), name="fit", quarters=quarters
             )

@@ -24,6 +24,9 @@ _REFUSED = struct.Struct("=QqiI")
 """struct seccomp_notif_resp."""
 _AND_RETURN = 2
 
+A_SECOND = 300
+"""Sockets that one worker is given; it waits for more. Each takes the server's time as well."""
+
 
 def open_for(proxy: int) -> socket.socket:
     """What a new worker gets, to send where it asks; what it asks for is then given until it ends.
@@ -43,19 +46,38 @@ def _take(loop: asyncio.AbstractEventLoop, ours: socket.socket, proxy: int) -> N
         loop.remove_reader(ours)
         ours.close()
         for asked in descriptors:
-            loop.add_reader(asked, _give, loop, asked, proxy)
+            _Door(loop, asked, proxy).open()
 
 
-def _give(loop: asyncio.AbstractEventLoop, asked: int, proxy: int) -> None:
-    """One socket; at the end of the last process that may ask, no more."""
+class _Door:
+    def __init__(self, loop: asyncio.AbstractEventLoop, asked: int, proxy: int) -> None:
+        self._loop = loop
+        self._asked = asked
+        self._proxy = proxy
+        self._left = A_SECOND
+
+    def open(self) -> None:
+        self._left = A_SECOND
+        self._loop.add_reader(self._asked, self._take)
+
+    def _take(self) -> None:
+        if not _give(self._asked, self._proxy):
+            self._loop.remove_reader(self._asked)
+            os.close(self._asked)
+            return
+        self._left -= 1
+        if self._left == 0:
+            self._loop.remove_reader(self._asked)
+            self._loop.call_later(1, self.open)
+
+
+def _give(asked: int, proxy: int) -> bool:
+    """One socket; False at the end of the last process that may ask."""
     notice = bytearray(_ASKED.size)
     try:
         fcntl.ioctl(asked, _RECEIVE, notice)
     except OSError as error:
-        if error.errno != errno.ENOENT or _is_over(asked):  # else it has been interrupted
-            loop.remove_reader(asked)
-            os.close(asked)
-        return
+        return error.errno == errno.ENOENT and not _is_over(asked)  # who asked has been interrupted
     number, *_, kind, _, _, _, _ = _ASKED.unpack(notice)
     try:
         with socket.socket() as made:
@@ -69,6 +91,7 @@ def _give(loop: asyncio.AbstractEventLoop, asked: int, proxy: int) -> None:
         with contextlib.suppress(OSError):  # who asked may be gone
             code = error.errno or errno.ECONNREFUSED
             fcntl.ioctl(asked, _ANSWER, _REFUSED.pack(number, 0, -code, 0))
+    return True
 
 
 def _is_over(asked: int) -> bool:

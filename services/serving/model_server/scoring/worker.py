@@ -104,6 +104,8 @@ def answer_side_by_side(sock: socket.socket, scorer: Scorer, most: int) -> None:
         try:
             for reply in scorer.replies([request]):
                 send(reply)
+                if any(one.more and len(one.body) > most for one in reply.answers):
+                    break  # its end, in the place of this part
         except BaseException as error:  # else the thread's end would leave the client waiting
             trace = "".join([*traceback.format_tb(error.__traceback__), type(error).__name__])
             extra = {"request_id": request.request_id, "trace": trace}

@@ -52,11 +52,13 @@ def run(pickled: bytes, sock: int, output: int, door: int | None = None) -> None
     """Do a Task, in a group of its own; forked, with everything that the parent holds open. `door`:
     a socket on which the HTTP process waits to be told where sockets are asked for."""
     signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     _keep(sock, output, door)
     task: Task = pickle.loads(pickled)  # noqa: S301 - our parent's
     os.setpgrp()
     die_with_parent()
+    adopt()
     conceal()
     _offer_to_oom_killer()
     os.environ.update(task.variables)
@@ -139,12 +141,20 @@ def _allow_children(sock: socket.socket) -> None:
     os.register_at_fork(after_in_child=sock.close)
 
 
-def die_with_parent() -> None:
+def die_with_parent(by: signal.Signals = signal.SIGKILL) -> None:
     """Be killed, even while hung, when the parent ends in whatever way. Linux only; elsewhere a
     child ends when it next looks at its socket."""
     if sys.platform == "linux":
         set_death_signal = 1
-        ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(set_death_signal, by)
+
+
+def adopt() -> None:
+    """Become the parent of what the children of this process leave behind, and so on; when it ends,
+    they are its own parent's. Linux only."""
+    if sys.platform == "linux":
+        set_child_subreaper = 36
+        ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0)
 
 
 def conceal() -> None:

@@ -32,8 +32,8 @@ class Question(NamedTuple):
 
 class Job:
     __slots__ = (
-        *("context", "deadline", "done", "given", "is_done", "is_paused", "is_suspect", "part"),
-        *("request", "since", "steer"),
+        *("ahead", "context", "deadline", "done", "given", "is_cancelled", "is_done", "is_paused"),
+        *("is_suspect", "part", "request", "since", "steer"),
     )
 
     def __init__(
@@ -60,6 +60,9 @@ class Job:
         self.deadline = request.deadline
         """For the answer, or the next part of it."""
         self.is_paused = False
+        self.is_cancelled = False
+        self.ahead = 0
+        """Bytes that have come since it was told to pause or to stop."""
         self.steer: Steer | None = None
         """How to reach the worker that streams the answer, once its first part is here."""
 
@@ -67,8 +70,10 @@ class Job:
         """A part of the answer; the next one is due at `deadline`."""
         self.steer = steer
         self.is_suspect = False  # it has begun to answer: others may be asked beside it
+        if self.is_paused or self.is_cancelled:
+            self.ahead += len(body)
         if self.is_done or self.part is None:
-            steer(self.request.number, CANCEL)
+            self._cancel()
             return
         if not self.is_paused:
             self.deadline = deadline
@@ -79,6 +84,7 @@ class Job:
         if self.is_done:
             return
         self.is_paused = True
+        self.ahead = 0
         self.deadline = float("inf")
         self.steer(self.request.number, PAUSE)
 
@@ -115,4 +121,7 @@ class Job:
 
     def _cancel(self) -> None:
         self.is_paused = False
-        self.steer(self.request.number, CANCEL)
+        if not self.is_cancelled:  # a worker that does not listen would be told without end
+            self.is_cancelled = True
+            self.ahead = 0
+            self.steer(self.request.number, CANCEL)

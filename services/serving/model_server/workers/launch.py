@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from model_server.confinement.quarters import move_in, reason
+from model_server.confinement.quarters import find, reason
 from model_server.errors import (
     REASON_LIMIT,
     ExampleError,
@@ -26,8 +26,15 @@ from model_server.workers import process, wire
 
 log = logging.getLogger(__name__)
 
-_greeting = msgspec.msgpack.Decoder(wire.Loaded)
+_greeting = wire.Greetings()
 _reply = msgspec.msgpack.Decoder(wire.Reply)
+
+
+class _Error(msgspec.Struct, frozen=True):
+    message: str = ""
+
+
+_error = msgspec.json.Decoder(_Error)
 
 
 class Launch:
@@ -67,9 +74,12 @@ class Launch:
         await self._check_folder()
         if self._settings.confinement == "required" and (lacks := reason(self._settings)):
             raise LoadError(f"models cannot be confined here (SERVING_CONFINEMENT): {lacks}")
-        quarters = await asyncio.to_thread(
-            move_in, self._settings, [self._folder], self._python, (), self.way_out
-        )
+        try:
+            quarters = await find(self._settings, [self._folder], self._python, (), self.way_out)
+        except OSError as error:
+            raise LoadError(
+                f"its temporary folder cannot be made in SERVING_CACHE: {error.strerror}"
+            ) from None
         child = await process.spawn(
             "model_server.scoring.worker",
             self._target.name,
@@ -104,6 +114,8 @@ class Launch:
                 raise problem(f"it was still {act} after {limit:.3g} s ({setting})") from None
             if isinstance(error, wire.PeerClosedError):
                 raise problem(f"its process died while {act} ({process.ending(code)})") from None
+            if isinstance(error, (msgspec.DecodeError, RecursionError)):
+                raise problem(f"it wrote garbage while {act}: {error}") from None
             raise
         return child, loaded
 
@@ -133,10 +145,13 @@ class Launch:
             wire.WARM_UP, "warm-up", "application/json", loaded.example, deadline
         )
         child.channel.send([request])
-        (answer,) = (await child.channel.receive(_reply)).answers
+        reply = await child.channel.receive(_reply)
+        if len(reply.answers) != 1:
+            raise msgspec.DecodeError(f"{len(reply.answers)} answers to one request")
+        (answer,) = reply.answers
         if answer.status == 200:
             return
-        text = bounded(msgspec.json.decode(answer.body).get("message", ""), REASON_LIMIT)
+        text = bounded(_error.decode(answer.body).message, REASON_LIMIT)
         error = ExampleError(f"its own input example gets a {answer.status}: {text}")
         if not self._may_serve(error):
             raise error

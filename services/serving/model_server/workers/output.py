@@ -18,6 +18,8 @@ LONGEST = 16384
 """Bytes of a line that are kept."""
 MOST = 200
 """Lines of one child in a second; the others are counted."""
+BYTES = 8 * 2**20
+"""Of one child in a second; what writes more waits."""
 _LEVELS = frozenset({"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"})
 _OURS = frozenset(logging.makeLogRecord({}).__dict__) | {
     *("asctime", "level", "logger", "message", "timestamp", "process_name"),
@@ -31,19 +33,45 @@ class Output(asyncio.Protocol):
         self._facts = {"child": name, **about}
         self._line = bytearray()
         self._is_cut = False
-        later = asyncio.get_running_loop().call_later
-        self._few = Few(later, self._say_how_many, MOST)
+        self._later = asyncio.get_running_loop().call_later
+        self._few = Few(self._later, self._say_how_many, MOST)
+        self._pipe: asyncio.ReadTransport | None = None
+        self._left = BYTES
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._pipe = transport
 
     def data_received(self, data: bytes) -> None:
-        *whole, rest = data.split(b"\n")
-        for end in whole:
-            self._extend(end)
+        self._spend(len(data))
+        start = 0
+        while (end := data.find(b"\n", start)) >= 0:
+            if self._few.is_full:  # so that a flood costs no more than looking through it
+                self._few.drop(data.count(b"\n", start))
+                start = data.rfind(b"\n") + 1
+                self._line.clear()
+                self._is_cut = False
+                break
+            self._extend(data[start:end])
             self._finish()
-        self._extend(rest)
+            start = end + 1
+        self._extend(data[start:])
 
     def connection_lost(self, _: Exception | None) -> None:
         if self._line:
             self._finish()
+
+    def _spend(self, count: int) -> None:
+        if self._left == BYTES:
+            self._later(1, self._renew)
+        self._left -= count
+        if self._left <= 0:
+            self._pipe.pause_reading()
+
+    def _renew(self) -> None:
+        is_paused = self._left <= 0
+        self._left = BYTES
+        if is_paused and not self._pipe.is_closing():
+            self._pipe.resume_reading()
 
     def _extend(self, data: bytes) -> None:
         room = LONGEST - len(self._line)
@@ -54,7 +82,7 @@ class Output(asyncio.Protocol):
         line, is_cut = bytes(self._line), self._is_cut
         self._line.clear()
         self._is_cut = False
-        if not line.strip() or not self._few.admits():
+        if not self._few.admits() or not line.strip():
             return
         level, message, told = _record(line)
         more = {"cut": True} if is_cut else {}

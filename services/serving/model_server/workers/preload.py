@@ -11,6 +11,7 @@ import gc
 import importlib
 import logging
 import os
+import signal
 import time
 
 from model_server import log as logs
@@ -44,7 +45,7 @@ MODULES = (
 )
 
 started = time.monotonic()
-die_with_parent()
+die_with_parent(signal.SIGTERM)  # which parent.py heeds no more once there may be children
 os.setpgrp()  # Ctrl-C and a manager's signal to the group are for the HTTP process alone
 
 for module in MODULES:

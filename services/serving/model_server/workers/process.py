@@ -171,9 +171,14 @@ class _Parent:
         try:
             self._send(parent.Start(ticket, name, pickle.dumps(task)), descriptors)
             await started
+        except asyncio.CancelledError:
+            self.end(ticket)  # which may have begun meanwhile, and has left when it has ended
+            raise
         except BaseException:
             self._children.pop(ticket, None)
-            self.end(ticket)  # which may have begun meanwhile
+            self.end(ticket)
+            if leave:
+                await asyncio.to_thread(leave)
             raise
         finally:
             del self._starting[ticket]
@@ -223,8 +228,10 @@ class _Parent:
             if child:
                 del self._children[notice.ticket]
                 child.ended(notice.code)
-        elif started is None or started.done():
-            return  # nobody waits for it any more
+        elif started is None or started.done():  # nobody waits for it any more
+            if child and isinstance(notice, parent.Refused):
+                del self._children[notice.ticket]
+                child.ended(-signal.SIGKILL)
         elif isinstance(notice, parent.Started):
             child.pid = notice.pid
             started.set_result(None)
@@ -292,6 +299,7 @@ async def spawn(
     task = Task(module, arguments, python, paths, variables, rules)
     leave = quarters.leave if quarters else None
     channel = None
+    is_asked = False
     try:
         channel, theirs = await _socket()
         with theirs, await _output(name, about or {}) as output, contextlib.ExitStack() as open_:
@@ -299,11 +307,13 @@ async def spawn(
             if rules and rules.network == "proxy":
                 theirs_too = open_.enter_context(door.open_for(quarters.way_out.proxy))
                 descriptors.append(theirs_too.fileno())
-            return await _ready().start(channel, task, name, descriptors, leave)
+            ready = _ready()
+            is_asked = True
+            return await ready.start(channel, task, name, descriptors, leave)
     except BaseException:
         if channel:
             channel.close()
-        if leave:
+        if leave and not is_asked:
             await asyncio.to_thread(leave)
         raise
 

@@ -1,6 +1,7 @@
 """One worker process of a version: fed, watched, started again when it dies."""
 
 import asyncio
+import http
 import logging
 import math
 import os
@@ -26,9 +27,14 @@ SILENT = 10.0
 turns no good ones away."""
 STABLE = 60
 """Seconds after which a worker's death counts as the first again."""
+STATUSES = frozenset({200, 499, *(one for one in http.HTTPStatus if one >= 400)})
+"""That an answer of a model may have."""
 ANY = 2**31
 """Jobs of one frame: all that wait."""
 MIB = 2**20
+AHEAD = MIB
+"""Bytes of a stream that may be on their way when its worker is told to pause or to stop, beside
+one event."""
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 _reply = msgspec.msgpack.Decoder(wire.Reply)
@@ -59,6 +65,8 @@ class Replica:
         self._threads = 0
         """Requests that it answers at one time; 0: one frame of them, one after the other."""
         self._is_ending = False
+        self._batches = 0
+        """Predictions that it may still tell of: no more than it had requests."""
         self._progress = 0.0
         self._answered = -math.inf
         self._gone = asyncio.Event()
@@ -118,6 +126,7 @@ class Replica:
     def give(self, jobs: list[Job]) -> None:
         """One frame down, of no more jobs than there is `room` for."""
         self._progress = time.monotonic()
+        self._batches += len(jobs)
         for job in jobs:
             job.given = self._progress
             self._frame[job.request.number] = job
@@ -159,6 +168,7 @@ class Replica:
         child, loaded = await self._launch()
         self._gone.clear()
         self._is_ending = False
+        self._batches = 0
         self._reason = "it died"
         child.channel.deliver = self._receive
         child.when_gone(self._gone.set)
@@ -207,19 +217,24 @@ class Replica:
         self._child.kill()
 
     def _receive(self, payload: bytes) -> None:
+        frame = self._frame
         try:
             reply = _reply.decode(payload)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
+            reply = None
+        if reply is None or not self._fits(reply):
+            # What else it writes is not looked at: that would take time from others.
+            self._child.channel.close()
             self._kill("it wrote garbage")
             return
         self._progress = time.monotonic()
-        frame = self._frame
         for batch in reply.batches:
             self._on_batch(batch)
         for answer in reply.answers:
             if answer.more:
                 if job := frame.get(answer.number):
-                    job.given = self._progress
+                    if not job.is_cancelled:
+                        job.given = self._progress
                     job.take(answer.body, self._progress + self._timeout, self._steer)
                 continue
             job = frame.pop(answer.number, None)
@@ -229,6 +244,20 @@ class Replica:
         self._answered = self._progress
         if not frame or self._threads:
             self._on_free()
+
+    def _fits(self, reply: wire.Reply) -> bool:
+        """Whether these are answers to what it was asked, in a form that can be passed on: a model
+        may write in its worker's place."""
+        for answer in reply.answers:
+            job = self._frame.get(answer.number)
+            if job is None or job.ahead > self._options.answer_limit + AHEAD:
+                return False
+            if not answer.more and answer.status not in STATUSES:
+                return False
+            if answer.more and not answer.body and job.steer is not None:
+                return False  # only a stream's first part may be empty: there is no event yet
+        self._batches -= len(reply.batches)
+        return bool(reply.answers or reply.batches) and self._batches >= 0
 
     def _steer(self, number: int, how: str) -> None:
         """To what has ended meanwhile, it says nothing."""

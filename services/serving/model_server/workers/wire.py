@@ -10,7 +10,7 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import msgspec
 
@@ -23,6 +23,10 @@ AROUND = 65536
 """Bytes of a frame beside its largest body."""
 MOST_ANSWERS = 4096
 """In one frame."""
+MOST_WAITING = 1024
+"""Frames that have come before anybody asked for them."""
+OF_GREETING = 4 * 2**20
+"""Bytes of a greeting beside its example: read, they take some seventy times as much memory."""
 MOST_DESCRIPTORS = 8
 """That come with one message."""
 
@@ -58,6 +62,7 @@ class Request(msgspec.Struct, array_like=True, frozen=True):
 class Answer(msgspec.Struct, array_like=True, frozen=True):
     number: int
     status: int
+    """200, or an error's: of others, HTTP knows answers that have no body."""
     body: bytes
     more: bool = False
     """Whether this is a part, of a stream, and others follow. The last one's status is the one
@@ -140,6 +145,29 @@ class Loaded(msgspec.Struct, array_like=True, frozen=True):
     """Modules of an environment of its own that were compiled for this worker alone: files."""
 
 
+class _Example(msgspec.Struct, array_like=True, frozen=True):
+    """The part of a greeting that may be large."""
+
+    problem: str | None = None
+    example: bytes | None = None
+
+
+class Greetings:
+    """A decoder of greetings, which looks at their size first."""
+
+    _all = msgspec.msgpack.Decoder(Loaded)
+    _example = msgspec.msgpack.Decoder(_Example)
+
+    def decode(self, payload: bytes) -> Loaded:
+        """Raises msgspec.DecodeError."""
+        example = self._example.decode(payload).example or b""
+        if len(payload) - len(example) > OF_GREETING:
+            raise msgspec.DecodeError(
+                f"what it says of itself has more than {OF_GREETING:,} bytes: its signature, say"
+            )
+        return self._all.decode(payload)
+
+
 def frames(reply: Reply, most: int, refuse: Callable[[Answer], Answer]) -> Iterator[bytes]:
     """A reply as it goes up: in one frame, or in several where it is large. An answer whose body
     has more than `most` bytes becomes what `refuse` makes of it."""
@@ -149,7 +177,8 @@ def frames(reply: Reply, most: int, refuse: Callable[[Answer], Answer]) -> Itera
         return
     for answer in reply.answers:
         yield pack(Reply([refuse(answer) if len(answer.body) > most else answer]))
-    yield pack(Reply([], reply.batches))
+    if reply.batches:
+        yield pack(Reply([], reply.batches))
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -181,6 +210,10 @@ def receive_with(sock: socket.socket, decoder: msgspec.msgpack.Decoder) -> tuple
     return decoder.decode(_receive_exactly(sock, _length(header))), descriptors
 
 
+class Decoder(Protocol):
+    def decode(self, payload: bytes) -> object: ...
+
+
 class Channel(asyncio.Protocol):
     """The socket without blocking. Messages come in order, by `receive` or, once `deliver` is set,
     by that call for each payload, in the event loop's own turn: no task stands between."""
@@ -192,8 +225,11 @@ class Channel(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
         self._payloads: deque[bytes] = deque()
+        self._waiting = 0
+        """Bytes of them."""
         self._changed = asyncio.Event()
         self._closed = False
+        self._ends = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         self._transport = transport
@@ -210,8 +246,7 @@ class Channel(asyncio.Protocol):
             end = start + 4 + int.from_bytes(buffer[start : start + 4], "big")
             if end - start > self.most + AROUND:
                 self.close()  # the other side writes garbage: it is as good as gone
-                return
-            if end > len(buffer):
+            if end > len(buffer) or self._ends:
                 break
             self._take(bytes(memoryview(buffer)[start + 4 : end]))
             start = end
@@ -220,24 +255,31 @@ class Channel(asyncio.Protocol):
     def _take(self, payload: bytes) -> None:
         if self.deliver:
             self.deliver(payload)
-        else:
-            self._payloads.append(payload)
-            self._changed.set()
+            return
+        self._payloads.append(payload)
+        self._waiting += len(payload)
+        self._changed.set()
+        if len(self._payloads) > MOST_WAITING or self._waiting > self.most + AROUND:
+            self.close()  # it was not asked for so much
 
     def send(self, message: object) -> None:
         """To a peer that is gone, nothing is sent; `receive` and the process's end tell."""
         self._transport.write(pack(message))
 
-    async def receive(self, decoder: msgspec.msgpack.Decoder) -> object:
-        """The next message. Raises PeerClosedError when there will be none."""
+    async def receive(self, decoder: Decoder) -> object:
+        """The next message. Raises PeerClosedError when there will be none, and what the decoder
+        does."""
         while not self._payloads:
             if self._closed:
                 raise PeerClosedError(len(self._buffer), 4)
             self._changed.clear()
             await self._changed.wait()
-        return decoder.decode(self._payloads.popleft())
+        payload = self._payloads.popleft()
+        self._waiting -= len(payload)
+        return decoder.decode(payload)
 
     def close(self) -> None:
+        self._ends = True
         self._transport.close()
 
 

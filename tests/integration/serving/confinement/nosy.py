@@ -58,6 +58,15 @@ class Nosy(mlflow.pyfunc.PythonModel):
     def _list(self, path: str) -> None:
         os.listdir(path)  # noqa: PTH208
 
+    def _watch(self, path: str) -> None:
+        """Names of files that come and go in it."""
+        watch, create = _libc.inotify_init(), 0x100
+        try:
+            if _libc.inotify_add_watch(watch, path.encode(), create) < 0:
+                raise OSError(ctypes.get_errno(), "inotify_add_watch")
+        finally:
+            os.close(watch)
+
     def _remove(self, path: str) -> None:
         Path(path).unlink()
 
@@ -101,6 +110,12 @@ class Nosy(mlflow.pyfunc.PythonModel):
 
     def _me(self) -> int:
         return os.getpid()
+
+    def _disown(self) -> None:
+        """Let what it starts be another process's when its own parent has ended."""
+        set_child_subreaper = 36
+        if _libc.prctl(set_child_subreaper, 0, 0, 0, 0) < 0:
+            raise OSError(ctypes.get_errno(), "prctl")
 
     def _parent(self) -> int:
         return os.getppid()

@@ -61,10 +61,13 @@ def of_files(secret: str, foreign: str, own: str) -> dict[str, str]:
         f"make|{own}.new": NO,
         "use_temporary": "done",
         "list|/dev/shm": NO,
+        "watch|/dev/shm": NO,
+        f"watch|{folder}": NO,
         "segment": NEVER,
         "program": "done: 2",
         "thread": "done",
         "stop_own": "done",
+        "disown": NEVER,
     }
 
 
