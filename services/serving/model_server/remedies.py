@@ -37,6 +37,11 @@ _TABLE = (
             "(serving.network = api.example.com), or SERVING_NETWORK does."
         ),
     ),
+    # SQLite's, of a database beyond what a worker may write.
+    (
+        r"unable to open database file|attempt to write a readonly database",
+        "A model writes to tempfile.gettempdir(), and nowhere else.",
+    ),
     # Python's, of files beyond what a worker may reach.
     (
         r"PermissionError: \[Errno 13\] Permission denied: ",

@@ -134,3 +134,17 @@ def test_folder_whose_name_mlflow_reads_as_another(name, tmp_path):
 @pytest.mark.parametrize("problem", ["it took longer than 5 s to load", "ValueError: 3 features"])
 def test_what_is_not_known_stays_as_it_is(problem):
     assert with_remedy(problem) == problem
+
+
+@pytest.mark.parametrize(
+    ("problem", "helps"),
+    [
+        ("PermissionError: [Errno 13] Permission denied: 'index.faiss'", "SERVING_FOLDERS"),
+        ("sqlite3.OperationalError: unable to open database file", "tempfile.gettempdir"),
+        ("gaierror: [Errno -3] Temporary failure in name resolution", "serving.network"),
+        ("APIConnectionError: Connection error.", "serving.network"),
+    ],
+)
+def test_what_a_confined_model_meets_is_told_with_the_way_out(problem, helps):
+    assert helps in with_remedy(problem)
+    assert with_remedy(problem).startswith(problem)
