@@ -20,6 +20,7 @@ from mlflow.store.tracking.dbmodels.models import SqlExperiment, SqlLoggedModel,
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as TrackingStore
 from mlflow.tracing.constant import SpanAttributeKey, SpansLocation, TraceTagKey
 from mlflow.utils.mlflow_tags import MLFLOW_ARTIFACT_LOCATION
+from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from tracking_server.addresses import command, meaning
@@ -251,6 +252,8 @@ def test_whose_permissions_hold(owners, address, found):
         (f"models:/wine/{'9' * 30}", "no version 9"),
         ("mlflow-artifacts:/٣/x", "no experiment"),
         ("mlflow-artifacts:/free/x", "no experiment's folder"),
+        (SHARED, "experiment 3, and perhaps others, lie below it"),
+        (BUCKET, "experiment 5, and perhaps others, lie below it"),
         (f"mlflow-artifacts:/1/{STRAY}/artifacts/x", "not in its own"),
         (f"mlflow-artifacts:/1/models/{LOGGED}/artifacts", "not in its own"),
         (f"runs:/{STRAY}/x", "not in its own"),
@@ -289,6 +292,32 @@ def test_the_command_lists_what_would_be_refused(session):
     # Without the prefix, also what lies below it.
     more = {(row.kind, row.id) for row in command.found(session, (SHARED,))} - found
     assert more == {("experiment", "5"), ("version", "7")}
+
+
+def test_the_command_asks_no_more_for_more_versions(tmp_path):
+    engine = TrackingStore(f"sqlite:///{tmp_path}/mlflow.db", "mlflow-artifacts:/").engine
+    with Session(engine) as session:
+        session.add(SqlRegisteredModel(name="wine", workspace="default"))
+        for number in range(1, 101):
+            run, address = f"{number:032x}", f"mlflow-artifacts:/0/{number:032x}/artifacts"
+            session.add(SqlRun(run_uuid=run, experiment_id=0, artifact_uri=address))
+            session.flush()
+            session.add(
+                SqlModelVersion(
+                    name="wine",
+                    version=number,
+                    run_id=run,
+                    source=f"{address}/model" if number % 2 else f"runs:/{run}/model",
+                    workspace="default",
+                    current_stage="None",
+                )
+            )
+        session.commit()
+        asked = []
+        event.listen(engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+        assert list(command.found(session, ())) == []
+        assert len(asked) < 20
+    engine.dispose()
 
 
 class Somebody:

@@ -88,6 +88,14 @@ class Rows:
         ).filter(SqlExperiment.artifact_location.in_(addresses))
         return [(str(experiment), location) for experiment, location in rows]
 
+    def experiment_below(self, address: str) -> str | None:
+        """One whose artifacts lie in a folder within this one."""
+        location = SqlExperiment.artifact_location
+        within = location.startswith(f"{address.rstrip('/')}/", autoescape=True)
+        which = within & (location != f"{address.rstrip('/')}/")
+        found = self._session.query(SqlExperiment.experiment_id).filter(which).first()
+        return found and str(found[0])
+
     def experiment_of(self, inside: str) -> str | None:
         """Whose files lie at a path below an experiment's location, by the id of the run, logged
         model or trace that MLflow puts into it."""
