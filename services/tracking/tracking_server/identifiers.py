@@ -31,7 +31,7 @@ def keep(auth: ModuleType) -> None:
             experiment = given.partition("/")[0] if isinstance(given, str) else ""
             if not EXPERIMENT.fullmatch(experiment):
                 raise MlflowException.invalid_parameter_value(
-                    f"Invalid experiment id {given!r}: expected the text of a number, as MLflow writes it."
+                    f"Invalid experiment id {given!r}: expected a number as text, as MLflow has it."
                 )
         return find(grants, key)
 
