@@ -158,11 +158,12 @@ class Belongings:
         path = f"{API}/traces/{self.trace}"
         return self.door.call(by or self.owner, "PATCH", path, tags=pairs(tags), **given)
 
-    def send_span(self, tags: dict, by: str = "") -> httpx.Response:
-        """One span over OTLP, whose trace is new."""
+    def send_span(self, tags: dict, by: str = "", identifier: str = "", **headers: str):
+        """One span over OTLP, whose trace is new where none is named."""
         request = ExportTraceServiceRequest()
         span = request.resource_spans.add().scope_spans.add().spans.add()
-        span.trace_id, span.span_id = uuid.uuid4().bytes, uuid.uuid4().bytes[:8]
+        trace = uuid.UUID(identifier.removeprefix("tr-")) if identifier else uuid.uuid4()
+        span.trace_id, span.span_id = trace.bytes, uuid.uuid4().bytes[:8]
         span.name, span.start_time_unix_nano, span.end_time_unix_nano = "one", 10**18, 10**18 + 1
         for key, value in tags.items():
             attribute = span.attributes.add()
@@ -173,6 +174,7 @@ class Belongings:
             headers={
                 "content-type": "application/x-protobuf",
                 "x-mlflow-experiment-id": self.experiment,
+                **headers,
             },
         )
 
@@ -227,6 +229,7 @@ WRITES = answers(reader=403, editor=200, denied=403, admin=200)
 DELETES = answers(reader=403, editor=403, denied=403, admin=200)
 REFUSED = answers(reader=400, editor=400, denied=(400, 403), admin=400)
 ADMINISTRATORS = answers(reader=403, editor=403, denied=403, admin=(200, 404))
+MISSPELT = answers(reader=(400, 403), editor=(400, 403), denied=(400, 403), admin=(200, 404))
 UNSOUND = answers(reader=(400, 403), editor=(400, 403), denied=(400, 403), admin=400)
 
 Probe = tuple[Callable[[World, str], httpx.Response], dict[str, tuple[int, ...]]]
@@ -333,11 +336,58 @@ def _traces() -> None:
         probe(f"trace: an id with {what}", REFUSED)(
             lambda w, user, name=name: w.mine(user).start_trace({}, user, name)
         )
+    another = {
+        "started in one's own experiment": (
+            DELETES,
+            lambda own, user, trace: own.start_trace({}, user, trace),
+        ),
+        "sent to one's own experiment": (
+            WRITES,
+            lambda own, user, trace: own.send_span({}, user, trace),
+        ),
+    }
+    for what, (allowed, send) in another.items():
+        probe(f"trace: another's, {what}", allowed)(
+            lambda w, user, send=send: send(w.mine(user), user, trace_id(w.owned.start_trace()))
+        )
     probe("trace: the tag of its location, deleted", REFUSED)(
         lambda w, user: w.door.of(user).request(
             "DELETE", f"{API_3}/traces/{w.mine(user).trace}/tags", json={"key": LOCATION}
         )
     )
+
+
+def _experiments() -> None:
+    """Rows of the owner's experiment, whose number is written in another way."""
+
+    def number(w: World) -> str:
+        return f"0{w.owned.experiment}"
+
+    def place(w: World) -> dict:
+        return {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": number(w)}}
+
+    for what, method, path, given in (
+        ("itself", "GET", f"{API}/experiments/get", lambda w: {"experiment_id": number(w)}),
+        ("its runs", "POST", f"{API}/runs/search", lambda w: {"experiment_ids": [number(w)]}),
+        ("its traces", "POST", f"{API_3}/traces/search", lambda w: {"locations": [place(w)]}),
+        (
+            "its scorers",
+            "GET",
+            f"{API_3}/scorers/list",
+            lambda w: {"experiment_id": number(w)},
+        ),
+        ("a new run", "POST", f"{API}/runs/create", lambda w: {"experiment_id": number(w)}),
+    ):
+        allowed = answers(reader=400, editor=400, denied=400, admin=200)
+        probe(f"experiment: {what}, by another spelling", allowed)(
+            lambda w, user, method=method, path=path, given=given: w.door.call(
+                user, method, path, **given(w)
+            )
+        )
+
+
+def _zero(w: World) -> str:
+    return f"0{w.owned.folders['run']}/{FILE}"
 
 
 def _paths() -> None:
@@ -362,6 +412,11 @@ def _paths() -> None:
         path(f"a {kind}'s", WRITES, "PUT", lambda w, kind=kind: f"{w.owned.folders[kind]}/new")
         listing(f"a {kind}'s", READS, lambda w, kind=kind: w.owned.folders[kind])
     path("a run's", DELETES, "DELETE", lambda w: f"{w.owned.folders['run']}/new")
+    for method in ("GET", "PUT", "DELETE"):
+        path("a number with a zero before it", MISSPELT, method, _zero)
+        path("a number without end", MISSPELT, method, lambda _: f"{'9' * 30}/{FILE}")
+    listing("a number with a zero before it", MISSPELT, _zero)
+    listing("a number without end", MISSPELT, lambda _: "9" * 30)
     path("coded twice", READS, "GET", lambda w: f"{w.owned.folders['run']}%252F{FILE}")
     for method in ("GET", "PUT", "DELETE"):
         path("no experiment's", ADMINISTRATORS, method, lambda _: f"99999/{FILE}")
@@ -421,6 +476,7 @@ def _files() -> None:
     )
 
 
+_experiments()
 _sources()
 _locations()
 _traces()
@@ -446,6 +502,12 @@ def check_graphql(w: World, user: str) -> None:
     given = {"query": LIST_FILES, "variables": variables, "operationName": "Q"}
     answer = w.door.call(user, "POST", "/graphql", **given)
     may = 200 in READS[user]
+    if user != "admin":
+        query = f'{{ mlflowGetExperiment(input: {{experimentId: "0{w.owned.experiment}"}}) '
+        asked = w.door.call(
+            user, "POST", "/graphql", query=f"{query}{{ experiment {{ name }} }} }}"
+        )
+        assert w.owned.model not in asked.text
     assert answer.status_code == (401 if user == "nobody" else 200)
     assert (FILE in answer.text) == may
 

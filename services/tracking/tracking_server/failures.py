@@ -41,6 +41,8 @@ def answer(error: OSError) -> tuple[dict[str, str], int]:
 def _told(error: OSError) -> tuple[int, str, str]:
     if error.errno in FULL:
         return 507, "INTERNAL_ERROR", "The tracking server's disk is full: nothing was stored."
+    if error.errno == errno.ENAMETOOLONG:
+        return 400, "INVALID_PARAMETER_VALUE", "A path, or a name in it, is too long to be stored."
     chain = list(_chain(error))
     for kind, told in (
         (socket.gaierror, "was not found by its name"),

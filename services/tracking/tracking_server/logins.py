@@ -83,11 +83,12 @@ def build(settings: Settings) -> FastAPI:
     with _configured(settings):
         from mlflow.server import auth
 
-    from tracking_server import administrators, permissions
+    from tracking_server import administrators, identifiers, permissions
 
     app = auth.create_app()
     permissions.ask_less(auth)
     administrators.keep(auth)
+    identifiers.keep(auth)
     return app
 
 

@@ -145,6 +145,56 @@ def test_a_trace_that_a_client_copies_gets_a_place_of_its_own(world):
     mine.trace = before
 
 
+def test_a_trace_that_is_refused_stays_where_it_is(world):
+    owned, mine = world.owned, world.own["denied"]
+    trace = addresses.trace_id(owned.start_trace())
+    for answer in (
+        mine.start_trace({}, "denied", trace),
+        mine.send_span({}, "denied", trace),
+    ):
+        assert answer.status_code == 403
+    shown = world.door.made("owner", "GET", f"{addresses.API_3}/traces/{trace}")
+    location = shown["trace"]["trace_info"]["trace_location"]["mlflow_experiment"]
+    assert location["experiment_id"] == owned.experiment
+    assert world.door.call("denied", "GET", f"{addresses.API_3}/traces/{trace}").status_code == 403
+
+
+def test_spans_are_linked_to_runs_that_their_sender_may_change(world):
+    def linked(run: str) -> int:
+        place = {"type": "MLFLOW_EXPERIMENT"}
+        place["mlflow_experiment"] = {"experiment_id": world.own["denied"].experiment}
+        asked = {"locations": [place], "filter": f"run_id = '{run}'"}
+        found = world.door.made("admin", "POST", f"{addresses.API_3}/traces/search", **asked)
+        return len(found.get("traces", []))
+
+    mine = world.own["denied"]
+    for run, count in ((mine.run, 1), (world.owned.run, 0)):
+        mine.send_span({}, "denied", **{"x-mlflow-run-id": run}).raise_for_status()
+        assert linked(run) == count
+
+
+def test_an_assessment_cannot_take_the_place_of_anothers(world):
+    kept = {
+        "assessment_id": "a-" + secrets.token_hex(16),
+        "assessment_name": "good",
+        "feedback": {"value": True},
+        "source": {"source_type": "HUMAN", "source_id": "owner"},
+    }
+
+    def start(own: Belongings, by: str, identifier: str, assessments: list) -> httpx.Response:
+        info = own.start_trace({}, by, identifier).json()["trace"]["trace_info"]
+        body = {"trace_info": {**info, "assessments": assessments}}
+        return world.door.call(by, "POST", f"{addresses.API_3}/traces", trace=body)
+
+    mine, traces = world.own["denied"], [f"tr-{secrets.token_hex(16)}" for _ in range(2)]
+    assert start(world.owned, "owner", traces[0], [kept]).status_code == 200
+    changed = {**kept, "feedback": {"value": False}}
+    assert start(mine, "denied", traces[1], [changed]).status_code == 400
+    shown = world.door.made("owner", "GET", f"{addresses.API_3}/traces/{traces[0]}")
+    [found] = shown["trace"]["trace_info"]["assessments"]
+    assert found["feedback"]["value"] is True
+
+
 @pytest.fixture
 def as_editor(world, monkeypatch):
     name, password = world.door.logins["editor"]

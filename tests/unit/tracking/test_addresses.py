@@ -20,6 +20,7 @@ from mlflow.store.tracking.dbmodels.models import SqlExperiment, SqlLoggedModel,
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as TrackingStore
 from mlflow.tracing.constant import SpanAttributeKey, SpansLocation, TraceTagKey
 from mlflow.utils.mlflow_tags import MLFLOW_ARTIFACT_LOCATION
+from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from tracking_server.addresses import command, meaning
@@ -246,8 +247,13 @@ def test_whose_permissions_hold(owners, address, found):
     ("address", "why"),
     [
         ("mlflow-artifacts:/99/x", "no experiment 99"),
+        ("mlflow-artifacts:/01/x", "no experiment 01"),
+        (f"mlflow-artifacts:/{'9' * 5000}/x", "no experiment 9"),
+        (f"models:/wine/{'9' * 30}", "no version 9"),
         ("mlflow-artifacts:/٣/x", "no experiment"),
         ("mlflow-artifacts:/free/x", "no experiment's folder"),
+        (SHARED, "experiment 3, and perhaps others, lie below it"),
+        (BUCKET, "experiment 5, and perhaps others, lie below it"),
         (f"mlflow-artifacts:/1/{STRAY}/artifacts/x", "not in its own"),
         (f"mlflow-artifacts:/1/models/{LOGGED}/artifacts", "not in its own"),
         (f"runs:/{STRAY}/x", "not in its own"),
@@ -286,6 +292,32 @@ def test_the_command_lists_what_would_be_refused(session):
     # Without the prefix, also what lies below it.
     more = {(row.kind, row.id) for row in command.found(session, (SHARED,))} - found
     assert more == {("experiment", "5"), ("version", "7")}
+
+
+def test_the_command_asks_no_more_for_more_versions(tmp_path):
+    engine = TrackingStore(f"sqlite:///{tmp_path}/mlflow.db", "mlflow-artifacts:/").engine
+    with Session(engine) as session:
+        session.add(SqlRegisteredModel(name="wine", workspace="default"))
+        for number in range(1, 101):
+            run, address = f"{number:032x}", f"mlflow-artifacts:/0/{number:032x}/artifacts"
+            session.add(SqlRun(run_uuid=run, experiment_id=0, artifact_uri=address))
+            session.flush()
+            session.add(
+                SqlModelVersion(
+                    name="wine",
+                    version=number,
+                    run_id=run,
+                    source=f"{address}/model" if number % 2 else f"runs:/{run}/model",
+                    workspace="default",
+                    current_stage="None",
+                )
+            )
+        session.commit()
+        asked = []
+        event.listen(engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+        assert list(command.found(session, ())) == []
+        assert len(asked) < 20
+    engine.dispose()
 
 
 class Somebody:
@@ -431,12 +463,14 @@ def test_a_prefix_that_allows_too_much_is_refused(load, prefix):
             ["child", "username", "action", "experiment_permission"],
         ),
         (auth, "_get_experiment_permission", ["experiment_id", "username"]),
+        (auth, "fold_grants_for_key", ["grants", "key"]),
         (auth, "authorize", ["username", "anchor", "requirements"]),
         (TrackingStore, "_delete_archived_trace_payloads", ["self", "selected_traces"]),
         (TrackingStore, "create_experiment", ["self", "name", "artifact_location", "tags"]),
         (TrackingStore, "start_trace", ["self", "trace_info"]),
         (TrackingStore, "set_trace_tag", ["self", "trace_id", "key", "value"]),
         (TrackingStore, "delete_trace_tag", ["self", "trace_id", "key"]),
+        (TrackingStore, "link_traces_to_run", ["self", "trace_ids", "run_id"]),
         (TrackingStore, "log_spans", ["self", "location", "spans", "tracking_uri"]),
         (RegistryStore, "get_model_version_download_uri", ["self", "name", "version"]),
         (Span, "get_attribute", ["self", "key"]),

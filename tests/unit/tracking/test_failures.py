@@ -101,3 +101,11 @@ def test_a_disk_is_a_disk(error, status, said):
     assert found == status
     assert said in body["message"]
     assert "/var/tmp" not in body["message"]
+
+
+def test_a_name_that_no_disk_takes_is_the_clients(tmp_path):
+    error = raised(lambda: (tmp_path / ("x" * 300)).write_bytes(b""))
+    body, status = failures.answer(error)
+    assert status == 400
+    assert "too long" in body["message"]
+    assert str(tmp_path) not in body["message"]

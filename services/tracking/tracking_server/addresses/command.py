@@ -28,7 +28,7 @@ from tracking_server import migrate
 from tracking_server.addresses import meaning
 from tracking_server.addresses.meaning import Elsewhere, Place, UnsoundError
 from tracking_server.addresses.owners import Owners, UnownedError
-from tracking_server.addresses.rows import Rows
+from tracking_server.addresses.rows import MODEL, RUN, Rows
 from tracking_server.settings import Settings
 
 
@@ -64,10 +64,39 @@ def found(session: Session, prefixes: tuple[str, ...]) -> Iterator[Row]:
     return _Search(session, prefixes).rows()
 
 
+class _AtOnce(Rows):
+    """Rows that are asked for all at once, where every version asks for one."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._experiments = {str(one) for (one,) in session.query(SqlExperiment.experiment_id)}
+        self._runs = {
+            run: (str(experiment), address or "")
+            for run, experiment, address in session.query(
+                SqlRun.run_uuid, SqlRun.experiment_id, SqlRun.artifact_uri
+            ).join(SqlModelVersion, SqlModelVersion.run_id == SqlRun.run_uuid)
+        }
+        columns = SqlLoggedModel.model_id, SqlLoggedModel.experiment_id
+        self._models = {model: str(experiment) for model, experiment in session.query(*columns)}
+
+    def has_experiment(self, experiment: str) -> bool:
+        return experiment in self._experiments
+
+    def run(self, run_id: str) -> tuple[str, str] | None:
+        return self._runs.get(run_id) or super().run(run_id)
+
+    def experiment_of(self, inside: str) -> str | None:
+        if (match := RUN.match(inside)) and match[1] in self._runs:
+            return self._runs[match[1]][0]
+        if match := MODEL.match(inside):
+            return self._models.get(match[1])
+        return super().experiment_of(inside)
+
+
 class _Search:
     def __init__(self, session: Session, prefixes: tuple[str, ...]) -> None:
         self._session = session
-        self._owners = Owners(Rows(session), prefixes)
+        self._owners = Owners(_AtOnce(session), prefixes)
         self._locations = {
             str(experiment): (location or "", name)
             for experiment, location, name in session.query(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar
 
 from mlflow.entities import Span
@@ -22,7 +22,13 @@ from sqlalchemy.orm import Session
 from tracking_server.addresses import meaning
 from tracking_server.addresses.caller import Action, Permissions
 from tracking_server.addresses.meaning import Elsewhere, Place, UnsoundError
-from tracking_server.addresses.owners import OutsideError, Owner, Owners, UnownedError
+from tracking_server.addresses.owners import (
+    Experiment,
+    OutsideError,
+    Owner,
+    Owners,
+    UnownedError,
+)
 from tracking_server.addresses.rows import Rows
 
 SETTING = "TRACKING_ARTIFACT_PREFIXES"
@@ -59,11 +65,11 @@ class Guard:
             raise _denied(f"the address {address!r} is refused: {error}; {self._way_out}") from None
         self._demand(owners, action, f"what lies at {address!r}")
 
-    def files(self, address: str) -> None:
-        """As `use`, where files are about to be read; RESOURCE_DOES_NOT_EXIST for a prompt."""
+    def files(self, address: str, action: Action = "read") -> None:
+        """As `use`, where files are about to be; RESOURCE_DOES_NOT_EXIST for a prompt."""
         if address in meaning.PLACEHOLDERS:
             raise MlflowException("A prompt has no artifacts.", RESOURCE_DOES_NOT_EXIST)
-        self.use(address)
+        self.use(address, action)
 
     def path(self, path: str, action: Action) -> None:
         """Refuse unless the caller may do that at a path below the artifact store's root, "" for
@@ -153,6 +159,33 @@ class Guard:
                     value = span.get_attribute(f"{SpanAttributeKey.TRACE_TAG_PREFIX}{key}")
                     if value is not None:
                         self._trace_tag(key, str(value), None)
+
+    def traces(self, ids: Collection[str], experiment: str, action: Action) -> None:
+        """Refuse what reaches for traces of other experiments than the one it is sent to, unless
+        the caller may do that with them: "update" adds to them, "manage" takes them away."""
+        if not self._permissions.has_logins:
+            return
+        found = self._ask_rows(lambda rows: rows.experiments_of_traces(ids))
+        others = [
+            Experiment(other, f"traces/{trace}/artifacts")
+            for trace, other in found.items()
+            if other != experiment
+        ]
+        if others and not self._permissions.is_administrator():
+            self._demand(others, action, "a trace of another experiment")
+
+    def assessments(self, ids: Collection[str], trace_id: str) -> None:
+        """Refuse assessments that a client numbers as those of another trace."""
+        if any(one != trace_id for one in self._ask_rows(lambda rows: rows.assessed(ids))):
+            raise _invalid("An assessment has the id of one that another trace has: leave it out.")
+
+    def run(self, run_id: str) -> None:
+        """Refuse what changes a run unless the caller may."""
+        if not self._permissions.has_logins or self._permissions.is_administrator():
+            return
+        row = self._ask_rows(lambda rows: rows.run(run_id))
+        if row is not None:  # MLflow says that there is none
+            self._demand([Experiment(row[0], f"{run_id}/artifacts")], "update", f"run {run_id}")
 
     # How it is decided.
 

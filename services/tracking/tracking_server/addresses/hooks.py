@@ -63,7 +63,7 @@ def _guard_handlers(guarding: Guard) -> None:
     proxied = handlers._get_workspace_scoped_repo_path_if_enabled
 
     def repository(artifact_uri: str) -> Any:
-        guarding.files(artifact_uri)
+        guarding.files(artifact_uri, _action())
         return stored(artifact_uri)
 
     def repository_of_trace(artifact_uri: str) -> Any:

@@ -123,6 +123,8 @@ class Owners:
         return owners
 
     def _moved(self, address: str) -> list[Owner]:
+        if below := self._rows.experiment_below(address):
+            raise UnownedError(f"experiment {below}, and perhaps others, lie below it")
         scheme, separator, path = address.partition(":")
         parts = path.split("/")
         above = ["/".join(parts[:length]) for length in range(1, len(parts) + 1)]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlRegisteredModelAlias
 from mlflow.store.tracking.dbmodels.models import (
+    SqlAssessments,
     SqlExperiment,
     SqlLoggedModel,
     SqlRun,
@@ -14,6 +16,9 @@ from mlflow.store.tracking.dbmodels.models import (
 from sqlalchemy import func
 from sqlalchemy.orm import Session
 
+from tracking_server.identifiers import EXPERIMENT
+
+VERSION = re.compile(r"0*[0-9]{1,18}")
 RUN = re.compile(r"([0-9a-f]{32})(/|$)")
 MODEL = re.compile(r"models/([^/]+)(/|$)")
 TRACE = re.compile(r"traces/([^/]+)(/|$)")
@@ -48,6 +53,8 @@ class Rows:
         return row and (row.storage_location or row.source or "")
 
     def has_experiment(self, experiment: str) -> bool:
+        if not EXPERIMENT.fullmatch(experiment):
+            return False
         which = SqlExperiment.experiment_id == int(experiment)
         return self._session.query(SqlExperiment.experiment_id).filter(which).first() is not None
 
@@ -63,12 +70,31 @@ class Rows:
         found = self._session.query(SqlTraceInfo.experiment_id).filter(which).first()
         return found and f"{self.location(str(found[0]))}/traces/{trace_id}/artifacts"
 
+    def experiments_of_traces(self, ids: Collection[str]) -> dict[str, str]:
+        """Of those traces that there are."""
+        columns = SqlTraceInfo.request_id, SqlTraceInfo.experiment_id
+        rows = self._session.query(*columns).filter(SqlTraceInfo.request_id.in_(ids))
+        return {trace: str(experiment) for trace, experiment in rows}
+
+    def assessed(self, ids: Collection[str]) -> list[str]:
+        """The traces of those assessments that there are."""
+        which = SqlAssessments.assessment_id.in_(ids)
+        return [trace for (trace,) in self._session.query(SqlAssessments.trace_id).filter(which)]
+
     def experiments_at(self, addresses: list[str]) -> list[tuple[str, str]]:
         """The experiments whose artifacts lie at one of these addresses, with it."""
         rows = self._session.query(
             SqlExperiment.experiment_id, SqlExperiment.artifact_location
         ).filter(SqlExperiment.artifact_location.in_(addresses))
         return [(str(experiment), location) for experiment, location in rows]
+
+    def experiment_below(self, address: str) -> str | None:
+        """One whose artifacts lie in a folder within this one."""
+        location = SqlExperiment.artifact_location
+        within = location.startswith(f"{address.rstrip('/')}/", autoescape=True)
+        which = within & (location != f"{address.rstrip('/')}/")
+        found = self._session.query(SqlExperiment.experiment_id).filter(which).first()
+        return found and str(found[0])
 
     def experiment_of(self, inside: str) -> str | None:
         """Whose files lie at a path below an experiment's location, by the id of the run, logged
@@ -91,7 +117,7 @@ class Rows:
 
     def _number(self, name: str, which: str) -> int | None:
         if which.isdecimal():
-            return int(which)
+            return int(which) if VERSION.fullmatch(which) else None
         if which.startswith("@"):
             alias = SqlRegisteredModelAlias
             row = (

@@ -28,6 +28,9 @@ def tracking_store(guard: Guard) -> type[TrackingStore]:
 
         def start_trace(self, trace_info: TraceInfo) -> TraceInfo:
             guard.new_trace(trace_info.trace_id, trace_info.tags)
+            guard.traces({trace_info.trace_id}, trace_info.experiment_id, "manage")  # MLflow moves
+            if ids := {one.assessment_id for one in trace_info.assessments if one.assessment_id}:
+                guard.assessments(ids, trace_info.trace_id)
             return super().start_trace(trace_info)
 
         def deprecated_start_trace_v2(
@@ -62,7 +65,12 @@ def tracking_store(guard: Guard) -> type[TrackingStore]:
 
         def log_spans(self, location: str, spans: list[Span], tracking_uri: Any = None) -> list:
             guard.spans(spans)
+            guard.traces({span.trace_id for span in spans}, location, "update")
             return super().log_spans(location, spans, tracking_uri)
+
+        def link_traces_to_run(self, trace_ids: list[str], run_id: str) -> None:
+            guard.run(run_id)  # OTLP names it in a header that nobody asks about
+            super().link_traces_to_run(trace_ids, run_id)
 
         def _delete_archived_trace_payloads(self, selected_traces: list) -> list[str]:
             """The rows alone: nothing archives traces here, so that a client may have said where,
