@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from tests.integration.serving.reference.comparison import Address, agree
 from tests.integration.serving.reference.servers import Reference
 from tests.integration.serving.reference.variations import Requests
 from tests.integration.serving.servers import ModelServer
+from tests.support import ROOT
 
 BURST = 32
 """Requests that are sent before the first answer is read."""
@@ -60,10 +62,12 @@ def served(
 ) -> Iterator[Servers]:
     """`within`: seconds that ours has for all of them. `python`: the reference's."""
     variables = variables or {}
+    # Some models were pickled by reference to modules of these tests.
+    paths = os.pathsep.join([str(ROOT / "services" / "serving"), str(ROOT)])
     ours = ModelServer(
         root / "ours",
         SERVING_MODELS=",".join(f"{name}={folder}" for name, folder in folders.items()),
-        **variables,
+        **{"PYTHONPATH": paths, **variables},
     )
     reference = Reference(folders, set(), root, python, variables)
     try:
