@@ -3,6 +3,7 @@
 import asyncio
 import importlib.util
 import os
+import ssl
 import urllib.error
 import urllib.request
 
@@ -51,8 +52,14 @@ def _urllib3(url: str) -> str:
 def _aiohttp(url: str) -> str:
     import aiohttp
 
+    trusted = ssl.create_default_context()  # aiohttp's own is made when it is first imported
+
     async def ask() -> str:
-        async with aiohttp.ClientSession(trust_env=True) as session, session.get(url) as answer:
+        connector = aiohttp.TCPConnector(ssl=trusted)
+        async with (
+            aiohttp.ClientSession(trust_env=True, connector=connector) as session,
+            session.get(url) as answer,
+        ):
             return await answer.text()
 
     return asyncio.run(ask())
