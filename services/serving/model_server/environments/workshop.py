@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote
 
 from model_server.confinement.quarters import Quarters, move_in
 from model_server.environments.uv import uv_settings
@@ -15,7 +16,8 @@ from model_server.settings import Settings
 _SETTINGS = (".config/uv", ".config/pip", ".pip", ".netrc", ".pyenv", ".local/share/uv")
 """In the user's home."""
 _SYSTEM = ("/etc/uv", "/etc/pip.conf", "/etc/xdg")
-_PYTHONS = Path(".local/share/uv")
+_BEFORE_PATH = re.compile(r"([\w.-]+=)?(file://(localhost)?)?")
+"""Of an entry: the name of an index, the scheme."""
 
 
 def workshop(
@@ -25,11 +27,11 @@ def workshop(
     home = Path.home()
     told = dict(variables) | uv_settings(environment.parent, dict(variables))
     writable = [environment.parent]
-    for name, usual in (
-        ("UV_CACHE_DIR", home / ".cache/uv"),
-        ("UV_PYTHON_INSTALL_DIR", home / _PYTHONS),
+    for name, base, usual in (
+        ("UV_CACHE_DIR", "XDG_CACHE_HOME", ".cache"),
+        ("UV_PYTHON_INSTALL_DIR", "XDG_DATA_HOME", ".local/share"),
     ):
-        place = Path(told.get(name, usual))
+        place = Path(told.get(name) or Path(os.environ.get(base) or home / usual, "uv"))
         if os.access(home, os.W_OK) or name in told:
             writable.append(place)
     for place in writable:
@@ -44,12 +46,15 @@ def workshop(
 
 
 def _named(variables: Mapping[str, str]) -> Iterator[Path]:
-    """Files and folders that settings name: certificates, constraints, wheels."""
-    for value in variables.values():
+    """Files and folders that settings name: certificates, constraints, wheels, and indexes, whose
+    pages may lead to files beside them."""
+    for name, value in variables.items():
         for part in re.split(r"[\s,]+", value):
-            path = Path(part.removeprefix("file://"))
+            path = Path(unquote(_BEFORE_PATH.sub("", part)))
             if path.is_absolute() and path != Path("/"):
                 yield path
+                if "INDEX" in name and path.parent not in (Path("/"), Path.home()):
+                    yield path.parent
 
 
 def _interpreters() -> Iterator[Path]:
