@@ -110,7 +110,9 @@ def test_a_run_over_https_is_promoted_and_served_to_whoever_has_a_token(team, ev
 
 def test_every_version_is_checked_with_the_model_servers_own_login(team):
     """As `make restore` does at its end."""
-    said = team.stack.compose("run", "--rm", "-T", "--no-deps", "serving", "check").stdout
+    # Versions of other tests are not made to load.
+    command = ["run", "--rm", "-T", "--no-deps", "serving", "check"]
+    said = team.stack.compose(*command, check=False).stdout
     assert "wine version 1 loads" in said
 
 
