@@ -11,6 +11,7 @@ from model_server.confinement.rules import Rules
 _SET_NO_NEW_PRIVS = 38
 _CAPABILITIES = 0x20080522
 """The version of the kernel's structures that hold 64 of them."""
+_DAC_READ_SEARCH = 1 << 2
 OPEN_FILES = 4096
 _LIMITS = {"RLIMIT_CORE": 0, "RLIMIT_MSGQUEUE": 0, "RLIMIT_NICE": 0, "RLIMIT_RTPRIO": 0}
 
@@ -69,11 +70,16 @@ def _limit() -> None:
 
 
 def _drop_capabilities() -> None:
-    """Of a server that root has started; others have none."""
+    """Of a server that root has started; others have none. Root goes on to read what belongs to
+    others, where the rules let it."""
+    libc = ctypes.CDLL(None, use_errno=True)
     header = (ctypes.c_uint32 * 2)(_CAPABILITIES, 0)
-    none = (ctypes.c_uint32 * 6)()
-    if ctypes.CDLL(None, use_errno=True).capset(header, none) < 0:
-        raise OSError(ctypes.get_errno(), "capabilities cannot be dropped")
+    has, keeps = (ctypes.c_uint32 * 6)(), (ctypes.c_uint32 * 6)()
+    if libc.capget(header, has) == 0:
+        keeps[0] = keeps[1] = has[1] & _DAC_READ_SEARCH
+        if libc.capset(header, keeps) == 0:
+            return
+    raise OSError(ctypes.get_errno(), "capabilities cannot be dropped")
 
 
 def _prctl(option: int, value: int) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 import socket
 import sys
@@ -256,6 +257,11 @@ def test_further_folders_can_be_opened(nosy, tmp_path):
     data.mkdir()
     (data / "a").write_text("a")
     (data / "token").write_text(TOKEN)
+    (data / "others").mkdir()
+    (data / "others" / "b").write_text("b")
+    if os.getuid() == 0:  # which reads what belongs to others
+        os.chown(data / "others", 12345, 12345)
+        (data / "others").chmod(0o700)
     server = ModelServer(
         data,
         SERVING_MODELS=f"nosy={nosy}",
@@ -265,6 +271,7 @@ def test_further_folders_can_be_opened(nosy, tmp_path):
     try:
         expected = {
             f"read|{data}/a": "done",
+            f"read|{data}/others/b": "done",
             f"list|{data}": "done",
             f"write|{data}/a": probes.NO,
             f"read|{data}/token": probes.NO,
