@@ -73,6 +73,11 @@ _TABLE = (
         ),
         f"It looks like code pickled by another Python: log it on the server's, {FROM_CODE}",
     ),
+    # MLflow's, of a link.
+    (
+        r"resolved path is outside the artifact directory",
+        "MLflow follows no link that leads out of a model's folder: put what it leads to there.",
+    ),
     # MLflow's, of what it does not take for the name of a folder.
     (
         r"MlflowException: (?:Invalid path|No such artifact)",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from model_server.confinement.quarters import TEMPORARY, find, move_in, tidy
+from model_server.confinement.quarters import TEMPORARY, enter, move_in, tidy
 from model_server.settings import Settings
 from model_server.workers import process
 
@@ -52,7 +52,7 @@ def test_it_goes_however_deep_it_is_and_whatever_is_closed(settings, how):
 
 def test_a_start_that_is_cancelled_leaves_no_folder(settings):
     async def start() -> None:
-        quarters = await find(settings, [])
+        quarters = await enter(move_in, settings, [])
         child = await process.spawn("tests.unit.serving.child", "wait", name="x", quarters=quarters)
         await child.end()
 

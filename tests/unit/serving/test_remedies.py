@@ -140,6 +140,7 @@ def test_what_is_not_known_stays_as_it_is(problem):
     ("problem", "helps"),
     [
         ("PermissionError: [Errno 13] Permission denied: 'index.faiss'", "SERVING_FOLDERS"),
+        ("MlflowException: Invalid path: resolved path is outside the artifact directory", "link"),
         ("sqlite3.OperationalError: unable to open database file", "tempfile.gettempdir"),
         ("gaierror: [Errno -3] Temporary failure in name resolution", "serving.network"),
         ("APIConnectionError: Connection error.", "serving.network"),

@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from model_server.confinement.confine import lacking
 from model_server.confinement.rules import Rules, rules
+from model_server.errors import LoadError
 from model_server.network.way_out import WayOut
 from model_server.settings import Settings
 
@@ -76,24 +77,22 @@ def move_in(
     return Quarters(found, folder, way_out)
 
 
-async def find(
-    settings: Settings,
-    readable: Iterable[Path],
-    python: str | None = None,
-    writable: Iterable[Path] = (),
-    way_out: WayOut | None = None,
-) -> Quarters | None:
-    """`move_in` without blocking; cancelled, it leaves no folder behind. Raises OSError."""
+async def enter(move: Callable[..., Quarters | None], *arguments: object) -> Quarters | None:
+    """What `move` finds, `move_in` say, without blocking; cancelled, it leaves no folder behind.
+    Raises LoadError."""
     loop = asyncio.get_running_loop()
 
     def leave(moved: asyncio.Future[Quarters | None]) -> None:
         if not (moved.cancelled() or moved.exception()) and (found := moved.result()):
             loop.run_in_executor(None, found.leave)
 
-    act = asyncio.to_thread(move_in, settings, readable, python, writable, way_out)
-    moving = asyncio.ensure_future(act)
+    moving = asyncio.ensure_future(asyncio.to_thread(move, *arguments))
     try:
         return await asyncio.shield(moving)
+    except OSError as error:
+        raise LoadError(
+            f"its temporary folder cannot be made in SERVING_CACHE: {error.strerror}"
+        ) from None
     except asyncio.CancelledError:
         moving.add_done_callback(leave)
         raise

@@ -19,7 +19,7 @@ TCP and UDP in both directions."""
 _ALLOW, _ERRNO, _NOTIFY = 0x7FFF0000, 0x00050000, 0x7FC00000
 _NOTHING = 0
 """In place of an error: the call is not made, and says that it was."""
-_NE, _LT, _EQ, _GT, _MASKED = 1, 2, 4, 6, 7
+_NE, _EQ, _GT, _MASKED = 1, 4, 6, 7
 _TREE, _NO_SPECULATION_BARRIER = 8, 7
 
 _NEWER = {"fchmodat2": 452, "setxattrat": 463, "removexattrat": 466, "file_setattr": 469}
@@ -120,8 +120,8 @@ def _rules(network: Network) -> Iterator[Rule]:
     yield Rule("listen", errno.EACCES)
     # Of what is like TCP and is not, Landlock knows nothing.
     stream = _kind(socket.SOCK_STREAM)
-    for protocol in (*range(1, socket.IPPROTO_TCP), None):
-        where = (2, _GT, socket.IPPROTO_TCP, 0) if protocol is None else _is(2, protocol)
+    others = (_is(2, one) for one in range(1, socket.IPPROTO_TCP))
+    for where in (*others, (2, _GT, socket.IPPROTO_TCP, 0)):
         yield Rule("socket", errno.EACCES, (stream, where))
     if network == "proxy":
         for family in internet:

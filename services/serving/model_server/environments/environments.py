@@ -24,7 +24,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from model_server.confinement.quarters import find
+from model_server.confinement.quarters import enter, move_in
 from model_server.environments.messages import MARKER, Built, Fit, Package, Recipe, Step
 from model_server.environments.workshop import workshop
 from model_server.errors import LoadError
@@ -118,7 +118,7 @@ class Environments:
         compile, for all to come. What goes wrong costs them time, and nothing else."""
         folder = Path(environment.python).parents[1]
         try:
-            quarters = await find(self._settings, [folder], environment.python, [folder])
+            quarters = await enter(move_in, self._settings, [folder], environment.python, [folder])
             child = await process.spawn(
                 "model_server.environments.bytecode",
                 files,
@@ -126,7 +126,7 @@ class Environments:
                 python=environment.python,
                 quarters=quarters,
             )
-        except OSError as error:
+        except (LoadError, OSError) as error:
             log.warning("packages cannot be compiled", extra={"reason": str(error)})
             return
         try:
@@ -147,12 +147,7 @@ class Environments:
 
     async def _look(self, model: Path) -> Fit:
         async with self._looks:
-            try:
-                quarters = await find(self._settings, [model])
-            except OSError as error:
-                raise LoadError(
-                    f"a temporary folder cannot be made in SERVING_CACHE: {error.strerror}"
-                ) from None
+            quarters = await enter(move_in, self._settings, [model])
             child = await process.spawn(
                 "model_server.environments.fit", str(model), name="fit", quarters=quarters
             )
@@ -220,7 +215,7 @@ class Environments:
         facts = {"environment": recipe.digest, "because": because}
         log.info("building an environment", extra=facts)
         started = time.monotonic()
-        quarters = await asyncio.to_thread(workshop, self._settings, model, folder, self._variables)
+        quarters = await enter(workshop, self._settings, model, folder, self._variables)
         child = await process.spawn(
             "model_server.environments.build",
             str(model),

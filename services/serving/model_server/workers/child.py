@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # another interpreter imports this module, too, and only thos
 BOOT = Path(__file__).with_name("boot.py")
 SOCKET = 3
 """The descriptor of a child's socket, the only one that it has beside the standard ones."""
+_SET_DEATH_SIGNAL, _SET_DUMPABLE, _SET_CHILD_SUBREAPER = 1, 4, 36
 DOOR = 4
 """Until it has confined itself."""
 UNUSED = 10
@@ -144,24 +145,23 @@ def _allow_children(sock: socket.socket) -> None:
 def die_with_parent(by: signal.Signals = signal.SIGKILL) -> None:
     """Be killed, even while hung, when the parent ends in whatever way. Linux only; elsewhere a
     child ends when it next looks at its socket."""
-    if sys.platform == "linux":
-        set_death_signal = 1
-        ctypes.CDLL(None).prctl(set_death_signal, by)
+    _prctl(_SET_DEATH_SIGNAL, by)
 
 
 def adopt() -> None:
     """Become the parent of what the children of this process leave behind, and so on; when it ends,
     they are its own parent's. Linux only."""
-    if sys.platform == "linux":
-        set_child_subreaper = 36
-        ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0)
+    _prctl(_SET_CHILD_SUBREAPER, 1)
 
 
 def conceal() -> None:
     """Keep this process's memory and variables from others of the same user."""
+    _prctl(_SET_DUMPABLE, 0)
+
+
+def _prctl(option: int, value: int) -> None:
     if sys.platform == "linux":
-        set_dumpable = 4
-        ctypes.CDLL(None).prctl(set_dumpable, 0)
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def _offer_to_oom_killer() -> None:

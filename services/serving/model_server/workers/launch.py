@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from model_server.confinement.quarters import find, reason
+from model_server.confinement.quarters import enter, move_in, reason
 from model_server.errors import (
     REASON_LIMIT,
     ExampleError,
@@ -74,12 +74,9 @@ class Launch:
         await self._check_folder()
         if self._settings.confinement == "required" and (lacks := reason(self._settings)):
             raise LoadError(f"models cannot be confined here (SERVING_CONFINEMENT): {lacks}")
-        try:
-            quarters = await find(self._settings, [self._folder], self._python, (), self.way_out)
-        except OSError as error:
-            raise LoadError(
-                f"its temporary folder cannot be made in SERVING_CACHE: {error.strerror}"
-            ) from None
+        quarters = await enter(
+            move_in, self._settings, [self._folder], self._python, (), self.way_out
+        )
         child = await process.spawn(
             "model_server.scoring.worker",
             self._target.name,
