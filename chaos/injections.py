@@ -16,7 +16,7 @@ import httpx
 
 from chaos.ledger import ARTIFACTS
 from chaos.scene import SERVED_SECONDS, WAYWARD, Background, Scene
-from tests.stack.shipped import docker
+from tests.compose.shipped import docker
 from tests.support import wait_until
 
 Injection = Callable[[Scene], AbstractContextManager[None]]

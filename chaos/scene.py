@@ -18,8 +18,8 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 from sklearn.dummy import DummyRegressor
 
+from tests.compose.shipped import Stack, docker
 from tests.integration.serving.models import Shelf
-from tests.stack.shipped import Stack, docker
 from tests.support import wait_until
 
 STEADY = "chaos-steady"

@@ -22,8 +22,8 @@ from chaos.options import parse
 from chaos.scene import Quick, Scene, Storm, publish_models
 from chaos.team import OVERLAY, enter
 from chaos.trial import Result, Unfinished
-from stack.test import why_no_stack
-from tests.stack.shipped import copy_shipped_files
+from host.test import why_no_stack
+from tests.compose.shipped import copy_shipped_files
 from tests.support import free_port
 
 # Of the page: its mark, its title.

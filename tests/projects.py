@@ -12,7 +12,7 @@ from pathlib import Path
 import mlflow
 from mlflow.entities import Run
 
-from stack.projects import RUNS
+from host.projects import RUNS
 from tests.support import ROOT, clean_environment
 
 BIN = Path(sys.executable).parent

@@ -9,11 +9,11 @@ from tests.readme import README, ROOT, blocks
 # Who runs the blocks so marked.
 RUN_BY = {
     "ci": ".ci/run",
-    "demo": "tests/integration/stack/test_demo.py",
-    "stack": "tests/stack/test_readme.py",
-    "backup": "tests/stack/test_backup.py",
-    "team": "tests/stack/team/test_team.py",
-    "projects": "tests/stack/test_projects.py",
+    "demo": "tests/integration/host/test_demo.py",
+    "stack": "tests/compose/test_readme.py",
+    "backup": "tests/compose/test_backup.py",
+    "team": "tests/compose/team/test_team.py",
+    "projects": "tests/compose/test_projects.py",
     "model-server": "tests/integration/serving/test_readme.py",
 }
 

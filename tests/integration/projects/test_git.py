@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
+from tests.compose.shipped import copy_shipped_files
 from tests.projects import Runs, names
-from tests.stack.shipped import copy_shipped_files
 from tests.tiny_t5 import build
 
 AUTHOR = ["-c", "user.name=test", "-c", "user.email=test@example.org"]

@@ -1,6 +1,6 @@
 """No address is a way around permissions: every kind of user by every string of clients.
 
-tests/stack/team has the same on the stack.
+tests/compose/team has the same on the stack.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.integration.tracking_server import on_local_files, on_postgres_and_s3
 
 SHARED = "mlflow-artifacts:/shared"
 STORES = ["folder", "bucket"] if os.environ.get("FULL") == "1" else ["folder"]
-"""tests/stack/team asks the same of a bucket."""
+"""tests/compose/team asks the same of a bucket."""
 
 
 def serve(server, store: str, sql) -> Door:

@@ -1,4 +1,4 @@
-"""Logins on PostgreSQL, as a real server has them; tests/stack/team has the rest."""
+"""Logins on PostgreSQL, as a real server has them; tests/compose/team has the rest."""
 
 from __future__ import annotations
 

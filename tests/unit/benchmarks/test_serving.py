@@ -15,7 +15,7 @@ from benchmarks.serving.plan import GOALS, Cell, plan
 from benchmarks.serving.servers import BEFORE, OURS, PLAIN, REFERENCE, SERVERS, known
 from benchmarks.serving.stages import Stage
 from benchmarks.serving.tables import profile, sections
-from stack.paths import ROOT
+from host.paths import ROOT
 
 RATES = {OURS: 16_000, PLAIN: 8_000, REFERENCE: 80, "mosec": 8_000, "bare front": 20_000}
 CELL = Cell(rows=1, clients=64, rounds=3)

@@ -13,7 +13,7 @@ from chaos.ledger import Ledger
 from chaos.load import PREDICT, Load
 from chaos.scene import Scene
 from chaos.summary import WRONG
-from tests.stack.shipped import Stack
+from tests.compose.shipped import Stack
 from tests.support import wait_until
 
 

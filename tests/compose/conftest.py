@@ -1,0 +1,99 @@
+"""The compose tier: the docker-compose.yml that ships, started once for all tests of a process."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from pathlib import Path
+
+import mlflow
+import pytest
+import yaml
+from mlflow.tracking import fluent
+
+from host.test import why_no_stack
+from tests.compose.shipped import Stack, copy_shipped_files
+from tests.hub_server import Hub, serving
+from tests.projects import PROJECTS
+from tests.support import free_port
+from tests.tiny_t5 import build
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items):
+    """One stack serves all tests, so they stay together; building its images takes minutes."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.xdist_group("compose"))
+            if not item.get_closest_marker("timeout"):
+                item.add_marker(pytest.mark.timeout(900))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def experiment_of_no_other_file():
+    """What one file's fixtures set is of a server that the next file's tests do not ask."""
+    yield
+    fluent._active_experiment_id = None
+    os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory):
+    """The shipped files in a folder of their own; skips where no stack can run."""
+    if reason := why_no_stack():
+        pytest.skip(f"STACK TIER NOT RUN: {reason}")
+    folder = tmp_path_factory.mktemp("clone")
+    copy_shipped_files(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def new_stack(clone):
+    """Makes stacks from the clone, each with its own name, ports and overlays, and removes them."""
+    numbers = itertools.count()
+
+    def make(*overlays: str) -> Stack:
+        project = f"mlflow-stack-test-{os.getpid()}-{next(numbers)}"
+        stack = Stack(clone, project, free_port(), free_port(), overlays)
+        made.callback(stack.remove)
+        return stack
+
+    with contextlib.ExitStack() as made:  # removes all, even where one cannot be
+        yield make
+
+
+@pytest.fixture(scope="session")
+def stack(new_stack, request):
+    """The one running stack, built from the clone. A test leaves it as it found it: healthy."""
+    running = new_stack()
+    try:
+        running.up("--build")
+        yield running
+    finally:
+        if request.session.testsfailed:
+            print("\n".join(running.trouble()))
+
+
+@pytest.fixture(scope="session")
+def hub(tmp_path_factory):
+    """What stands in for Hugging Face's hub, as variables: the tiny T5 under the real one's name.
+
+    Reached by the host alone.
+    """
+    entry = yaml.safe_load((PROJECTS / "huggingface" / "MLproject").read_text())["entry_points"]
+    given = {name: at["default"] for name, at in entry["summarizer"]["parameters"].items()}
+    folder = tmp_path_factory.mktemp("hub")
+    tiny = Hub(build(folder / "t5"), given["source"], given["revision"])
+    with serving(tiny):
+        yield {"HF_ENDPOINT": tiny.url, "HF_HOME": str(folder / "cache")}
+
+
+@pytest.fixture
+def client(stack):
+    """MLflow's client, in a process that has the tracking server's address and nothing else."""
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(stack.tracking)
+    yield mlflow.MlflowClient()
+    mlflow.set_tracking_uri(before)

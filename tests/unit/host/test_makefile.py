@@ -1,0 +1,70 @@
+"""`make` itself: what it offers, and how it finds an interpreter."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from host.__main__ import COMMANDS
+from tests.support import ROOT
+
+
+def make(*arguments, path=os.environ["PATH"]):
+    return subprocess.run(
+        ["make", "--no-print-directory", *arguments],
+        cwd=ROOT,
+        env={"PATH": str(path), "HOME": os.environ.get("HOME", "/")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """A PATH on which there is make, a shell and awk, and no Python."""
+    for name in ("make", "sh", "awk"):
+        (tmp_path / name).symlink_to(shutil.which(name))
+    return tmp_path
+
+
+def test_help_is_the_default_and_names_every_target(bare):
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split()
+    done = make(path=bare)
+    assert done.returncode == 0
+    assert re.findall(r"^  make (\S+) ", done.stdout, re.MULTILINE) == phony
+
+
+def test_every_command_has_a_target():
+    offered = re.findall(r"^  make (\S+) ", make().stdout, re.MULTILINE)
+    assert set(COMMANDS) <= set(offered)
+
+
+@pytest.mark.parametrize("python3", [None, "exit 1"])
+def test_machine_without_a_python_that_will_do(bare, python3):
+    if python3:
+        (bare / "python3").write_text(f"#!/bin/sh\n{python3}\n")
+        (bare / "python3").chmod(0o755)
+    done = make("doctor", path=bare)
+    assert done.returncode != 0
+    [line] = done.stderr.splitlines()
+    assert "no Python 3.11 or newer found: install python3" in line
+    assert "PYTHON=" in line
+
+
+def test_python_that_is_too_old_says_so_itself(tmp_path):
+    """The line is told by stack/__init__.py, here under a version that claims to be old."""
+    site = tmp_path / "sitecustomize.py"
+    site.write_text("import sys\nsys.version_info = (3, 8, 1)\n")
+    done = subprocess.run(
+        [shutil.which("python3"), "-c", "import host"],
+        cwd=ROOT,
+        env={"PYTHONPATH": f"{tmp_path}", "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "expected Python 3.11 or newer, found 3.8" in done.stderr
