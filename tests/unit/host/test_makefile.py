@@ -55,7 +55,7 @@ def test_machine_without_a_python_that_will_do(bare, python3):
 
 
 def test_python_that_is_too_old_says_so_itself(tmp_path):
-    """The line is told by stack/__init__.py, here under a version that claims to be old."""
+    """The line is told by host/__init__.py, here under a version that claims to be old."""
     site = tmp_path / "sitecustomize.py"
     site.write_text("import sys\nsys.version_info = (3, 8, 1)\n")
     done = subprocess.run(
