@@ -1,7 +1,7 @@
 """Answers that are streamed: server-sent events, as the worker writes them.
 
 Each part is one or more whole events, in the form of MLflow's own agent server: see
-scoring/streaming.py. https://html.spec.whatwg.org/multipage/server-sent-events.html
+scoring/mlflow/streaming.py. https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
 from model_server.errors import error_event

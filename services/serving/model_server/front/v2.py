@@ -1,4 +1,4 @@
-"""The Open Inference Protocol's addresses, but for what a model answers (scoring/v2.py).
+"""The Open Inference Protocol's addresses, but for what a model answers (scoring/v2/).
 
 https://github.com/kserve/open-inference-protocol, with the index of Triton's model repository
 extension. What the protocol leaves open:

@@ -24,6 +24,8 @@ import numpy as np
 from mlflow.types import DataType
 from mlflow.types.schema import Array, Map, Object
 
+from model_server.errors import RefusedError
+
 TOO_LARGE = object()
 """In place of a number that is written with digits and exceeds a double."""
 MISSING_IN_CSV = frozenset(
@@ -170,3 +172,31 @@ def change_in_csv(text: str, kind: object) -> str | None:
     if value is TOO_LARGE and "inf" in text.lower():
         return None
     return _change_of_number(value, kind)
+
+
+def check_value(
+    value: object, kind: object, name: object, row: int, in_frame: bool = False
+) -> None:
+    """Refuses a value that MLflow would change, in lists of any depth, too, unless the column's
+    type is one of lists. Raises RefusedError 400."""
+    if isinstance(value, list) and not isinstance(kind, Array):
+        for one in value:
+            check_value(one, kind, name, row, in_frame)
+    elif reason := change(value, kind, in_frame):
+        raise misread(name, row, reason)
+
+
+def misread(name: object, row: int, reason: str) -> RefusedError:
+    """Refusal of a value in the column `name`."""
+    where = f"Column {quoted(name)}" if isinstance(name, str) else f"Column {name}"
+    return refused(f"{where}, row {row}: {reason}.")
+
+
+def refused(message: str) -> RefusedError:
+    """Refusal; `message` holds names and row numbers, no values."""
+    return RefusedError(400, "INVALID_PARAMETER_VALUE", f"Refused by serving.strict. {message}")
+
+
+def quoted(name: object) -> str:
+    """A name as messages have it."""
+    return repr(str(name)[:100])

@@ -26,6 +26,13 @@ def load(folder: Path) -> tuple[PyFuncModel, list[str]]:
     return model, list(dict.fromkeys(texts))[:MAX_WARNINGS]
 
 
+def flavor(model: PyFuncModel) -> str:
+    """The flavor that it is loaded with: sklearn, onnx, python_function..."""
+    loader = model.loader_module or ""
+    name = loader.removeprefix("mlflow.").partition(".")[0]
+    return "python_function" if name == "pyfunc" or not loader.startswith("mlflow.") else name
+
+
 @contextlib.contextmanager
 def _warnings() -> Iterator[list[str]]:
     """What is logged by MLflow meanwhile."""

@@ -25,7 +25,7 @@ MAX_CHAIN = 8
 _NO_FORM = re.compile(
     r"Object of type (?P<object>.+) is not JSON serializable|keys must be .*, not (?P<key>.+)"
 )
-"""Words of Python's json and, after it, scoring/outputs.py."""
+"""Words of Python's json and, after it, scoring/v2/outputs.py."""
 
 
 def mark(request: Request) -> str:

@@ -10,17 +10,18 @@ from mlflow.pyfunc import PyFuncModel
 
 from model_server.errors import UNEXPECTED, RefusedError, error_body, too_late
 from model_server.options import Options
-from model_server.scoring import fastpath, raised
+from model_server.scoring import raised
 from model_server.scoring.batching import batches, together
 from model_server.scoring.call import Call, Reader
-from model_server.scoring.example import request_body
-from model_server.scoring.independence import flavor, why_not_batched
+from model_server.scoring.fast import engine
+from model_server.scoring.independence import why_not_batched
+from model_server.scoring.loading import flavor
+from model_server.scoring.mlflow.example import request_body
+from model_server.scoring.mlflow.reader import MlflowReader
+from model_server.scoring.mlflow.streaming import Streams, can_stream
 from model_server.scoring.prediction import Predictor
-from model_server.scoring.protocol import MlflowReader
-from model_server.scoring.streaming import Streams, can_stream
-from model_server.scoring.strict import Strict
 from model_server.scoring.table import Table
-from model_server.scoring.v2 import V2Reader
+from model_server.scoring.v2.reader import V2Reader
 from model_server.workers import wire
 from model_server.workers.wire import Answer, Batch, Reply, Request
 
@@ -47,13 +48,12 @@ class Scorer:
         version: str = "",
     ) -> None:
         options = options or Options()
-        strict = Strict(model.metadata) if options.strict else None
-        mlflow = MlflowReader(model, strict)
-        v2 = V2Reader(model, name, version, mlflow.failure, strict)
+        mlflow = MlflowReader(model, options.strict)
+        v2 = V2Reader(model, name, version, mlflow.failure, options.strict)
         self._readers: dict[str, Reader] = {wire.MLFLOW: mlflow, wire.V2: v2}
         self._model = Predictor(model)
-        self._engine, engine_reason = _engine(model, folder, options)
         self.example = request_body(folder, model.metadata)
+        self._engine, engine_reason = _engine(model, mlflow.example_table(self.example), options)
         self.example_call = mlflow.example(self.example)
         """The same, read; None where it cannot be."""
         batching_reason = why_not_batched(
@@ -167,14 +167,14 @@ def _refused(request: Request, error: BaseException) -> Answer:
 
 
 def _engine(
-    model: PyFuncModel, folder: Path, options: Options
-) -> tuple[fastpath.Engine | None, str | None]:
+    model: PyFuncModel, example: Table | None, options: Options
+) -> tuple[engine.Engine | None, str | None]:
     """What predicts in place of the model, or None and the reason."""
     if not options.fast:
         return None, "switched off"
     try:
-        return fastpath.find(model, folder), None
-    except fastpath.NoFastPath as reason:
+        return engine.find(model, example), None
+    except engine.NoFastPath as reason:
         return None, str(reason)
 
 

@@ -11,7 +11,8 @@ from mlflow.types import DataType
 from mlflow.types.schema import Array, Map, Object
 
 from model_server.scoring.batching import split
-from model_server.scoring.independence import flavor, same
+from model_server.scoring.independence import same
+from model_server.scoring.loading import flavor
 from model_server.scoring.table import Table
 
 

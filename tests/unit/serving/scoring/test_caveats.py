@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
 from model_server.scoring.caveats import CAVEATS, MAX_CHARACTERS, MLFLOW, warnings
-from model_server.scoring.protocol import MlflowReader
+from model_server.scoring.mlflow.reader import MlflowReader
 
 DIFFERENCES = Path(__file__).parents[4] / "docs" / "differences.md"
 PLAIN = Schema([ColSpec("double", "a"), ColSpec("double", "b")])

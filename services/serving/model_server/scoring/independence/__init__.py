@@ -16,19 +16,13 @@ from mlflow.pyfunc import PyFuncModel
 from model_server.scoring.batching import Predict
 from model_server.scoring.call import Call
 from model_server.scoring.independence.proof import difference, same
+from model_server.scoring.loading import flavor
 
-__all__ = ["flavor", "same", "why_not_batched"]
+__all__ = ["same", "why_not_batched"]
 
 log = logging.getLogger(__name__)
 
 _OF_ESTIMATORS = {"sklearn", "xgboost", "lightgbm", "catboost"}
-
-
-def flavor(model: PyFuncModel) -> str:
-    """That it is loaded with."""
-    loader = model.loader_module or ""
-    name = loader.removeprefix("mlflow.").partition(".")[0]
-    return "python_function" if name == "pyfunc" or not loader.startswith("mlflow.") else name
 
 
 def why_not_batched(

@@ -5,8 +5,8 @@ between releases. What holds of `predict` holds of `predict_proba`, `decision_fu
 `transform` and `inverse_transform`, too, unless said. "To rounding": where a row's numbers come
 from a product of matrices, BLAS adds up in another order for another number of rows.
 
-tests/unit/serving/scoring/test_independence.py fails when a release brings a class that is
-on neither table.
+tests/unit/serving/scoring/independence/test_independence.py fails when a release brings a class
+that is on neither table.
 """
 
 from __future__ import annotations

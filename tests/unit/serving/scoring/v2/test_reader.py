@@ -18,7 +18,7 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, Tens
 from mlflow.types.schema import AnyType, Array, Object, Property
 
 from model_server.errors import RefusedError
-from model_server.scoring.v2 import V2Reader
+from model_server.scoring.v2.reader import V2Reader
 from model_server.workers import wire
 
 

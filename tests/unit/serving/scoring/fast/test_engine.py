@@ -54,9 +54,11 @@ from sklearn.preprocessing import (
 from sklearn.svm import LinearSVC, LinearSVR
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from model_server.scoring import fastpath
-from model_server.scoring.fast import ensemble, proof
+from model_server.scoring.fast import engine, ensemble, proof
+from model_server.scoring.fast.engine import Engine, NoFastPath, find
 from model_server.scoring.fast.rows import BeyondError
+from model_server.scoring.mlflow.example import request_body
+from model_server.scoring.mlflow.reader import MlflowReader
 from model_server.scoring.prediction import Predictor
 from model_server.scoring.scorer import Scorer
 from model_server.scoring.table import Table
@@ -221,8 +223,9 @@ class Served:
         self.model = mlflow.pyfunc.load_model(str(folder))
         self.own = Predictor(self.model)
 
-    def engine(self) -> fastpath.Engine:
-        return fastpath.find(self.model, self.folder)
+    def engine(self) -> Engine:
+        example = request_body(self.folder, self.model.metadata)
+        return find(self.model, MlflowReader(self.model).example_table(example))
 
     def tables(self, count: int) -> list[Table]:
         """Rows of the training data, and the same with other numbers near them."""
@@ -277,7 +280,7 @@ def answer(predict, table: Table) -> np.ndarray | str:
 
 
 def reason(served: Served) -> str:
-    with pytest.raises(fastpath.NoFastPath) as caught:
+    with pytest.raises(NoFastPath) as caught:
         served.engine()
     return str(caught.value)
 
@@ -423,8 +426,8 @@ def test_a_model_without_signature_or_of_another_flavor_has_none(serve, tmp_path
         tmp_path / "own", python_model=lambda model_input: model_input, pip_requirements=[]
     )
     own = mlflow.pyfunc.load_model(str(tmp_path / "own"))
-    with pytest.raises(fastpath.NoFastPath, match="not a scikit-learn model"):
-        fastpath.find(own, tmp_path / "own")
+    with pytest.raises(NoFastPath, match="not a scikit-learn model"):
+        find(own, None)
 
 
 def test_an_ensemble_too_large_to_convert_in_time_is_served_as_it_is(serve, monkeypatch):
@@ -500,7 +503,7 @@ def test_the_proof_finds_an_engine_that_differs_by_a_hair(
         change(served.model.get_raw_model())
         held(*given)
 
-    monkeypatch.setattr(fastpath, "prove", prove)
+    monkeypatch.setattr(engine, "prove", prove)
     assert reason(served).startswith(("answers differ", "the model refuses"))
 
 

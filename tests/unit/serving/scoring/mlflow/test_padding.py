@@ -9,7 +9,7 @@ import pytest
 from mlflow.types import ColSpec, Schema, TensorSpec
 
 from model_server.errors import RefusedError
-from model_server.scoring.padding import MAX_CELLS, MAX_COLUMNS, MAX_REPEATED, check
+from model_server.scoring.mlflow.padding import MAX_CELLS, MAX_COLUMNS, MAX_REPEATED, check
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
 COUNT = 5000

@@ -29,15 +29,12 @@ from __future__ import annotations
 import ctypes
 import logging
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from mlflow.pyfunc import PyFuncModel
 from mlflow.types import DataType, Schema
 
-from model_server.scoring import conversion
-from model_server.scoring.example import request_body
 from model_server.scoring.fast.proof import prove
 from model_server.scoring.fast.rows import BeyondError, NoFastPath, Prediction, Rows
 from model_server.scoring.fast.sampling import Sampler
@@ -125,8 +122,8 @@ class _Columns:
         return Table(self.names, columns=columns)
 
 
-def find(model: PyFuncModel, folder: Path) -> Engine:
-    """An engine that is proven on `model`, loaded from `folder`. Raises NoFastPath."""
+def find(model: PyFuncModel, example: Table | None) -> Engine:
+    """An engine that is proven on `model`, its input example among the rows. Raises NoFastPath."""
     if model.loader_module != "mlflow.sklearn":
         raise NoFastPath("not a scikit-learn model")
     if (schema := model.metadata.get_input_schema()) is None:
@@ -149,7 +146,7 @@ def find(model: PyFuncModel, folder: Path) -> Engine:
         sampler = Sampler(columns.types, steps.marks(), columns.table)
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # of numbers that are odd on purpose
-            prove(engine, own, scores, sampler, _example(model, folder))
+            prove(engine, own, scores, sampler, example)
     except NoFastPath:
         raise
     except Exception as error:  # a release of scikit-learn that keeps its models in another way
@@ -158,13 +155,6 @@ def find(model: PyFuncModel, folder: Path) -> Engine:
     finally:
         _release_memory()
     return engine
-
-
-def _example(model: PyFuncModel, folder: Path) -> Table | None:
-    body = request_body(folder, model.metadata)
-    reader = conversion.compiled(model.metadata.get_input_schema()) if body else None
-    found = reader.read(body) if reader else None
-    return found[0] if found else None
 
 
 def _release_memory() -> None:

@@ -26,11 +26,12 @@ from mlflow.models.utils import _enforce_params_schema
 from mlflow.pyfunc import PyFuncModel
 
 from model_server.errors import RefusedError, without_values
-from model_server.scoring import outputs, raised, typehints
+from model_server.scoring import raised, typehints
 from model_server.scoring.call import Call
-from model_server.scoring.inputs import Columns, Tensors, unsigned
-from model_server.scoring.strict import Strict
-from model_server.scoring.tensors import Tensor, misfit
+from model_server.scoring.v2 import outputs
+from model_server.scoring.v2.inputs import Columns, Tensors, unsigned
+from model_server.scoring.v2.strict import StrictTensors
+from model_server.scoring.v2.tensors import Tensor, misfit
 from model_server.workers.wire import Request, output_names
 
 DEFAULT_OUTPUT = "predict"
@@ -62,10 +63,10 @@ class V2Reader:
         name: str,
         version: str,
         failure: Failure,
-        strict: Strict | None = None,
+        strict: bool = False,
     ) -> None:
         self._model = model
-        self._strict = strict
+        self._strict = StrictTensors(model.metadata) if strict else None
         self._about = {"model_name": name, "model_version": version}
         self.failure = failure
         metadata = model.metadata
@@ -84,7 +85,7 @@ class V2Reader:
     def read(self, request: Request) -> Call | None:
         body = _read(request)
         if self._strict:
-            self._strict.check_tensors(body.inputs)
+            self._strict.check(body.inputs)
         if self._signature is None or not self._is_plain:
             return None
         table = self._signature.table(body.inputs)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
 from model_server.errors import RefusedError
-from model_server.scoring import outputs, tensors
+from model_server.scoring.v2 import outputs, tensors
 
 NUMERIC = [dtype for dtype in tensors.DATATYPES.values() if dtype.kind != "O"]
 shapes = st_numpy.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=4)

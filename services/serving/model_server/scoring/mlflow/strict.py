@@ -20,16 +20,23 @@ from mlflow.types import DataType
 from mlflow.types.schema import Array
 
 from model_server.errors import RefusedError
-from model_server.scoring.changes import change, change_in_csv, number
+from model_server.scoring.changes import (
+    change,
+    change_in_csv,
+    check_value,
+    misread,
+    number,
+    quoted,
+    refused,
+)
 from model_server.scoring.table import Table
-from model_server.scoring.tensors import Tensor, read
 
 _FRAMES = ("dataframe_split", "dataframe_records")
 _FORMATS = (*_FRAMES, "inputs", "instances")
 
 
-class Strict:
-    """The check of one model's requests."""
+class StrictBodies:
+    """Check of the requests of one model."""
 
     def __init__(self, metadata: Model) -> None:
         schema = metadata.get_input_schema()
@@ -47,7 +54,7 @@ class Strict:
         self._params = {param.name: param.dtype for param in params.params} if params else {}
 
     def check(self, body: bytes, content_type: str) -> None:
-        """Of MLflow's protocol. Raises RefusedError 400."""
+        """Raises RefusedError 400."""
         check = {
             scoring_server.CONTENT_TYPE_JSON: self._json,
             scoring_server.CONTENT_TYPE_CSV: self._csv,
@@ -60,24 +67,7 @@ class Strict:
         except RefusedError:
             raise
         except Exception:  # of whatever form it is: what was not understood may be changed
-            raise _refused("The body is not of a form that the signature allows.") from None
-
-    def check_tensors(self, tensors: list[Tensor]) -> None:
-        """Of the Open Inference Protocol, whose reader refuses nearly all changes itself. Raises
-        RefusedError."""
-        kinds = list(self._kinds.values())
-        for position, tensor in enumerate(tensors):
-            name = next((one for one in self._kinds if str(one) == tensor.name), tensor.name)
-            key = name if self._is_named else 0 if self._is_tensor else position
-            is_block = key not in self._kinds or tensor.shape[1:] == [len(kinds)] != [1]
-            own = kinds if is_block and not self._is_tensor else [self._kinds.get(key)]
-            if not any(_may_change(tensor, kind) for kind in own):
-                continue
-            for at, row in enumerate(read(tensor)):
-                for column, value in enumerate(np.ravel(row).tolist()):
-                    kind = own[column % len(own)]
-                    if _may_change(tensor, kind):
-                        _check(value, kind, tensor.name, at, in_frame=True)
+            raise refused("The body is not of a form that the signature allows.") from None
 
     def _json(self, body: bytes) -> None:
         try:
@@ -89,7 +79,7 @@ class Strict:
             return
         (name,) = formats
         if ignored := content.keys() - {name, "params"}:
-            raise _refused(f"{_listed(ignored)} would be ignored: no part of a request's body.")
+            raise refused(f"{_listed(ignored)} would be ignored: no part of a request's body.")
         self._check_params(content.get("params") or {})
         table = content[name]
         if name == "dataframe_split":
@@ -97,7 +87,7 @@ class Strict:
         elif self._is_by_type_hint:
             (kind,) = self._kinds.values()
             for at, value in enumerate(table):
-                _check(value, kind, 0, at, in_frame=True)
+                check_value(value, kind, 0, at, in_frame=True)
         elif isinstance(table, list) and table and isinstance(table[0], dict):
             self._records(table, name)
         elif self._has_signature:
@@ -105,16 +95,16 @@ class Strict:
 
     def _check_params(self, params: dict) -> None:
         if ignored := params.keys() - self._params.keys():
-            raise _refused(f"Params {_listed(ignored)} would be ignored: the signature has none.")
+            raise refused(f"Params {_listed(ignored)} would be ignored: the signature has none.")
         for name, value in params.items():
             if value is None:
-                raise _refused(f"Param {_quoted(name)} is null, which would replace its default.")
+                raise refused(f"Param {quoted(name)} is null, which would replace its default.")
             values = value if isinstance(value, list) else [value]
             for one in values:
                 kind = self._params[name]
                 # Texts reach the model as they are, as in frames.
                 if reason := change(one, kind, in_frame=kind == DataType.string):
-                    raise _refused(f"Param {_quoted(name)} is {reason}.")
+                    raise refused(f"Param {quoted(name)} is {reason}.")
 
     def _split(self, table: dict) -> None:
         rows, names = table["data"], table.get("columns")
@@ -125,9 +115,9 @@ class Strict:
         for at, row in enumerate(rows):
             row = row if isinstance(row, list) else [row]
             if len(row) != len(kinds):
-                raise _refused(f"Row {at} has {len(row)} values for {len(kinds)} columns.")
+                raise refused(f"Row {at} has {len(row)} values for {len(kinds)} columns.")
             for name, kind, value in zip(names, kinds, row, strict=True):
-                _check(value, kind, name, at, in_frame=True)
+                check_value(value, kind, name, at, in_frame=True)
 
     def _records(self, records: list[dict], form: str) -> None:
         names = dict.fromkeys(name for record in records for name in record)
@@ -138,12 +128,12 @@ class Strict:
             if form != "instances":
                 missing = [name for name in missing if name not in self._optional]
             if missing:
-                raise _refused(
+                raise refused(
                     f"Row {at} has no {_listed(missing)}, which another row has, "
                     + ("and would take another row's." if form == "instances" else "as if null.")
                 )
             for name, value in record.items():
-                _check(value, kinds[name], name, at, in_frame=form in _FRAMES)
+                check_value(value, kinds[name], name, at, in_frame=form in _FRAMES)
 
     def _columns(self, table: object) -> None:
         """An object of columns, one column's values, or rows of columns without names."""
@@ -155,19 +145,19 @@ class Strict:
                     isinstance(kind, Array) and not any(isinstance(one, list) for one in values)
                 )
                 for at, value in enumerate([values] if is_one else values):
-                    _check(value, kind, name, at)
+                    check_value(value, kind, name, at)
             return
         kinds = list(self._kinds.values())
         for at, row in enumerate(table if isinstance(table, list) else [table]):
             if self._is_tensor or len(kinds) == 1:
-                _check(row, kinds[0], next(iter(self._kinds)), at)
+                check_value(row, kinds[0], next(iter(self._kinds)), at)
                 continue
             if len(row) > len(kinds):
-                raise _refused(f"Row {at} has {len(row)} values for {len(kinds)} columns.")
+                raise refused(f"Row {at} has {len(row)} values for {len(kinds)} columns.")
             for column, (value, kind) in enumerate(zip(row, kinds, strict=False)):
-                _check(value, kind, column, at)
+                check_value(value, kind, column, at)
                 # MLflow converts all of them to the first one's type, and only then to their own.
-                _check(value, kinds[0], column, at)
+                check_value(value, kinds[0], column, at)
 
     def _csv(self, body: bytes) -> None:
         if not self._has_signature:
@@ -176,15 +166,15 @@ class Strict:
         reader = csv.reader(io.StringIO(text, newline=None))
         names = next(reader)
         if len(set(names)) < len(names):
-            raise _refused("Two columns have one name.")
+            raise refused("Two columns have one name.")
         self._known(names)
         kinds = [self._kind(name, at) for at, name in enumerate(names)]
         for at, row in enumerate(reader):
             if len(row) != len(names):
-                raise _refused(f"Row {at} has {len(row)} values for {len(names)} columns.")
+                raise refused(f"Row {at} has {len(row)} values for {len(names)} columns.")
             for name, kind, value in zip(names, kinds, row, strict=True):
                 if reason := change_in_csv(value, kind):
-                    raise _misread(name, at, reason)
+                    raise misread(name, at, reason)
 
     def _parquet(self, body: bytes) -> None:
         from pyarrow import parquet  # which a model's own environment may be without
@@ -203,9 +193,9 @@ class Strict:
     def _known(self, names: Iterable[object]) -> None:
         names = list(names)
         if self._is_named and (ignored := [name for name in names if name not in self._kinds]):
-            raise _refused(f"Columns {_listed(ignored)} would be ignored: the signature has none.")
+            raise refused(f"Columns {_listed(ignored)} would be ignored: the signature has none.")
         if self._has_signature and not self._is_tensor and len(names) > len(self._kinds):
-            raise _refused(f"There are {len(names)} columns, the model takes {len(self._kinds)}.")
+            raise refused(f"There are {len(names)} columns, the model takes {len(self._kinds)}.")
 
 
 def may_have_changed(table: Table) -> bool:
@@ -221,38 +211,5 @@ def _exact(dtype: np.dtype) -> int:
     return 2 ** (np.finfo(dtype).nmant + 1)
 
 
-def _may_change(tensor: Tensor, kind: object) -> bool:
-    """As its reader converts integers to floats, and times to UTC."""
-    if isinstance(kind, DataType):
-        kind = kind.to_numpy()
-    if not isinstance(kind, np.dtype):
-        return False
-    letter = {"I": "f", "U": "f", "B": "M"}.get(tensor.datatype[:1])
-    return kind.kind == letter and tensor.datatype != "BOOL"
-
-
-def _check(value: object, kind: object, name: object, row: int, in_frame: bool = False) -> None:
-    """The same for values in lists of any depth, unless the column's type is one of lists."""
-    if isinstance(value, list) and not isinstance(kind, Array):
-        for one in value:
-            _check(one, kind, name, row, in_frame)
-    elif reason := change(value, kind, in_frame):
-        raise _misread(name, row, reason)
-
-
-def _misread(name: object, row: int, reason: str) -> RefusedError:
-    where = f"Column {_quoted(name)}" if isinstance(name, str) else f"Column {name}"
-    return _refused(f"{where}, row {row}: {reason}.")
-
-
-def _refused(message: str) -> RefusedError:
-    """`message` holds names and row numbers, no values."""
-    return RefusedError(400, "INVALID_PARAMETER_VALUE", f"Refused by serving.strict. {message}")
-
-
-def _quoted(name: object) -> str:
-    return repr(str(name)[:100])
-
-
-def _listed(names: Iterable) -> str:
-    return ", ".join(sorted(map(_quoted, names))[:20])
+def _listed(names: Iterable[object]) -> str:
+    return ", ".join(sorted(map(quoted, names))[:20])

@@ -23,7 +23,7 @@ from mlflow.types.schema import ColSpec, TensorSpec
 
 from model_server.errors import RefusedError
 from model_server.scoring.table import Table
-from model_server.scoring.tensors import Tensor, misfit, read, wrong
+from model_server.scoring.v2.tensors import Tensor, misfit, read, wrong
 
 _NUMBERS = (DataType.boolean, DataType.integer, DataType.long, DataType.float, DataType.double)
 

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from model_server.scoring.tensors import DATATYPES
+from model_server.scoring.v2.tensors import DATATYPES
 
 _NAMES = {dtype: name for name, dtype in DATATYPES.items() if dtype.kind != "O"}
 

@@ -28,7 +28,7 @@ from pydantic import BaseModel
 
 from model_server.errors import LAST_EVENT, too_late
 from model_server.scoring import raised
-from model_server.scoring.protocol import NO_EVENT, MlflowReader
+from model_server.scoring.mlflow.reader import NO_EVENT, MlflowReader
 from model_server.workers import wire
 from model_server.workers.wire import Answer, Batch, Reply, Request
 

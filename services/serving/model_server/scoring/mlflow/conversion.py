@@ -1,8 +1,8 @@
 """From a request's JSON to rows, by decoders compiled once for a signature.
 
 Taken is only what MLflow's own parser and schema enforcement would turn into the very same rows;
-tests/unit/serving/scoring/test_conversion.py holds this against MLflow. Anything else is declined,
-and MLflow's own code has the last word on it.
+tests/unit/serving/scoring/mlflow/test_conversion.py holds this against MLflow. Anything else is
+declined, and MLflow's own code has the last word on it.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ models serve` answers is answered here. Different are only the errors:
 | prediction that is not JSON           | 500, plain text            | 500 INTERNAL_ERROR,       |
 |                                       |                            | naming its type           |
 
-No error repeats a value that was sent (sent.py). Traces go to the log, under the request id. And
-what asks a model for a stream that has one, gets it: see streaming.py.
+No error repeats a value that was sent (scoring/sent.py). Traces go to the log, under the request
+id. And what asks a model for a stream that has one, gets it: see streaming.py.
 """
 
 import io
@@ -37,11 +37,13 @@ from mlflow.pyfunc import PyFuncModel, scoring_server
 
 from model_server.errors import RefusedError, without_paths, without_values
 from model_server.remedies import with_remedy
-from model_server.scoring import padding, raised, typehints, unsigned
+from model_server.scoring import raised, typehints
 from model_server.scoring.call import Call
-from model_server.scoring.conversion import DeclinedError, compiled, params_reader
+from model_server.scoring.mlflow import padding, unsigned
+from model_server.scoring.mlflow.conversion import DeclinedError, compiled, params_reader
+from model_server.scoring.mlflow.strict import StrictBodies, may_have_changed
 from model_server.scoring.sent import TooManyValuesError
-from model_server.scoring.strict import Strict, may_have_changed
+from model_server.scoring.table import Table
 from model_server.workers.wire import WARM_UP, Request
 
 NO_EVENT = object()
@@ -53,11 +55,11 @@ _SEVERAL = "'predict_stream' requires single input"
 
 
 class MlflowReader:
-    """Reads requests for one model. `strict` refuses those that MLflow would change."""
+    """Reads requests for one model; refuses, where `strict`, those that MLflow would change."""
 
-    def __init__(self, model: PyFuncModel, strict: Strict | None = None) -> None:
+    def __init__(self, model: PyFuncModel, strict: bool = False) -> None:
         self._model = model
-        self._strict = strict
+        self._strict = StrictBodies(model.metadata) if strict else None
         self._schema = model.metadata.get_input_schema()
         is_usual = not _converts_itself(model)
         self._has_type_hint = not is_usual
@@ -106,6 +108,11 @@ class MlflowReader:
         if call is None and self._converter is not None:
             return Call(request, self._converter.specimen(), written, self._params(b""))
         return call
+
+    def example_table(self, body: bytes | None) -> Table | None:
+        """The rows of the input example, where conversion.py reads them."""
+        found = self._converter.read(body) if self._converter and body else None
+        return found[0] if found else None
 
     def answer_alone(self, request: Request) -> bytes:
         """By MLflow's own code. Raises RefusedError."""

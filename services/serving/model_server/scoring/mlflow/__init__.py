@@ -1,0 +1,1 @@
+"""MLflow's scoring protocol: what reads, checks and writes its formats."""

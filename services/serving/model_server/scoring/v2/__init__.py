@@ -1,0 +1,1 @@
+"""The Open Inference Protocol (V2): what reads, checks and writes its tensors."""
