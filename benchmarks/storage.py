@@ -9,10 +9,11 @@ from pathlib import Path
 
 import httpx
 
-from tests.integration.postgres import Postgres
-from tests.integration.s3 import S3
-from tests.integration.tracking_server import on_postgres_and_s3
-from tests.support import Process, clean_environment, free_port
+from harness.ports import free_port
+from harness.postgres import Postgres
+from harness.processes import Process, clean_environment
+from harness.s3 import S3
+from harness.tracking import on_postgres_and_s3
 
 START_SECONDS = 120
 MLFLOW = Path(sys.executable).parent / "mlflow"

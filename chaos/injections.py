@@ -16,8 +16,8 @@ import httpx
 
 from chaos.ledger import ARTIFACTS
 from chaos.scene import SERVED_SECONDS, WAYWARD, Background, Scene
-from tests.compose.shipped import docker
-from tests.support import wait_until
+from harness.stack import docker
+from harness.waiting import wait_until
 
 Injection = Callable[[Scene], AbstractContextManager[None]]
 

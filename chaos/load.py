@@ -30,7 +30,7 @@ from chaos.ledger import ARTIFACTS, Ledger
 from chaos.retries import Retries
 from chaos.scene import STEADY, STEADY_ANSWER, STEADY_REQUEST, Scene
 from chaos.summary import OK, WRONG, Attempt
-from tests.support import wait_until
+from harness.waiting import wait_until
 
 LOG, STORE, PREDICT, MLFLOW = "log", "store", "predict", "mlflow"
 CLIENTS = {LOG: 3, STORE: 2, PREDICT: 2, MLFLOW: 2}

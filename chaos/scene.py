@@ -18,9 +18,9 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 from sklearn.dummy import DummyRegressor
 
-from tests.compose.shipped import Stack, docker
-from tests.integration.serving.models import Shelf
-from tests.support import wait_until
+from harness.registry import Shelf
+from harness.stack import Stack, docker
+from harness.waiting import wait_until
 
 STEADY = "chaos-steady"
 WAYWARD = "chaos-wayward"

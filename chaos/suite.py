@@ -22,9 +22,9 @@ from chaos.options import parse
 from chaos.scene import Quick, Scene, Storm, publish_models
 from chaos.team import OVERLAY, enter
 from chaos.trial import Result, Unfinished
+from harness.ports import free_port
+from harness.stack import copy_shipped_files
 from host.test import why_no_stack
-from tests.compose.shipped import copy_shipped_files
-from tests.support import free_port
 
 # Of the page: its mark, its title.
 ALL = ("faults", "What clients see")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from chaos.scene import Scene
-from tests.compose.team.team import Team, bearer
+from harness.team import Team, bearer
 
 OVERLAY = "compose.team.yml"
 

@@ -19,7 +19,9 @@ from benchmarks.serving.cases import ROWS, Case
 from benchmarks.serving.plan import Cell
 from benchmarks.serving.servers import BEFORE, OURS, PLAIN, REFERENCE, Server
 from benchmarks.serving.stages import Stage
-from tests.support import ROOT, Process, clean_environment, free_port
+from harness.ports import free_port
+from harness.processes import Process, clean_environment
+from host.paths import ROOT
 
 START_SECONDS = 180
 WARM_SECONDS = 1

@@ -14,7 +14,7 @@ from benchmarks.options import Options
 from benchmarks.serving import environments
 from benchmarks.serving.cases import MODELS, Case
 from benchmarks.storage import MLFLOW
-from tests.support import free_port
+from harness.ports import free_port
 
 MOST = 64  # requests that a peer merges
 WAIT_SECONDS = 0.001  # that MLServer waits for more of them; in its documentation's example 0.1

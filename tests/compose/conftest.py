@@ -12,12 +12,12 @@ import pytest
 import yaml
 from mlflow.tracking import fluent
 
+from harness.hub import Hub, serving
+from harness.ports import free_port
+from harness.projects import PROJECTS
+from harness.stack import Stack, copy_shipped_files
+from harness.tiny_t5 import build
 from host.test import why_no_stack
-from tests.compose.shipped import Stack, copy_shipped_files
-from tests.hub_server import Hub, serving
-from tests.projects import PROJECTS
-from tests.support import free_port
-from tests.tiny_t5 import build
 
 HERE = Path(__file__).parent
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from tests.compose.shipped import Stack
+from harness.stack import Stack
 from tests.integration.serving.attack.door import Door
 from tests.integration.serving.hostile.attacks import MIB
 

@@ -7,9 +7,10 @@ import re
 import secrets
 from pathlib import Path
 
-from tests.authority import Authority
-from tests.compose.shipped import Stack, docker
-from tests.support import ROOT, wait_until
+from harness.authority import Authority
+from harness.stack import Stack, docker
+from harness.waiting import wait_until
+from host.paths import ROOT
 
 DATABASE, STORAGE = "db.outside.test", "s3.outside.test"
 OTHER_DATABASE, OTHER_STORAGE = "db2.outside.test", "s32.outside.test"  # not in the certificates

@@ -21,10 +21,13 @@ import pytest
 from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import LinearRegression
 
+from harness.ports import free_port
+from harness.processes import Process, run
+from harness.readme import blocks
+from harness.stack import Stack, copy_shipped_files, docker
+from harness.waiting import wait_until
+from host.paths import ROOT
 from host.repository import Place, need_folder, user
-from tests.compose.shipped import Stack, copy_shipped_files, docker
-from tests.readme import blocks
-from tests.support import ROOT, Process, free_port, run, wait_until
 
 ROWS = [[1.0], [2.0]]
 TOKEN = "0123456789abcdef-token"

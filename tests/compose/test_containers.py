@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.stack import docker
 from host.licences import PAGE
-from tests.compose.shipped import docker
+from tests.compose.containers import assert_confined, assert_limited, assert_not_root, leaks
 
-ROOT_ALLOWED = {"secrets"}  # gives volumes their owners, without a network
-CAPABILITIES = {"secrets": {"CHOWN", "DAC_OVERRIDE", "FOWNER"}}
 ONE_SHOTS = {"secrets", "database", "bucket", "migrate", "runner"}
 OWN_IMAGES = {"secrets", "database", "bucket", "tracking", "serving", "runner"}
 
@@ -38,22 +37,15 @@ def test_all_services_are_there(containers):
 
 
 def test_containers_are_not_root(containers):
-    for name, container in containers.items():
-        if name in ROOT_ALLOWED:
-            assert container["HostConfig"]["NetworkMode"] == "none", name
-        else:
-            assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", container["Config"]["User"]), name
+    assert_not_root(containers)
 
 
 def test_containers_are_confined(containers):
-    for name, container in containers.items():
-        host = container["HostConfig"]
-        assert host["ReadonlyRootfs"], name
-        assert host["CapDrop"] == ["ALL"], name
-        assert set(host["CapAdd"] or []) == CAPABILITIES.get(name, set()), name
-        assert "no-new-privileges:true" in host["SecurityOpt"], name
-        assert not host["Privileged"], name
-        assert host["Init"], name
+    assert_confined(containers)
+
+
+def test_containers_are_limited(containers):
+    assert_limited(containers)
 
 
 def test_every_volume_has_a_name(stack, containers):
@@ -63,15 +55,6 @@ def test_every_volume_has_a_name(stack, containers):
             continue
         volumes = [mount["Name"] for mount in container["Mounts"] if mount["Type"] == "volume"]
         assert [name for name in volumes if not name.startswith(stack.project)] == [], service
-
-
-def test_containers_are_limited(containers):
-    for name, container in containers.items():
-        host = container["HostConfig"]
-        assert 0 < host["Memory"] <= 8 * 2**30, name
-        assert 0 < host["PidsLimit"] <= 4096, name
-        assert host["CpuQuota"] > 0 or host["NanoCpus"] > 0, name
-        assert host["LogConfig"]["Config"].keys() >= {"max-size", "max-file"}, name
 
 
 def test_services_are_watched_and_come_back(containers):
@@ -154,10 +137,6 @@ def test_storage_reaches_nothing_outside(stack):
         assert network == f"{stack.project}_data"
     routes = stack.execute("postgres", "cat", "/proc/net/route").splitlines()[1:]
     assert not [line for line in routes if line.split()[1] == "00000000"], "has a default route"
-
-
-def leaks(text: str, values: dict[str, str]) -> list[str]:
-    return [name for name, value in values.items() if value in text]
 
 
 def test_inspect_shows_no_secret(containers, values):

@@ -14,11 +14,11 @@ import mlflow
 import pytest
 from sklearn.dummy import DummyRegressor
 
-from tests.authority import Authority
+from harness.authority import Authority
+from harness.stack import copy_shipped_files
+from harness.waiting import wait_until
 from tests.compose import outside as elsewhere
 from tests.compose.outside import Outside
-from tests.compose.shipped import copy_shipped_files
-from tests.support import wait_until
 
 OVERLAYS = ("compose.external-postgres.yml", "compose.external-s3.yml")
 TEAM, MONITORING = "compose.team.yml", "compose.monitoring.yml"

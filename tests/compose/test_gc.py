@@ -8,8 +8,9 @@ import subprocess
 import time
 import uuid
 
-from tests.compose.shipped import docker
-from tests.support import Process, wait_until
+from harness.processes import Process
+from harness.stack import docker
+from harness.waiting import wait_until
 
 
 def make_gc(stack, **settings: str) -> subprocess.CompletedProcess[str]:

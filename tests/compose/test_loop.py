@@ -12,12 +12,10 @@ from pathlib import Path
 import httpx
 import mlflow
 import pytest
-from sklearn.dummy import DummyRegressor
 
-from tests.load import Load
-from tests.support import wait_until
-
-ROWS = {"dataframe_split": {"columns": ["x"], "data": [[1.0], [2.0]]}}
+from harness.load import Load
+from harness.waiting import wait_until
+from tests.compose.models import ROWS, register
 
 
 def champion(client, model: str = "wine") -> str:
@@ -99,13 +97,6 @@ def test_the_runner_says_how_to_open_projects_that_it_may_not_read(stack, closed
     (line,) = [line for line in done.stderr.splitlines() if "chmod -R go+rX projects" in line]
     assert line.startswith(f"refused: the runner's user may not read {closed}:")
     assert "Traceback" not in done.stderr
-
-
-def register(name: str, value: float) -> str:
-    """Log and register a model that always says `value`; its version."""
-    model = DummyRegressor(strategy="constant", constant=value).fit([[0.0]], [value])
-    info = mlflow.sklearn.log_model(model, name="model", registered_model_name=name)
-    return info.registered_model_version
 
 
 def test_promotion_and_rollback_under_load(stack, client):

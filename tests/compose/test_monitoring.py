@@ -13,11 +13,13 @@ import mlflow
 import pytest
 import yaml
 
+from harness.ports import free_port
+from harness.stack import Stack, docker
+from harness.waiting import wait_until
+from host.paths import ROOT
 from host.test import why_no_image
-from tests.compose import test_containers as containers
-from tests.compose.shipped import Stack, docker
-from tests.compose.test_loop import ROWS, register
-from tests.support import ROOT, free_port, wait_until
+from tests.compose import containers
+from tests.compose.models import ROWS, register
 
 OVERLAY = "compose.monitoring.yml"
 WITHOUT_GRAFANA = ("prometheus", "postgres-exporter", "tracking", "serving")
@@ -231,9 +233,9 @@ def added(watched) -> dict[str, dict]:
 
 
 def test_the_added_containers_are_confined(added):
-    containers.test_containers_are_not_root(added)
-    containers.test_containers_are_confined(added)
-    containers.test_containers_are_limited(added)
+    containers.assert_not_root(added)
+    containers.assert_confined(added)
+    containers.assert_limited(added)
 
 
 def test_nothing_more_is_published_than_prometheus_and_only_here(watched, prometheus, added):

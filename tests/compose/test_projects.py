@@ -4,10 +4,10 @@ import sys
 
 import pytest
 
-from tests.projects import assert_all_ran, names
-from tests.readme import blocks
-from tests.support import run
-from tests.tiny_t5 import build
+from harness.processes import run
+from harness.projects import assert_all_ran, names
+from harness.readme import blocks
+from harness.tiny_t5 import build
 
 pytestmark = pytest.mark.timeout(1200)
 

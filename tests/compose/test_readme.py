@@ -1,32 +1,8 @@
 """README's commands for the Compose stack, as a user pastes them one after the other."""
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
-from tests.readme import blocks
-
-
-def paste(script: str, stack, hub: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run `script` in the clone, with only the addresses replaced, the hub's by variables."""
-    for readme, ours in (
-        ("localhost:5000", f"localhost:{stack.tracking_port}"),
-        ("localhost:8080", f"localhost:{stack.serving_port}"),
-    ):
-        script = script.replace(readme, ours)
-    binaries = str(Path(sys.executable).parent)
-    path = os.pathsep.join([binaries, os.environ["PATH"]])
-    return subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
-        cwd=stack.folder,
-        env=stack.environment(PATH=path, **hub),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+from harness.readme import blocks, paste
 
 
 def test_readme_commands_do_what_they_say(stack, hub):

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import Process, free_port, wait_until
+from harness.ports import free_port
+from harness.processes import Process
+from harness.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

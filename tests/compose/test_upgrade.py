@@ -14,10 +14,11 @@ import subprocess
 import mlflow
 import pytest
 
-from tests.compose.shipped import Stack, copy_shipped_files
-from tests.compose.test_restarts import Kept
-from tests.readme import blocks
-from tests.support import ROOT, free_port
+from harness.ports import free_port
+from harness.readme import blocks
+from harness.stack import Stack, copy_shipped_files
+from host.paths import ROOT
+from tests.compose.kept import Kept
 
 VERSION = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
 OLDER = "0.0.9"

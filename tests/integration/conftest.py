@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.integration.postgres import Postgres
-from tests.integration.s3 import S3
-from tests.integration.tracking_server import on_local_files, on_postgres_and_s3
+from harness.postgres import Postgres
+from harness.s3 import S3
+from harness.tracking import on_local_files, on_postgres_and_s3
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 import yaml
 
-from tests.projects import PROJECTS, names
-from tests.support import ROOT
+from harness.projects import PROJECTS, names
+from host.paths import ROOT
 
 EACH = pytest.mark.parametrize("project", names())
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 import yaml
 
-from tests.projects import PROJECTS, importable
+from harness.projects import PROJECTS, importable
 
 EVERYWHERE = [
     ("--model-name", "a/b"),

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from tests.readme import README, ROOT, blocks
+from harness.readme import README, blocks
+from host.paths import ROOT
 
 # Who runs the blocks so marked.
 RUN_BY = {

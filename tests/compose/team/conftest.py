@@ -3,7 +3,7 @@
 import mlflow
 import pytest
 
-from tests.compose.team.team import Team
+from harness.team import Team
 
 
 @pytest.fixture(scope="package")

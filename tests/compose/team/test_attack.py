@@ -4,12 +4,12 @@ import contextlib
 
 import pytest
 
+from harness.team import basic, bearer
+from harness.waiting import wait_until
 from tests.compose.doors import serving_door, tracking_door, unharmed
-from tests.compose.team.team import basic, bearer
 from tests.integration.serving.attack.door import Door
 from tests.integration.serving.attack.port import AttackedPort
 from tests.integration.serving.hostile.attacks import MIB
-from tests.support import wait_until
 
 
 @pytest.fixture(autouse=True)

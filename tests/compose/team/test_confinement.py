@@ -6,11 +6,10 @@ import shutil
 import mlflow
 import pytest
 
-from tests.compose.team.team import bearer
+from harness.team import bearer
+from harness.waiting import wait_until
 from tests.integration.serving.confinement import probes
-from tests.integration.serving.confinement.test_confinement import HERE
 from tests.integration.serving.models import act
-from tests.support import wait_until
 
 NAMES = ("nosy", "other")
 FIND = """
@@ -27,7 +26,7 @@ print(json.dumps([found, sorted(glob.glob("/cache/versions/*/model/MLmodel"))]))
 def served(team, tmp_path_factory):
     """Two models, each answering under its name; what it takes to ask them."""
     folder = tmp_path_factory.mktemp("nosy")
-    shutil.copy(HERE / "nosy.py", folder)
+    shutil.copy(probes.HERE / "nosy.py", folder)
     with pytest.MonkeyPatch.context() as patch:
         for variable, value in team.environment("admin", team.admin).items():
             patch.setenv(variable, value)

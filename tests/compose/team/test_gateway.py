@@ -13,9 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from harness.ports import free_port
+from harness.stack import docker
+from harness.waiting import wait_until
 from host.team import OWN_CERTIFICATE
-from tests.compose.shipped import docker
-from tests.support import free_port, wait_until
 
 FULL = os.environ.get("FULL") == "1"
 MIB = 2**20

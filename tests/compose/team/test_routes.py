@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.compose.team.team import basic, bearer
-from tests.support import wait_until
+from harness.team import basic, bearer
+from harness.waiting import wait_until
 
 FULL = os.environ.get("FULL") == "1"
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")

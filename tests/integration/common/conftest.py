@@ -1,5 +1,5 @@
 """What the projects share, importable."""
 
-from tests.projects import importable
+from harness.projects import importable
 
 importable(".")

@@ -13,7 +13,7 @@ from sklearn.tree import DecisionTreeClassifier
 from common.held_out import HeldOut
 from common.promotion import Gate
 from common.split import Split, tags_of
-from tests.projects import use
+from harness.projects import use
 
 SPLIT = Split(0.5, 1)
 ROWS = 200

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.ports import free_port
+from harness.processes import clean_environment
+from host.paths import ROOT
 from host.supervisor import MARK
-from tests.support import ROOT, clean_environment, free_port
 
 MADE = shutil.ignore_patterns(".git", ".venv", ".local", "__pycache__", ".*_cache", "tests", ".env")
 

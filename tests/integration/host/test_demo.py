@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.readme import blocks
-from tests.support import clean_environment, free_port, wait_until
+from harness.ports import free_port
+from harness.processes import clean_environment
+from harness.readme import blocks
+from harness.waiting import wait_until
 
 pytestmark = [
     pytest.mark.timeout(600),

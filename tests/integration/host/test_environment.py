@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from tests.support import ROOT, clean_environment
+from harness.processes import clean_environment
+from host.paths import ROOT
 
 ENSURE = "from host import environment; environment.ensure((environment.ROOT / 'tiny.txt',))"
 

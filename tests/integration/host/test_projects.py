@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
+from harness.processes import clean_environment, run
+from harness.projects import PROJECTS, assert_all_ran, names
+from harness.readme import blocks
+from harness.tiny_t5 import build
 from host import projects
 from host.test import why_no_stack
-from tests.projects import PROJECTS, assert_all_ran, names
-from tests.readme import blocks
-from tests.support import clean_environment, run
-from tests.tiny_t5 import build
 
 pytestmark = pytest.mark.timeout(900)
 FULL = os.environ.get("FULL") == "1"

@@ -1,5 +1,5 @@
 """The project's modules, importable."""
 
-from tests.projects import importable
+from harness.projects import importable
 
 importable("huggingface")

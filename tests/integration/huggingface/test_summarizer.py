@@ -10,11 +10,11 @@ import mlflow
 import pandas as pd
 import pytest
 
-from tests import tiny_t5
-from tests.hub_server import Hub, serving
-from tests.integration.serving.servers import ModelServer, assert_error
-from tests.projects import Runs
-from tests.tiny_t5 import SENTENCES
+from harness import tiny_t5
+from harness.hub import Hub, serving
+from harness.projects import Runs
+from harness.serving import ModelServer, assert_error
+from harness.tiny_t5 import SENTENCES
 
 GERMAN = {"task": "translate English to German", "max_length": 20}
 

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from harness import tiny_t5
+from harness.processes import clean_environment
+from harness.serving import ModelServer
+from host.paths import ROOT
 from t5 import T5
-from tests import tiny_t5
-from tests.integration.serving.servers import ModelServer
-from tests.support import ROOT, clean_environment
 
 TORCH = "torch==2.13.0"
 OTHERS = (  # what torch and transformers import, beside what this Python has already

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 from mlflow.artifacts import download_artifacts
 
-from tests.integration.serving.servers import ModelServer, assert_error
-from tests.projects import PROJECTS, Runs
+from harness.projects import PROJECTS, Runs
+from harness.serving import ModelServer, assert_error
 
 FULL = os.environ.get("FULL") == "1"
 SENTENCES = {

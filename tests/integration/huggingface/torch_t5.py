@@ -19,13 +19,13 @@ from transformers import (
     pipeline,
 )
 
-from tests import tiny_t5
+from harness import tiny_t5
 
 TIED = {"encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight"}
 
 
 def tiny() -> Text2TextGenerationPipeline:
-    """The same weights and tokenizer that tests/tiny_t5.py writes as ONNX."""
+    """The same weights and tokenizer that harness/tiny_t5.py writes as ONNX."""
     model = T5ForConditionalGeneration(T5Config(**tiny_t5.CONFIG))
     weights = {name: torch.from_numpy(array) for name, array in tiny_t5.weights().items()}
     missing, unexpected = model.load_state_dict(weights, strict=False)

@@ -4,9 +4,9 @@ import subprocess
 
 import pytest
 
-from tests.compose.shipped import copy_shipped_files
-from tests.projects import Runs, names
-from tests.tiny_t5 import build
+from harness.projects import Runs, names
+from harness.stack import copy_shipped_files
+from harness.tiny_t5 import build
 
 AUTHOR = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
 GIVEN = {

@@ -5,7 +5,7 @@ import uuid
 import pytest
 from mlflow import MlflowClient
 
-from tests.projects import importable, use
+from harness.projects import importable, use
 
 importable("registry")
 

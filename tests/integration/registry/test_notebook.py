@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.support import ROOT
+from host.paths import ROOT
 
 PROJECT = ROOT / "projects" / "registry"
 NOTEBOOK = PROJECT / "registry.ipynb"

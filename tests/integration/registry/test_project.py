@@ -2,8 +2,8 @@
 
 import pytest
 
+from harness.projects import Runs
 from tests.integration.registry.desk import TRUE, exact
-from tests.projects import Runs
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from harness.serving import ModelServer
 from tests.integration.registry.desk import ROWS, TRUE, good, promote
-from tests.integration.serving.servers import ModelServer
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.serving.models import Shelf, chameleon_with, save_chameleon, save_wine
-from tests.integration.serving.servers import ModelServer
+from harness.registry import Shelf
+from harness.serving import ModelServer
+from tests.integration.serving.models import chameleon_with, save_chameleon, save_wine
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Small real models for the tests, and a registry to put them in."""
+"""Small real models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 import yaml
-from mlflow import MlflowClient
 from mlflow.models import ModelSignature, infer_signature
 from mlflow.types import ColSpec, Schema
 from sklearn.datasets import load_wine
@@ -59,23 +58,3 @@ def wine_request(rows: int = 1) -> dict:
 
 def act(*acts: str) -> dict:
     return {"dataframe_split": {"columns": ["act"], "data": [[one] for one in acts]}}
-
-
-class Shelf:
-    """A registry, filled with folders as they are: no model is logged anew for each test."""
-
-    def __init__(self, uri: str) -> None:
-        self.client = MlflowClient(uri, uri)
-        self._experiment = self.client.create_experiment(f"shelf-{id(self)}")
-
-    def publish(self, name: str, folder: Path) -> str:
-        """Registers a folder as the next version of `name`; its number."""
-        run = self.client.create_run(self._experiment)
-        self.client.log_artifacts(run.info.run_id, str(folder), "model")
-        if not self.client.search_registered_models(f"name = '{name}'"):
-            self.client.create_registered_model(name)
-        source = f"{run.info.artifact_uri}/model"
-        return self.client.create_model_version(name, source, run.info.run_id).version
-
-    def promote(self, name: str, version: str, alias: str = "champion") -> None:
-        self.client.set_registered_model_alias(name, alias, version)

@@ -10,11 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from harness.serving import ModelServer
 from model_server.following import registry as module
 from model_server.following.registry import Registry
 from model_server.following.wanted import parse_wanted
 from tests.integration.serving.models import act
-from tests.integration.serving.servers import ModelServer
 
 MOODS = {
     "fails": (500, b"<html>oops</html>"),

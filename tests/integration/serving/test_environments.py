@@ -26,9 +26,9 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+from harness.serving import ModelServer
+from host.paths import ROOT
 from tests.integration.serving.models import act, wine_request
-from tests.integration.serving.servers import ModelServer
-from tests.support import ROOT
 
 OLDER = "1.8.0"
 """A scikit-learn one minor version before the server's, with wheels for the same Pythons."""

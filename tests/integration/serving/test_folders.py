@@ -7,8 +7,8 @@ import time
 import mlflow
 import pytest
 
+from harness.serving import ModelServer
 from tests.integration.serving.models import act
-from tests.integration.serving.servers import ModelServer
 
 SERVED_WITHIN = 20
 

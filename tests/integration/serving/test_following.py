@@ -7,9 +7,9 @@ from urllib.parse import quote
 import psutil
 import pytest
 
+from harness.load import Load
+from harness.serving import ModelServer, assert_error
 from tests.integration.serving.models import act
-from tests.integration.serving.servers import ModelServer, assert_error
-from tests.load import Load
 
 SERVED_WITHIN = 5
 """Seconds from the alias to the first answer; 2 on an idle machine."""

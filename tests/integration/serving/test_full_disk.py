@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from harness.serving import ModelServer
 from tests.integration.serving.models import act
-from tests.integration.serving.servers import ModelServer
 
 ON_A_SMALL_DISK = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
 MOUNT = "mount -t tmpfs -o size=4m tmpfs "

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
+from harness.processes import clean_environment
+from harness.serving import ModelServer
 from tests.integration.serving.models import act
-from tests.integration.serving.servers import ModelServer
-from tests.support import clean_environment
 
 
 @pytest.fixture

@@ -5,8 +5,9 @@ import contextlib
 import pytest
 from mlflow import MlflowClient
 
-from tests.integration.serving.models import Shelf, act
-from tests.integration.serving.servers import ModelServer
+from harness.registry import Shelf
+from harness.serving import ModelServer
+from tests.integration.serving.models import act
 
 
 @pytest.mark.parametrize("store", ["sqlite:///{}/mlflow.db", "{}/mlruns"])

@@ -7,8 +7,8 @@ import time
 import psutil
 import pytest
 
+from harness.serving import ModelServer
 from tests.integration.serving.models import wine_request
-from tests.integration.serving.servers import ModelServer
 
 FULL = os.environ.get("FULL") == "1"
 MODELS = 100 if FULL else 10

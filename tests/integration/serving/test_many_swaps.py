@@ -7,9 +7,9 @@ import time
 import psutil
 import pytest
 
+from harness.load import Load
+from harness.serving import ModelServer
 from tests.integration.serving.models import act
-from tests.integration.serving.servers import ModelServer
-from tests.load import Load
 
 FULL = os.environ.get("FULL") == "1"
 MOVES = 200 if FULL else 20

@@ -14,13 +14,13 @@ import pytest
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 
+from harness.serving import ModelServer
 from model_server.following.registry import Target
 from model_server.options import Options
 from model_server.settings import Settings
 from model_server.workers import process, wire
 from model_server.workers.launch import Launch
 from tests.integration.serving.models import act
-from tests.integration.serving.servers import ModelServer
 
 CODE = Path(__file__).with_name("crowd")
 WAYS = ("pool", "executor", "joblib")

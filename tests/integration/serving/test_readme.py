@@ -7,9 +7,11 @@ import sys
 import httpx
 import pytest
 
+from harness.ports import free_port
+from harness.processes import Process, clean_environment
+from harness.readme import blocks
+from host.paths import ROOT
 from tests.integration.serving.models import wine_request
-from tests.readme import blocks
-from tests.support import ROOT, Process, clean_environment, free_port
 
 SOURCES = ("pyproject.toml", "README.md", "model_server")
 

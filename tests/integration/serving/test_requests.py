@@ -11,8 +11,8 @@ import mlflow
 import pandas as pd
 import pytest
 
+from harness.serving import assert_error
 from tests.integration.serving.models import WINE, act, wine_request
-from tests.integration.serving.servers import assert_error
 
 JSON = {"content-type": "application/json"}
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from harness.serving import ModelServer
 from model_server.front.management import AT_ONCE
 from model_server.front.token_store import Store
 from model_server.server import application
 from model_server.settings import load
+from tests.integration.serving.manager import Manager
 from tests.integration.serving.models import act
-from tests.integration.serving.servers import ModelServer
-from tests.integration.serving.test_management import Manager
 
 WRITTEN = "über token with spaces"
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")

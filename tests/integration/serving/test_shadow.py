@@ -3,8 +3,8 @@
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from harness.serving import ModelServer
 from tests.integration.serving.models import act
-from tests.integration.serving.servers import ModelServer
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ import httpx
 import mlflow
 import pytest
 
-from tests.integration.serving.servers import ModelServer, assert_error
-from tests.support import wait_until
+from harness.serving import ModelServer, assert_error
+from harness.waiting import wait_until
 
 SOURCE = Path(__file__).with_name("streamers.py").read_text()
 TIMEOUT = 2

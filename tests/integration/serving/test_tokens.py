@@ -6,10 +6,10 @@ import socket
 import httpx
 import pytest
 
+from harness.serving import ModelServer
 from model_server.front.guard import OPEN_PATHS, PROBES
 from tests.integration.serving.hostile.client import Client
 from tests.integration.serving.pasted import answers
-from tests.integration.serving.servers import ModelServer
 
 TOKEN = "test-token-0123456789"
 BODY, BUFFER = 2**18, 2**20

@@ -206,7 +206,7 @@ def test_repository_index(server):
 
 
 def test_index_names_what_fails_and_why(models, tmp_path):
-    from tests.integration.serving.servers import ModelServer
+    from harness.serving import ModelServer
 
     folder = tmp_path / "empty"
     folder.mkdir()

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
+from harness.serving import ModelServer, assert_error
 from tests.integration.serving.models import act
-from tests.integration.serving.servers import ModelServer, assert_error
 
 TIMEOUT = 2
 

@@ -15,9 +15,9 @@ import mlflow
 import pytest
 from mlflow.exceptions import MlflowException
 
+from harness.tracking import on_local_files, on_postgres_and_s3
 from tests import addresses
 from tests.addresses import API, FILE, LOCATION, PROBES, USERS, WORDS, Belongings, Door, OldRows
-from tests.integration.tracking_server import on_local_files, on_postgres_and_s3
 
 SHARED = "mlflow-artifacts:/shared"
 STORES = ["folder", "bucket"] if os.environ.get("FULL") == "1" else ["folder"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.integration.tracking_logins import Logins
+from harness.logins import Logins
 
 API = "/api/2.0/mlflow"
 ROUTES = [

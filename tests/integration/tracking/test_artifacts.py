@@ -13,7 +13,7 @@ import psutil
 import pytest
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from tests.integration.tracking_server import on_postgres_and_s3
+from harness.tracking import on_postgres_and_s3
 
 MIB = 2**20
 # As much as passes in a few seconds; FULL=1 asks for what a model file can be.

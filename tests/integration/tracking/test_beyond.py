@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from tests.integration.tracking_logins import Logins
+from harness.logins import Logins
 
 GATEWAY = "/api/3.0/mlflow/gateway"
 HIDDEN = "hidden-name.invalid"

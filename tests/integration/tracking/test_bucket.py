@@ -10,8 +10,8 @@ import threading
 
 import pytest
 
-from tests.authority import Authority
-from tests.integration.tracking_server import write_secrets
+from harness.authority import Authority
+from harness.tracking import write_secrets
 from tracking_server import environment, settings
 from tracking_server.bucket import Bucket
 from tracking_server.errors import RefusedError, UnreachableError, UntrustedError

@@ -14,8 +14,9 @@ import pytest
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as TrackingStore
 
-from tests.integration.tracking_server import COMMAND, on_local_files, on_postgres_and_s3
-from tests.support import Process, wait_until
+from harness.processes import Process
+from harness.tracking import COMMAND, on_local_files, on_postgres_and_s3
+from harness.waiting import wait_until
 from tracking_server.environment import ARTIFACT_ROOT
 from tracking_server.postgres import UPKEEP_LOCK
 

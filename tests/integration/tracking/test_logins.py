@@ -11,7 +11,7 @@ import pytest
 from alembic import command
 from mlflow.server.auth.db.utils import _get_alembic_config
 
-from tests.integration.tracking_server import on_postgres_and_s3, write_secrets
+from harness.tracking import on_postgres_and_s3, write_secrets
 from tracking_server import schema
 
 

@@ -12,7 +12,7 @@ from mlflow.protos.service_pb2 import MlflowService
 from mlflow.protos.webhooks_pb2 import WebhookService
 from mlflow.server import handlers
 
-from tests.integration.tracking_logins import Logins
+from harness.logins import Logins
 
 SERVICES = (MlflowService, ModelRegistryService, MlflowArtifactsService, WebhookService)
 OF_THE_UI = [

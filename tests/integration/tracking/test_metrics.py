@@ -16,8 +16,9 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.integration.tracking_server import Tracking, on_local_files
-from tests.support import free_port, wait_until
+from harness.ports import free_port
+from harness.tracking import Tracking, on_local_files
+from harness.waiting import wait_until
 
 WORKERS = 3
 LOG_METRIC = "/api/2.0/mlflow/runs/log-metric"

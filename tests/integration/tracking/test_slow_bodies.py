@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from tests.compose.team.team import basic
+from harness.logins import Logins
+from harness.team import basic
 from tests.integration.serving.hostile.client import Client, HangError
-from tests.integration.tracking_logins import Logins
 
 CREATE = "POST /api/2.0/mlflow/experiments/create"
 UPLOAD = "PUT /api/2.0/mlflow-artifacts/artifacts/slow/file"

@@ -6,7 +6,7 @@ import time
 import httpx
 import pytest
 
-from tests.integration.tracking_server import on_local_files
+from harness.tracking import on_local_files
 
 DISCOVERY = "/ajax-api/3.0/mlflow/gateway"
 PATHS = [

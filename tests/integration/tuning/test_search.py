@@ -16,9 +16,10 @@ import psutil
 import pytest
 
 from common.errors import BadInput
-from tests.integration.serving.servers import ModelServer, assert_error
-from tests.projects import Runs
-from tests.support import ROOT, Process
+from harness.processes import Process
+from harness.projects import Runs
+from harness.serving import ModelServer, assert_error
+from host.paths import ROOT
 from tune import main
 from tuning import Settings, tune
 

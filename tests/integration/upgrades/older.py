@@ -8,7 +8,9 @@ import sys
 import urllib.request
 from pathlib import Path
 
-from tests.support import ROOT, Process, clean_environment, free_port
+from harness.ports import free_port
+from harness.processes import Process, clean_environment
+from host.paths import ROOT
 
 RELEASES = ROOT / "tests" / "releases"
 BELONGINGS = RELEASES / "belongings.py"

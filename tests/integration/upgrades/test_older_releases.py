@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import mlflow
 import pytest
 
-from tests.integration.serving.servers import ModelServer
-from tests.integration.tracking_server import COMMAND, on_postgres_and_s3
+from harness.processes import Process
+from harness.serving import ModelServer
+from harness.tracking import COMMAND, on_postgres_and_s3
 from tests.integration.upgrades.older import Older, belongings
-from tests.support import Process
 from tracking_server import schema
 
 HEAD = schema.installed().head

@@ -12,8 +12,8 @@ from chain import Settings as TrainSettings
 from chain import validate_then_train
 from checking import examine
 from common.errors import BadInput
-from tests.projects import Runs
-from tests.support import ROOT
+from harness.projects import Runs
+from host.paths import ROOT
 from validating import Settings, validate
 
 DATA = ROOT / "projects" / "validation" / "data"

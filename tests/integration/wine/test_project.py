@@ -12,7 +12,7 @@ import mlflow
 import pandas as pd
 import pytest
 
-from tests.projects import Runs
+from harness.projects import Runs
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,8 @@ import pytest
 from stack_backup import commands, settings
 from stack_backup.errors import RefusedError
 from stack_backup.work import Work
+from tests.unit.backup.variables import VARIABLES
 
-VARIABLES = {
-    "TRACKING_BACKEND_STORE": "postgresql+psycopg2://mlflow@postgres:5432/mlflow",
-    "TRACKING_ARTIFACT_STORE": "s3://mlflow",
-    "BACKUP_KEEP": "last=3",
-}
 VERSION = {"name": "wine", "version": "1", "storage_location": None, "current_stage": "None"}
 
 

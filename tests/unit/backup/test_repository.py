@@ -6,7 +6,7 @@ import pytest
 
 from stack_backup import repository, settings, tools
 from stack_backup.errors import RefusedError, ToolError
-from tests.unit.backup.test_commands import VARIABLES
+from tests.unit.backup.variables import VARIABLES
 
 GOOD, LACKING, OTHER = (f"{start}{'0' * 60}" for start in ("aaaa", "aabb", "cccc"))
 

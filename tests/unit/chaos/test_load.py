@@ -13,8 +13,8 @@ from chaos.ledger import Ledger
 from chaos.load import PREDICT, Load
 from chaos.scene import Scene
 from chaos.summary import WRONG
-from tests.compose.shipped import Stack
-from tests.support import wait_until
+from harness.stack import Stack
+from harness.waiting import wait_until
 
 
 class Odd(BaseHTTPRequestHandler):

@@ -7,9 +7,9 @@ import tomllib
 import pytest
 import yaml
 
+from host.paths import ROOT
 from model_server.settings import Settings as ServingSettings
 from stack_secrets.catalogue import READERS
-from tests.support import ROOT
 from tracking_server.settings import Settings as TrackingSettings
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

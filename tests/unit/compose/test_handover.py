@@ -4,9 +4,8 @@ import pytest
 
 from stack_secrets import handover
 from stack_secrets.keeper import PREVIOUS
-from tests.unit.compose.test_secrets import Stack, cheap_fingerprints
+from tests.unit.compose.keeping import Stack
 
-__all__ = ["cheap_fingerprints"]
 KEK = "kek-passphrase"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import model_server.front.http1
 import tracking_server.server
-from tests.support import ROOT
+from host.paths import ROOT
 
 FOLDER = ROOT / "services" / "gateway"
 CADDY = """#!/bin/sh

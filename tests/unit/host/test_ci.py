@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 
-from tests.support import ROOT, clean_environment
+from harness.processes import clean_environment
+from host.paths import ROOT
 
 SHOW = 'echo "restart=${STACK_TEST_ENGINE_RESTART-unset} tier=${COMPOSE_TIER-unset}"'
 

@@ -4,11 +4,11 @@ import socket
 
 import pytest
 
+from harness.ports import free_port
 from host import doctor, modes
 from host import test as tiers
 from host.settings import read
 from host.terminal import StackError
-from tests.support import free_port
 
 STOPPED = modes.Choice("local", "for the test", running=False)
 

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from host.__main__ import COMMANDS
-from tests.support import ROOT
+from host.paths import ROOT
 
 
 def make(*arguments, path=os.environ["PATH"]):

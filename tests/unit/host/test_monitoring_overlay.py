@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
+from harness.ports import free_port
 from host import compose, doctor, modes, monitoring, settings
-from tests.support import free_port
 
 FILES = "docker-compose.yml:compose.monitoring.yml"
 

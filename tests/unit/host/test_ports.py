@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.ports import free_port
 from host import ports
-from tests.support import free_port
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import pytest
 
 from host import team
+from host.paths import ROOT
 from host.terminal import StackError
-from tests.support import ROOT
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from common.errors import BadInput
 from common.split import Split
 from feedback import read_feedback, train_and_held_out
-from tests.support import ROOT
+from host.paths import ROOT
 
 SHIPPED = ROOT / "projects" / "huggingface" / "data" / "feedback.csv"
 GOOD = "text,label\nit broke,complaint\ni love it,praise\n"

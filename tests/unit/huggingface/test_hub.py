@@ -10,9 +10,11 @@ import pytest
 
 import hub
 from common.errors import BadInput
-from tests import tiny_t5
-from tests.hub_server import COMMIT, Hub, serving
-from tests.support import ROOT, clean_environment, free_port
+from harness import tiny_t5
+from harness.hub import COMMIT, Hub, serving
+from harness.ports import free_port
+from harness.processes import clean_environment
+from host.paths import ROOT
 
 PROJECT = ROOT / "projects" / "huggingface"
 NAMES = [

@@ -13,8 +13,8 @@ from mlflow.pyfunc import PythonModelContext
 from onnxruntime.quantization import quantize_dynamic
 
 import t5
-from tests import tiny_t5
-from tests.tiny_t5 import CONFIG, D_MODEL, EPSILON, HEADS, LAYERS, SENTENCES
+from harness import tiny_t5
+from harness.tiny_t5 import CONFIG, D_MODEL, EPSILON, HEADS, LAYERS, SENTENCES
 
 STEPS = 30
 TEXTS = [f"{task}: {text}" for text in SENTENCES[1:] for task in t5.TASKS[:2]]

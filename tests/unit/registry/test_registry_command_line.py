@@ -10,7 +10,7 @@ import yaml
 
 import registry
 from common.command_line import run
-from tests.support import ROOT
+from host.paths import ROOT
 
 PROJECT = ROOT / "projects" / "registry"
 COMMANDS = registry.main.commands

@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness.waiting import wait_until
 from model_server.workers import process, wire
-from tests.support import wait_until
 
 ANY = wire.msgspec.msgpack.Decoder()
 PYTHONS = (None, sys.executable)

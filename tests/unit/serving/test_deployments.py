@@ -8,6 +8,7 @@ from dataclasses import replace
 import psutil
 import pytest
 
+from harness.waiting import wait_until
 from model_server.environments.environments import Environment
 from model_server.errors import FetchError, LoadError
 from model_server.following import deployments as module
@@ -17,7 +18,6 @@ from model_server.following.registry import Target
 from model_server.options import Options
 from model_server.settings import Settings
 from model_server.workers import process
-from tests.support import wait_until
 
 
 def target(name: str = "wine") -> Target:

@@ -14,6 +14,7 @@ import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.waiting import wait_until
 from model_server.errors import RefusedError
 from model_server.front import http1
 from model_server.front.exchange import Exchange
@@ -67,7 +68,7 @@ class Echo:
 
     def let_go(self, count: int) -> None:
         """Answer `count` waiting requests."""
-        until(lambda: len(self.waiting) >= count)
+        wait_until(lambda: len(self.waiting) >= count)
         for _ in range(count):
             self.loop.call_soon_threadsafe(self.echo, self.waiting.pop(0))
 
@@ -94,15 +95,8 @@ def _nothing_is_left(request):
     yield
     if "echo" in request.fixturenames:
         front = request.getfixturevalue("echo").front
-        until(lambda: not front.connections)
-        until(lambda: front.held == 0)
-
-
-def until(condition, timeout: float = 10) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.005)
+        wait_until(lambda: not front.connections)
+        wait_until(lambda: front.held == 0)
 
 
 @contextlib.contextmanager
@@ -183,7 +177,7 @@ def test_pipelined_request_waits_for_the_one_before(echo):
 def test_endless_pipeline_is_read_only_so_far(echo):
     with connection(echo) as sock:
         sock.sendall(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n" + GET * 300)
-        until(lambda: echo.waiting)
+        wait_until(lambda: echo.waiting)
         (open_one,) = echo.front.connections
         echo.let_go(1)
         assert len(answers(sock, 301)) == 301
@@ -204,7 +198,7 @@ def test_chunks_of_two_bytes_take_no_more_memory_than_one_of_all():
         with connection(echo) as sock:
             sock.sendall(b"POST /wait HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
             sock.sendall(b"2\r\nab\r\n" * (size // 2) + b"0\r\n\r\n")
-            until(lambda: echo.waiting, 30)
+            wait_until(lambda: echo.waiting, 30)
         assert echo.waiting[0].body == b"ab" * (size // 2)
         assert tracemalloc.get_traced_memory()[1] < 12 * size  # the client's side takes 7
         echo.let_go(1)
@@ -370,7 +364,7 @@ def test_bodies_together_have_a_limit(echo):
         for sock in (first, second):
             sock.sendall(b"POST /wait HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n")
         first.sendall(b"a" * 90_000)
-        until(lambda: echo.waiting)
+        wait_until(lambda: echo.waiting)
         second.sendall(b"a" * 90_000)
         assert answers(second, 1)[0][0] == 429
         echo.let_go(1)
@@ -410,7 +404,7 @@ def test_dripping_head_does_not_win_time(echo):
 def test_slow_second_request_does_not_hurt_the_first(echo):
     with connection(echo) as sock:
         sock.sendall(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\nGET /b HT")
-        until(lambda: echo.waiting)
+        wait_until(lambda: echo.waiting)
         echo.let_go(1)
         assert [status for status, _ in answers(sock, 2)] == [200, 408]
 
@@ -433,8 +427,8 @@ def test_client_that_does_not_read_is_left(monkeypatch):
             body = b"a" * 10_000_000
             sock.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body))
             sock.sendall(body)
-            until(lambda: echo.front.connections)
-            until(lambda: not echo.front.connections)
+            wait_until(lambda: echo.front.connections)
+            wait_until(lambda: not echo.front.connections)
         assert echo.front.held == 0
     finally:
         echo.close()
@@ -443,21 +437,21 @@ def test_client_that_does_not_read_is_left(monkeypatch):
 def test_client_that_goes_away_costs_nothing(echo):
     with connection(echo) as sock:
         sock.sendall(b"POST /wait HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc" * 3)
-        until(lambda: echo.waiting)
+        wait_until(lambda: echo.waiting)
 
     def is_over() -> bool:
         if echo.waiting:
             echo.let_go(1)
         return not echo.front.connections and not echo.waiting
 
-    until(is_over)
+    wait_until(is_over)
 
 
 def test_one_connection_too_many(echo):
     with contextlib.ExitStack() as stack:
         for _ in range(LIMITS.connections):
             stack.enter_context(connection(echo)).sendall(b"G")
-        until(lambda: len(echo.front.connections) == LIMITS.connections)
+        wait_until(lambda: len(echo.front.connections) == LIMITS.connections)
         status, content = sent(echo)
         assert (status, content["error_code"]) == (503, "TEMPORARILY_UNAVAILABLE")
 
@@ -467,7 +461,7 @@ def test_running_requests_are_answered_at_the_end():
     try:
         with connection(echo) as idle, connection(echo) as busy:
             busy.sendall(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
-            until(lambda: echo.waiting and len(echo.front.connections) == 2)
+            wait_until(lambda: echo.waiting and len(echo.front.connections) == 2)
             ending = asyncio.run_coroutine_threadsafe(echo.front.stop(10), echo.loop)
             assert is_closed(idle)
             echo.let_go(1)
@@ -571,7 +565,7 @@ class Parts:
 
     def do(self, what) -> None:
         """With the first stream, in its own thread."""
-        until(lambda: self.streams)
+        wait_until(lambda: self.streams)
 
         async def work() -> None:
             what(self.streams[0])
@@ -583,7 +577,7 @@ class Parts:
 def parts():
     running = Parts()
     yield running
-    until(lambda: not running.echo.front.connections)
+    wait_until(lambda: not running.echo.front.connections)
     assert running.echo.front.held == 0
     running.echo.close()
 
@@ -656,7 +650,7 @@ def test_client_that_goes_away_between_parts_is_noticed(parts):
     with connection(parts.echo) as sock:
         sock.sendall(PARTS)
         received(sock, b"\r\n\r\n")
-    until(lambda: parts.heard == ["gone"])
+    wait_until(lambda: parts.heard == ["gone"])
     parts.write(b"one")
     parts.end()
     assert parts.heard == ["gone"]
@@ -673,7 +667,7 @@ def test_client_that_is_slow_makes_its_parts_wait(parts):
         while sent > 0:
             data = sock.recv(2**20)
             sent -= data.count(b"a")
-        until(lambda: parts.heard == ["pause", "resume"])
+        wait_until(lambda: parts.heard == ["pause", "resume"])
         parts.end()
         assert received(sock, b"0\r\n\r\n")
 
@@ -684,4 +678,4 @@ def test_client_that_takes_none_of_its_parts_is_left(parts, monkeypatch):
         sock.sendall(PARTS)
         while "pause" not in parts.heard:
             parts.write(b"a" * 1_000_000)
-        until(lambda: parts.heard == ["pause", "gone"])
+        wait_until(lambda: parts.heard == ["pause", "gone"])

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.support import clean_environment
+from harness.processes import clean_environment
 
 PROGRAM = """
 import sys

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from host.paths import ROOT
 from model_server import options, settings
 from model_server.settings import SettingsError, load
-from tests.support import ROOT
 
 REGISTRY = {"MLFLOW_TRACKING_URI": "http://localhost:5000"}
 

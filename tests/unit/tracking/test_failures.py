@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 import requests
 
-from tests.support import free_port
+from harness.ports import free_port
 from tracking_server import failures
 
 SECRET = "secret-name.invalid"

@@ -8,7 +8,8 @@ import threading
 
 import pytest
 
-from tests.support import clean_environment, free_port
+from harness.ports import free_port
+from harness.processes import clean_environment
 
 
 class Ready(http.server.BaseHTTPRequestHandler):

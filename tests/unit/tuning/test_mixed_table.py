@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from common.errors import BadInput
 from common.split import Split
+from host.paths import ROOT
 from mixed_table import read_mixed, train_and_test
-from tests.support import ROOT
 
 GOOD = "n,t,y\n1,a,1.5\n,b,2\n3,,4\n"
 PENGUINS = str(ROOT / "projects" / "tuning" / "data" / "penguins.csv")

@@ -6,7 +6,8 @@ import subprocess
 import sys
 from multiprocessing.connection import wait
 
-from tests.support import ROOT, wait_until
+from harness.waiting import wait_until
+from host.paths import ROOT
 from trial_process import TrialProcess
 from tuned_pipeline import cross_validate
 

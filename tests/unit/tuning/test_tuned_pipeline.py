@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from host.paths import ROOT
 from mixed_table import read_mixed
-from tests.support import ROOT
 from tuned_pipeline import CLASSIFICATION, FOLDS, REGRESSION, cross_validate, pipeline
 
 PENGUINS = read_mixed(str(ROOT / "projects/tuning/data/penguins.csv"), "body_mass_g")

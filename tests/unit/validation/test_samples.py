@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from checking import examine
-from tests.support import ROOT
+from host.paths import ROOT
 
 DATA = ROOT / "projects" / "validation" / "data"
 # Of each defective sample, its findings: check, row, column.

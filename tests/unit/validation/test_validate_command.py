@@ -9,7 +9,8 @@ import yaml
 
 import then_train
 import validate
-from tests.support import ROOT, clean_environment
+from harness.processes import clean_environment
+from host.paths import ROOT
 
 PROJECT = ROOT / "projects" / "validation"
 ENTRY_POINTS = {"main": validate.main, "train": then_train.main}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from common.errors import BadInput
 from common.split import Split
 from dataset import Table, read_table, train_and_test
-from tests.support import ROOT
+from host.paths import ROOT
 
 WINE = ROOT / "projects" / "wine" / "data" / "wine.csv"
 

@@ -23,6 +23,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from harness.serving import ModelServer
 from tests.integration.serving.attack.door import Door
 from tests.integration.serving.attack.port import AttackedPort
 from tests.integration.serving.hostile.attacks import MIB
@@ -32,7 +33,6 @@ from tests.integration.serving.hostile.watch import Watch
 from tests.integration.serving.reference.estimators import ESTIMATORS
 from tests.integration.serving.reference.from_code import FROM_CODE, TYPED
 from tests.integration.serving.reference.hinted import HINTED
-from tests.integration.serving.servers import ModelServer
 
 FULL = os.environ.get("FULL") == "1"
 SEED = int(os.environ.get("SEED", "4"))

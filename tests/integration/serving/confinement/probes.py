@@ -3,6 +3,7 @@ container ask the same."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mlflow
@@ -12,8 +13,8 @@ from mlflow.types import ColSpec, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+HERE = Path(__file__).parent
 NO, NEVER = "EACCES", "EPERM"
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness.serving import ModelServer
+from harness.waiting import wait_until
 from model_server.confinement.quarters import reason
 from model_server.following.registry import Target
 from model_server.options import Options
@@ -19,19 +21,10 @@ from model_server.settings import Settings
 from model_server.workers import wire
 from model_server.workers.launch import Launch
 from tests.integration.serving.confinement import probes
+from tests.integration.serving.confinement.served import Served
 from tests.integration.serving.models import act
-from tests.integration.serving.servers import ModelServer
-from tests.support import wait_until
 
-HERE = Path(__file__).parent
 TOKEN = "a" * 40
-
-
-@pytest.fixture(scope="module")
-def nosy(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("nosy")
-    shutil.copy(HERE / "nosy.py", folder)
-    return probes.save_nosy(folder / "model")
 
 
 @pytest.fixture(scope="module")
@@ -65,23 +58,6 @@ def server(nosy, built, secrets, tmp_path_factory):
     ).start()
     yield running
     running.stop()
-
-
-class Served:
-    """A worker of a running server."""
-
-    def __init__(self, server: ModelServer, name: str = "nosy") -> None:
-        self._server = server
-        self._name = name
-        server.wait_for(lambda: server.model(name).get("workers"), 300, f"{name} to be served")
-
-    def ask(self, acts: list[str]) -> list[str]:
-        answer = self._server.ask(act(*acts), self._name)
-        assert answer.status_code == 200, answer.text
-        return answer.json()["predictions"]
-
-    def stop(self) -> None:
-        pass
 
 
 class Own:

@@ -6,9 +6,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from harness.serving import ModelServer
 from tests.integration.serving.confinement import probes
-from tests.integration.serving.confinement.test_confinement import Served, nosy  # noqa: F401
-from tests.integration.serving.servers import ModelServer
+from tests.integration.serving.confinement.served import Served
 
 
 class Hello(BaseHTTPRequestHandler):
@@ -41,7 +41,7 @@ def other():
 
 
 @pytest.fixture(scope="module")
-def server(nosy, provider, tmp_path_factory):  # noqa: F811
+def server(nosy, provider, tmp_path_factory):
     running = ModelServer(
         tmp_path_factory.mktemp("network"),
         SERVING_MODELS=f"nosy={nosy}",
@@ -81,7 +81,7 @@ def test_without_a_client_that_knows_the_proxy_nothing_is_reached(server, other)
         other.accept()
 
 
-def test_a_port_that_the_operator_names_is_reached_without_the_proxy(nosy, other, tmp_path):  # noqa: F811
+def test_a_port_that_the_operator_names_is_reached_without_the_proxy(nosy, other, tmp_path):
     port = other.getsockname()[1]
     server = ModelServer(
         tmp_path, SERVING_MODELS=f"nosy={nosy}", SERVING_NETWORK=f":{port}"

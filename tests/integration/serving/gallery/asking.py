@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
+from harness.serving import ModelServer
+from host.paths import ROOT
 from tests.integration.serving.gallery import catalogue
 from tests.integration.serving.reference.comparison import Address, agree
 from tests.integration.serving.reference.servers import Reference
 from tests.integration.serving.reference.variations import Requests
-from tests.integration.serving.servers import ModelServer
-from tests.support import ROOT
 
 BURST = 32
 """Requests that are sent before the first answer is read."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.integration.serving.servers import ModelServer
+from harness.serving import ModelServer
 
 HEADS = (
     "model",

@@ -13,12 +13,12 @@ from mlflow.models import ModelSignature, infer_signature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import Array, DataType, Map, Object, Property
 
+from host.paths import ROOT
 from tests.integration.serving.gallery import data, questions
 from tests.integration.serving.gallery.piece import Piece
 from tests.integration.serving.reference import hinted
 from tests.integration.serving.reference import variations as make
 from tests.integration.serving.reference.variations import Requests
-from tests.support import ROOT
 
 CODE = Path(__file__).with_name("code")
 

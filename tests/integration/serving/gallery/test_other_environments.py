@@ -19,10 +19,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.processes import clean_environment
 from tests.integration.serving.gallery import catalogue, questions
 from tests.integration.serving.gallery.asking import Servers, served
 from tests.integration.serving.reference.variations import Requests
-from tests.support import clean_environment
 
 MAKERS = Path(__file__).with_name("makers")
 UV = Path(sys.executable).with_name("uv")

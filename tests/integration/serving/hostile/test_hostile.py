@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from harness.serving import ModelServer
 from tests.integration.serving.hostile.attacks import Attack, attack
 from tests.integration.serving.hostile.client import Answer, launch
 from tests.integration.serving.hostile.targets import Target, saved
 from tests.integration.serving.hostile.watch import Good, Watch
-from tests.integration.serving.servers import ModelServer
 
 FULL = os.environ.get("FULL") == "1"
 REQUESTS = 10_000 if FULL else 1_000

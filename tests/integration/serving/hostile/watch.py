@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import psutil
 
+from harness.serving import ModelServer
+from harness.waiting import wait_until
 from tests.integration.serving.hostile.targets import Target
-from tests.integration.serving.servers import ModelServer
-from tests.support import wait_until
 
 AT_ONCE = 5
 """Seconds for a good request's answer, while nothing else runs."""

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from harness.ports import free_port
+from harness.processes import Process, clean_environment
 from tests.integration.serving.reference.comparison import Address
-from tests.support import Process, clean_environment, free_port
 
 STARTS_WITHIN = 120
 """Seconds, on a busy machine."""

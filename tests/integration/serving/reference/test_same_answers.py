@@ -12,6 +12,7 @@ import httpx
 import psutil
 import pytest
 
+from harness.serving import ModelServer
 from tests.integration.serving.reference.comparison import Address, agree, same
 from tests.integration.serving.reference.estimators import ESTIMATORS, WINE
 from tests.integration.serving.reference.from_code import FROM_CODE
@@ -19,7 +20,6 @@ from tests.integration.serving.reference.hinted import HINTED
 from tests.integration.serving.reference.malformed import MALFORMED
 from tests.integration.serving.reference.servers import Reference
 from tests.integration.serving.reference.variations import split
-from tests.integration.serving.servers import ModelServer
 
 MODELS = ESTIMATORS | FROM_CODE | HINTED
 BY_COMMAND = {"wine", "wine-unsigned", "pipeline", "typed"}

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from harness.waiting import wait_until
 from model_server.network import peer, proxy, rules
 from model_server.network.proxy import variables
 
@@ -69,13 +70,6 @@ def server():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(SECONDS)
         yield listener, f"127.0.0.1:{listener.getsockname()[1]}"
-
-
-def _wait_for(condition) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.01)
 
 
 # What is refused.
@@ -186,7 +180,7 @@ def test_connection_that_says_nothing_is_let_go(running):
     with socket.create_connection(one.address, SECONDS) as sock:
         sock.shutdown(socket.SHUT_WR)
         assert sock.recv(1) == b""
-    _wait_for(lambda: not one.proxy._connections)
+    wait_until(lambda: not one.proxy._connections)
 
 
 def test_too_many_connections_are_refused_until_one_ends(running, origin, monkeypatch):
@@ -196,7 +190,7 @@ def test_too_many_connections_are_refused_until_one_ends(running, origin, monkey
         answer = _ask(one, f"CONNECT {origin.host} HTTP/1.1")
         assert _status(answer) == 503
         assert "2 connections" in _line(answer)
-    _wait_for(lambda: not one.proxy._connections)
+    wait_until(lambda: not one.proxy._connections)
     _tunnel(one, origin.host).close()
 
 
@@ -309,7 +303,7 @@ def test_tunnel_that_one_end_left_ends_sooner(running, server, monkeypatch):
         with there:
             client.shutdown(socket.SHUT_WR)
             assert there.recv(1) == b""
-            _wait_for(lambda: not one.proxy._connections)
+            wait_until(lambda: not one.proxy._connections)
 
 
 def test_close_ends_tunnels_and_listens_no_more(running, server):
@@ -445,7 +439,7 @@ def test_client_that_leaves_within_its_body_leaves_the_host_too(running, server)
         client.close()
         with contextlib.suppress(ConnectionResetError):
             assert b"".join(iter(lambda: there.recv(100), b"")).endswith(b"half")
-    _wait_for(lambda: not one.proxy._connections)
+    wait_until(lambda: not one.proxy._connections)
 
 
 def test_second_request_of_a_connection_is_not_passed_on(running, origin):

@@ -12,8 +12,9 @@ from pathlib import Path
 import mlflow
 from mlflow.entities import Run
 
+from harness.processes import clean_environment
+from host.paths import ROOT
 from host.projects import RUNS
-from tests.support import ROOT, clean_environment
 
 BIN = Path(sys.executable).parent
 PROJECTS = ROOT / "projects"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.compose.shipped import Stack
+from harness.stack import Stack
 
 
 class Team:

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.support import ROOT
+from host.paths import ROOT
 
 # The user's own images stay as they are; each checkout has its own, so that two may be tested.
 IMAGES = f"mlflow-stack-test-{zlib.crc32(str(ROOT).encode()):08x}"

@@ -1,68 +1,19 @@
-"""What tests of every tier share: ports, deadlines, real processes with a log."""
+"""Real processes, each with a log."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import random
 import signal
-import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-ROOT = Path(__file__).resolve().parent.parent
-POLL_SECONDS = 0.02
+from harness.waiting import wait_until
+from host.paths import ROOT
 
 T = TypeVar("T")
-
-
-def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nothing uses, and that no other test will be given.
-
-    Below those that systems give to connections going out, of which tests make thousands before
-    a server takes its port.
-    """
-    for port in _ports:
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no free port is left")
-
-
-def _of_this_process() -> Iterator[int]:
-    """Ports in a random order; tests that run in parallel have others each."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    of_all = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    ports = range(20_000 + worker, 32_000, of_all)
-    return iter(random.sample(ports, len(ports)))
-
-
-_ports = _of_this_process()
-
-
-def wait_until(condition: Callable[[], T], timeout: float, what: str) -> T:
-    """The first true value of `condition`; fails the test after `timeout` seconds.
-
-    An OSError (which includes refused connections, in httpx's and urllib's form too)
-    counts as "not yet": most conditions ask a service that is still starting.
-    """
-    deadline = time.monotonic() + timeout
-    last: object = None
-    while True:
-        try:
-            if value := condition():
-                return value
-            last = value
-        except Exception as error:
-            if not isinstance(error, OSError) and type(error).__module__.split(".")[0] != "httpx":
-                raise
-            last = error
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {timeout} s: {what} (last: {last!r})")
-        time.sleep(POLL_SECONDS)
 
 
 def clean_environment(**variables: str | Path) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.integration.tracking_server import COMMAND, Tracking, on_local_files
+from harness.tracking import COMMAND, Tracking, on_local_files
 
 USERS = ("eve", "bob")
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 import psutil
 
-from tests.support import Process, clean_environment, free_port
+from harness.ports import free_port
+from harness.processes import Process, clean_environment
 
 STARTS_WITHIN = 90
 """Seconds; the imports of the workers take most of them on a busy machine."""

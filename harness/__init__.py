@@ -1,0 +1,1 @@
+"""Real servers and projects, started for one test, benchmark or fault, and what drives them."""
