@@ -53,6 +53,7 @@ def _tools(files: list[Path], folder: Path) -> dict[str, list[str | Path]]:
         "shellcheck": (["shellcheck"], scripts),
         "compose": ([*schema, "vendor.compose-spec"], _untagged(compose, folder)),
         "workflows": ([*schema, "vendor.github-workflows"], workflows),
+        "renovate": ([*schema, "vendor.renovate"], [p for p in files if p.name == "renovate.json"]),
         "zizmor": (["zizmor", "--offline", "--no-progress", "--quiet"], workflows),
     }
     return tools | {name: [*head, *over] for name, (head, over) in optional.items() if over}

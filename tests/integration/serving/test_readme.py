@@ -13,7 +13,7 @@ from harness.readme import blocks
 from host.paths import ROOT
 from tests.integration.serving.models import wine_request
 
-SOURCES = ("pyproject.toml", "README.md", "model_server")
+SOURCES = ("LICENSE", "pyproject.toml", "README.md", "model_server")
 
 
 @pytest.mark.timeout(600)

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sklearn.datasets import load_wine
 
+from model_server import __version__
 from tests.integration.serving.models import WINE, act, wine_request
 
 COLUMNS = list(WINE.data.columns)
@@ -48,7 +49,7 @@ def assert_error(answer, status, error_code=None) -> str:
 def test_server_metadata_and_health(server):
     assert server.http.get("/v2").json() == {
         "name": "model-server",
-        "version": "0.1.0",
+        "version": __version__,
         "extensions": ["model_repository"],
     }
     assert server.http.get("/v2/health/live").json() == {"live": True}
