@@ -56,6 +56,6 @@ QUICK = {
 }
 
 
-def flag(one: Field) -> dict[str, Any]:
+def flag(one: Field[Any]) -> dict[str, Any]:
     """The arguments of argparse for a field."""
     return {"type": one.type, "metavar": one.name.upper(), "help": one.metadata["help"]}

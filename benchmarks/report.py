@@ -5,6 +5,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from benchmarks.options import Options
 
@@ -20,7 +21,7 @@ class Section:
     columns: list[str]
     rows: list[list[str]]
     summary: str
-    data: dict = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
     pictures: dict[str, str] = field(default_factory=dict)  # SVG by name
 
     def markdown(self, prefix: str = "") -> str:

@@ -24,7 +24,7 @@ from chaos.team import OVERLAY, enter
 from chaos.trial import Result, Unfinished
 from harness.ports import free_port
 from harness.stack import copy_shipped_files
-from host.test import why_no_stack
+from host.docker.readiness import why_no_stack
 
 # Of the page: its mark, its title.
 ALL = ("faults", "What clients see")

@@ -13,8 +13,8 @@ import mlflow
 from mlflow.entities import Run
 
 from harness.processes import clean_environment
+from host.clients.projects import RUNS
 from host.paths import ROOT
-from host.projects import RUNS
 
 BIN = Path(sys.executable).parent
 PROJECTS = ROOT / "projects"

@@ -11,3 +11,8 @@ if sys.version_info < (3, 11):  # noqa: UP036 - the very place that refuses olde
         "install a newer one, or name one: make PYTHON=/path/to/python3 ..."
         % (sys.version_info[0], sys.version_info[1], sys.executable)
     )
+if not sys.platform.startswith(("linux", "darwin")):
+    sys.exit(
+        "mlflow-stack: expected Linux, macOS or WSL, found %s: on Windows, install WSL "  # noqa: UP031
+        "(wsl --install), and clone and run it there" % sys.platform
+    )

@@ -17,7 +17,7 @@ from harness.ports import free_port
 from harness.projects import PROJECTS
 from harness.stack import Stack, copy_shipped_files
 from harness.tiny_t5 import build
-from host.test import why_no_stack
+from host.docker.readiness import why_no_stack
 
 HERE = Path(__file__).parent
 

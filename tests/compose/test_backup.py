@@ -26,8 +26,8 @@ from harness.processes import Process, run
 from harness.readme import blocks
 from harness.stack import Stack, copy_shipped_files, docker
 from harness.waiting import wait_until
+from host.docker.repository import Place, need_folder, user
 from host.paths import ROOT
-from host.repository import Place, need_folder, user
 
 ROWS = [[1.0], [2.0]]
 TOKEN = "0123456789abcdef-token"

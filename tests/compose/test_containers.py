@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.stack import docker
-from host.licences import PAGE
+from host.commands.licences import PAGE
 from tests.compose.containers import assert_confined, assert_limited, assert_not_root, leaks
 
 ONE_SHOTS = {"secrets", "database", "bucket", "migrate", "runner"}

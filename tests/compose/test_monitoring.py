@@ -16,8 +16,8 @@ import yaml
 from harness.ports import free_port
 from harness.stack import Stack, docker
 from harness.waiting import wait_until
+from host.docker.readiness import why_no_image
 from host.paths import ROOT
-from host.test import why_no_image
 from tests.compose import containers
 from tests.compose.models import ROWS, register
 

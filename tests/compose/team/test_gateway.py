@@ -16,7 +16,7 @@ import pytest
 from harness.ports import free_port
 from harness.stack import docker
 from harness.waiting import wait_until
-from host.team import OWN_CERTIFICATE
+from host.clients.team import OWN_CERTIFICATE
 
 FULL = os.environ.get("FULL") == "1"
 MIB = 2**20

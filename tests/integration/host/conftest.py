@@ -11,7 +11,7 @@ import pytest
 from harness.ports import free_port
 from harness.processes import clean_environment
 from host.paths import ROOT
-from host.supervisor import MARK
+from host.processes.supervisor import MARK
 
 MADE = shutil.ignore_patterns(".git", ".venv", ".local", "__pycache__", ".*_cache", "tests", ".env")
 

@@ -11,7 +11,7 @@ import pytest
 from harness.processes import clean_environment
 from host.paths import ROOT
 
-ENSURE = "from host import environment; environment.ensure((environment.ROOT / 'tiny.txt',))"
+ENSURE = "from host.python import environment; environment.ensure((environment.ROOT / 'tiny.txt',))"
 
 
 class Place:

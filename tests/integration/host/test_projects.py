@@ -10,8 +10,8 @@ from harness.processes import clean_environment, run
 from harness.projects import PROJECTS, assert_all_ran, names
 from harness.readme import blocks
 from harness.tiny_t5 import build
-from host import projects
-from host.test import why_no_stack
+from host.clients import projects
+from host.docker.readiness import why_no_stack
 
 pytestmark = pytest.mark.timeout(900)
 FULL = os.environ.get("FULL") == "1"

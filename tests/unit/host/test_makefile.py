@@ -54,10 +54,16 @@ def test_machine_without_a_python_that_will_do(bare, python3):
     assert "PYTHON=" in line
 
 
-def test_python_that_is_too_old_says_so_itself(tmp_path):
-    """The line is told by host/__init__.py, here under a version that claims to be old."""
-    site = tmp_path / "sitecustomize.py"
-    site.write_text("import sys\nsys.version_info = (3, 8, 1)\n")
+@pytest.mark.parametrize(
+    ("claim", "said"),
+    [
+        ("sys.version_info = (3, 8, 1)", "expected Python 3.11 or newer, found 3.8"),
+        ("sys.platform = 'win32'", "expected Linux, macOS or WSL, found win32"),
+    ],
+)
+def test_python_or_system_that_will_not_do_is_told_in_one_line(tmp_path, claim, said):
+    """By host/__init__.py, here under an interpreter that claims to be another."""
+    (tmp_path / "sitecustomize.py").write_text(f"import sys\n{claim}\n")
     done = subprocess.run(
         [shutil.which("python3"), "-c", "import host"],
         cwd=ROOT,
@@ -67,4 +73,5 @@ def test_python_that_is_too_old_says_so_itself(tmp_path):
         check=False,
     )
     assert done.returncode == 1
-    assert "expected Python 3.11 or newer, found 3.8" in done.stderr
+    (line,) = done.stderr.splitlines()
+    assert said in line

@@ -1,0 +1,1 @@
+"""Calls to a stack that runs: its addresses, the login they need, projects that train on it."""

@@ -1,0 +1,31 @@
+"""`make bench`: the comparisons of benchmarks/, with ARGS handed on."""
+
+import shlex
+import signal
+import subprocess
+from pathlib import Path
+
+from host.paths import ROOT
+from host.python import environment
+from host.user.options import Options
+
+
+def main(options: Options) -> int:
+    """Measure the usual parts; the exit status."""
+    return run(options)
+
+
+def run(options: Options, *parts: str, package: str = "benchmarks") -> int:
+    """Measure some parts, or the usual ones; the exit status."""
+    environment.ensure(environment.DEV)
+    arguments = shlex.split(options.arguments)
+    command: list[str | Path] = [environment.PYTHON, "-m", package, *parts, *arguments]
+    # Ctrl-C is for the package, which stops what it started: wait for that.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**environment.clean_variables(), "FULL": "1" if options.full else ""},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        return process.wait()

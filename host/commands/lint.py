@@ -1,0 +1,139 @@
+"""`make lint`: everything that can be said about the files without running them.
+
+FIX=1 mends what can be mended.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from host.paths import ROOT, VENV
+from host.python import environment, locks, pip_settings
+from host.user.options import Options
+from host.user.terminal import say
+
+COMPOSE_TAG = re.compile(r"(?<=: )!(?:reset|override)\b ?(null\b)?")
+BINARY = (".png", ".jpg", ".gif", ".whl", ".onnx", ".gz", ".zip", ".db")
+
+
+def main(options: Options) -> int:
+    """Status 0 if no linter complains."""
+    environment.ensure(environment.DEV)
+    return 0 if run(fix=options.fix) else 1
+
+
+def run(*, fix: bool = False) -> bool:
+    """Run every linter, show what each complains of; whether none did."""
+    files = _files()
+    with tempfile.TemporaryDirectory() as folder:
+        tools = _tools(files, Path(folder), fix=fix)
+        outcomes = [_run_tool(name, command) for name, command in tools.items()]
+    outcomes.append(_show("locks", time.monotonic(), locks.stale()))
+    outcomes.append(_show("addresses", time.monotonic(), list(_addresses(files))))
+    return all(outcomes)
+
+
+def _tools(files: list[Path], folder: Path, *, fix: bool) -> dict[str, list[str | Path]]:
+    """{name: command} of the linters that have something to look at; `folder` is for copies."""
+    dockerfiles = [path for path in files if path.name == "Dockerfile"]
+    scripts = [path for path in files if _is_shell(path)]
+    yaml = [path for path in files if path.suffix in (".yml", ".yaml")]
+    workflows = [path for path in yaml if path.is_relative_to(ROOT / ".github" / "workflows")]
+    compose = [path for path in yaml if re.fullmatch(r"(docker-)?compose(\..+)?", path.stem)]
+    schema = ["check-jsonschema", "--builtin-schema"]
+    tools: dict[str, list[str | Path]] = {
+        "ruff": ["ruff", "check", *(["--fix"] if fix else []), "."],
+        "format": ["ruff", "format", *([] if fix else ["--check"]), "."],
+    }
+    optional = {
+        "yamllint": (["yamllint", "--strict"], yaml),
+        "hadolint": (["hadolint", "--no-color"], dockerfiles),
+        "shellcheck": (["shellcheck"], scripts),
+        "compose": ([*schema, "vendor.compose-spec"], _untagged(compose, folder)),
+        "workflows": ([*schema, "vendor.github-workflows"], workflows),
+        "renovate": ([*schema, "vendor.renovate"], [p for p in files if p.name == "renovate.json"]),
+        "zizmor": (["zizmor", "--offline", "--no-progress", "--quiet"], workflows),
+    }
+    return tools | {name: [*head, *over] for name, (head, over) in optional.items() if over}
+
+
+def _plain(tag: re.Match[str]) -> str:
+    return "{}" if tag[1] else ""  # a service that an overlay removes
+
+
+def _untagged(files: list[Path], folder: Path) -> list[Path]:
+    """Copies of Compose files without its own tags, which the schema's reader does not know."""
+    copies = []
+    for path in files:
+        copies.append(folder / path.name)
+        copies[-1].write_text(COMPOSE_TAG.sub(_plain, path.read_text(encoding="utf-8")))
+    return copies
+
+
+def _run_tool(name: str, command: list[str | Path]) -> bool:
+    started = time.monotonic()
+    done = subprocess.run(
+        [VENV / "bin" / str(command[0]), *command[1:]],
+        cwd=ROOT,
+        env=environment.variables(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return _show(name, started, done.stdout.splitlines() if done.returncode else [])
+
+
+def _show(name: str, started: float, complaints: list[str]) -> bool:
+    verdict = "FAIL" if complaints else "ok"
+    say(f"{verdict:<5}{name} ({time.monotonic() - started:.1f} s)")
+    for line in complaints:
+        say(f"    {line}")
+    return not complaints
+
+
+def _files() -> list[Path]:
+    """The project's files: those that git knows or would add, or all where there is no git."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        names = [ROOT / name for name in listed.stdout.split("\0") if name]
+    except (OSError, subprocess.CalledProcessError):
+        names = [path for path in ROOT.rglob("*") if not _ignored(path)]
+    return sorted(path for path in names if path.is_file())
+
+
+def _ignored(path: Path) -> bool:
+    """What .gitignore names, where git is not there to read it."""
+    parts = path.relative_to(ROOT).parts
+    made = {".git", ".venv", ".local", "__pycache__", "build"}
+    return bool(made & set(parts)) or parts[0] == "secrets"
+
+
+def _is_shell(path: Path) -> bool:
+    if path.suffix == ".sh":
+        return True
+    if path.suffix or path.stat().st_size > 100_000:
+        return False
+    return re.match(rb"#!.*\b(ba)?sh\b", path.read_bytes()[:80]) is not None
+
+
+def _addresses(files: list[Path]) -> Iterator[str]:
+    """Files that name this machine: the checkout's folder, the user's, pip's package index."""
+    settings = pip_settings.in_uv_words(environment.PYTHON, known={})
+    indexes = f"{settings.get('UV_DEFAULT_INDEX', '')} {settings.get('UV_INDEX', '')}".split()
+    home = str(Path.home())
+    places = {str(ROOT), *indexes, *([home] if home not in ("/", "/root") else [])}
+    for path in files:
+        if path.suffix in BINARY:
+            continue
+        text = path.read_text(encoding="utf-8", errors="replace")
+        for place in places:
+            if re.search(re.escape(place) + r"(?![\w.-])", text):
+                yield f"{path.relative_to(ROOT)} names {place}, which other machines do not have"

@@ -1,0 +1,1 @@
+"""What is asked of Docker: the engine, the project that the Compose files make, backups."""

@@ -1,0 +1,157 @@
+"""Checks the machine before anything is changed: one line each, with the way out.
+
+`make doctor` shows all; `make demo` and `make up` run them first and show what speaks against it.
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from host.machine import memory, ports
+from host.modes import choice, local
+from host.modes.choice import Choice
+from host.modes.mode import Mode
+from host.paths import VENV, shown
+from host.python import environment
+from host.user import settings
+from host.user.settings import Settings
+from host.user.terminal import CommandError
+
+GIB = 1024**3
+CONNECT_SECONDS = 3
+DISK_PREPARED = 0.5  # once environment or images are there
+
+
+@dataclass(frozen=True)
+class Finding:
+    """level: ok, note or FAIL. Only FAIL keeps a command from running."""
+
+    level: str
+    subject: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.level:<5}{self.subject}: {self.text}"
+
+
+def check(stack: Settings, chosen: Choice) -> None:
+    """Raise CommandError with what keeps the stack from starting in the chosen mode."""
+    _refuse([_virtual_environment(), *_machine(chosen), *_stack(stack, chosen)])
+
+
+def check_machine() -> None:
+    """Raise CommandError with what keeps this machine from the tests, which run local processes."""
+    _refuse([_virtual_environment(), *_machine(Choice(local, "", running=False))])
+
+
+def _refuse(findings: list[Finding]) -> None:
+    failed = [
+        f"{finding.subject}: {finding.text}" for finding in findings if finding.level == "FAIL"
+    ]
+    if failed:
+        raise CommandError("\nmlflow-stack: ".join(failed))
+
+
+def examine() -> Iterator[Finding]:
+    """All findings, in the order in which a user can act on them."""
+    yield Finding("ok", "Python", f"{platform.python_version()} (3.11 or newer)")
+    yield _virtual_environment()
+    try:
+        stack = settings.read()
+        chosen = choice.choose(stack)
+    except CommandError as error:
+        yield Finding("FAIL", "settings", str(error))
+        return
+    yield Finding("ok", "settings", f"STACK_MODE is {stack.mode}")
+    yield Finding("ok" if chosen.mode.OVERLAYS else "note", "mode", chosen.reason)
+    if stack.secure and chosen.mode.OVERLAYS:
+        text = f"{stack.tracking_url} and {stack.serving_url}, with logins and tokens"
+        yield Finding("ok", "team", text)
+    yield from _machine(chosen)
+    yield from _stack(stack, chosen)
+
+
+def _virtual_environment() -> Finding:
+    try:
+        environment.check()
+    except CommandError as error:
+        return Finding("FAIL", "environment", str(error))
+    text = shown(VENV) if VENV.exists() else f"{shown(VENV)} is made by the first command"
+    return Finding("ok", "environment", text)
+
+
+def _machine(chosen: Choice) -> Iterator[Finding]:
+    """Memory and disk. What already runs has what it needs."""
+    if not chosen.running:
+        yield from _memory(chosen.mode.MEMORY)
+        yield _disk(chosen.mode)
+
+
+def _memory(wanted: float) -> Iterator[Finding]:
+    if (available := memory.available()) is None:
+        return
+    text = f"expected {wanted} GiB free, found {available / GIB:.1f} GiB"
+    if available >= wanted * GIB:
+        yield Finding("ok", "memory", text)
+    else:
+        yield Finding("FAIL", "memory", f"{text}: stop other programs, or use a larger machine")
+
+
+def _disk(mode: Mode) -> Finding:
+    wanted = DISK_PREPARED if mode.built() else mode.DISK
+    folder, way = mode.disk()
+    free = shutil.disk_usage(folder).free
+    text = f"expected {wanted} GiB free in {folder}, found {free / GIB:.1f} GiB"
+    if free >= wanted * GIB:
+        return Finding("ok", "disk", text)
+    return Finding("FAIL", "disk", f"{text}: make room, or {way}")
+
+
+def _stack(stack: Settings, chosen: Choice) -> Iterator[Finding]:
+    for folder in chosen.mode.other_checkouts():
+        text = f"found containers of the same name made in {folder}: run make down there"
+        yield Finding("FAIL", "project", f"{text}, or set COMPOSE_PROJECT_NAME here")
+    yield from _servers(chosen.mode)
+    held = chosen.running or chosen.mode.left_behind()
+    lowest = chosen.mode.LOWEST_PORT
+    yield _port("TRACKING_PORT", stack.host, stack.tracking_port, held, lowest)
+    yield _port("SERVING_PORT", stack.host, stack.serving_port, held, lowest)
+    for port in chosen.mode.further_ports():
+        yield _port(f"{port.service.upper()}_PORT", port.host, port.number, port.held, lowest)
+
+
+def _servers(mode: Mode) -> Iterator[Finding]:
+    """A note at most: the containers may have another way there than this machine."""
+    for server in mode.servers():
+        if not server.host:
+            continue
+        try:
+            socket.create_connection((server.host, server.port), timeout=CONNECT_SECONDS).close()
+        except OSError as error:
+            text = f"does not answer from here ({error.strerror or error}): see docs/external.md"
+            yield Finding("note", server.what, text)
+        else:
+            yield Finding("ok", server.what, "answers")
+
+
+def _port(name: str, host: str, port: int, held: bool, lowest: int) -> Finding:
+    """`name` is its setting; held: what listens there may be this stack."""
+    subject = f"port {port}"
+    try:
+        free = ports.free(host, port)
+    except OSError as error:
+        return Finding("FAIL", "STACK_HOST", f"{host} cannot be bound to ({error.strerror})")
+    if free:
+        return Finding("ok", subject, "free")
+    if port < lowest:
+        way = f"set {name} to {lowest} or more in .env, since lower ones need root"
+        return Finding("FAIL", subject, way)
+    if held:
+        return Finding("ok", subject, "held by this stack")
+    holder = ports.holder(port) or "another program"
+    way = f"stop it, or set {name} in .env"
+    return Finding("FAIL", subject, f"expected it free, found {holder} listening: {way}")

@@ -1,0 +1,1 @@
+"""The services without Docker: what keeps their processes running, and their secrets."""

@@ -1,0 +1,1 @@
+"""What the user says, in .env and behind `make COMMAND`, and what the user sees."""
