@@ -28,8 +28,9 @@ def names() -> list[str]:
 
 
 def importable(project: str) -> None:
-    """Let tests import a project's modules by their bare names, as these import each other."""
-    sys.path.insert(0, str(PROJECTS / project))
+    """Let tests import a project's modules by their bare names, as these import each other; what
+    they share is wine's, which has all of it."""
+    sys.path[:0] = [str(PROJECTS / "wine"), str(PROJECTS / project)]
 
 
 def use(uri: str) -> None:

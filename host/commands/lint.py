@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from host.paths import ROOT, VENV
-from host.python import environment, locks, pip_settings
+from host.python import copies, environment, locks, pip_settings
 from host.user.options import Options
 from host.user.terminal import say
 
@@ -34,6 +34,7 @@ def run(*, fix: bool = False) -> bool:
         tools = _tools(files, Path(folder), fix=fix)
         outcomes = [_run_tool(name, command) for name, command in tools.items()]
     outcomes.append(_show("locks", time.monotonic(), locks.stale()))
+    outcomes.append(_show("copies", time.monotonic(), copies.stale(fix=fix)))
     outcomes.append(_show("addresses", time.monotonic(), list(_addresses(files))))
     return all(outcomes)
 

@@ -11,11 +11,10 @@ import sys
 
 import click
 
-from common.command_line import free_alias, plain, run
+from common.command_line import releasing, run
 
 COMMIT = "df1b051c49625cf57a3d0d8d3863ed4d13564fe4"
 PRECISION = click.Choice(["full", "quantized"])
-MODE = click.Choice(["auto", "always", "never"])
 
 
 @click.command(context_settings={"show_default": True})
@@ -23,11 +22,7 @@ MODE = click.Choice(["auto", "always", "never"])
 @click.option("--revision", default=COMMIT, help="Commit, tag or branch; of a repository only.")
 @click.option("--precision", type=PRECISION, default="full", help="Which of its ONNX files.")
 @click.option("--checksums", default="none", help="File of the SHA-256 to be expected.")
-@click.option("--model-name", callback=plain, default="summarizer", help="Name in the registry.")
-@click.option(
-    "--alias", callback=free_alias, default="champion", help="What the model server follows."
-)
-@click.option("--promote", type=MODE, default="auto", help="auto: if it answers sensibly.")
+@releasing("summarizer", "if it answers sensibly")
 def main(**options: str) -> None:
     """Register the T5 in SOURCE as MODEL_NAME, and move ALIAS to it if it answers sensibly."""
     if not sys.stderr.isatty():  # a log has no use for bars

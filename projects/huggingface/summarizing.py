@@ -5,7 +5,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import mlflow
@@ -17,15 +16,14 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from common.asking import curl
 from common.errors import BadInput, first_line
 from common.promotion import CannotCompareError, Comparison, Gate
-from common.runs import owner, record_parameters, recorded_run
+from common.release import pinned, release
+from common.runs import record_parameters, recorded_run
 from common.summary import summary
 from hub import Files, fetch
 from t5 import T5
 
 HERE = Path(__file__).parent
-REQUIREMENTS = [
-    f"{package}=={version(package)}" for package in ("onnxruntime", "tokenizers", "pandas", "numpy")
-]
+REQUIREMENTS = pinned("onnxruntime", "tokenizers", "pandas", "numpy")
 SIGNATURE = ModelSignature(
     inputs=Schema([ColSpec("string", "text")]),
     outputs=Schema([ColSpec("string", "output")]),
@@ -73,10 +71,8 @@ def register(settings: Settings) -> str:
         model_uri = record(settings, files, texts)
         answers = tried(model_uri, texts, t5)
         tags = files.origin() | {"serving.batch": "on"}
-        candidate = str(mlflow.register_model(model_uri, name, None, tags=tags).version)
         gate = Gate(name, settings.alias, comparing(name, texts))
-        outcome = gate.promote(candidate, settings.promote, owner(run))
-        mlflow.set_tag("promotion", f"{name} version {candidate}: {outcome.reason}")
+        candidate, outcome = release(run, gate, model_uri, settings.promote, tags)
     ask = curl(name, texts.head(1), **TRIAL)
     return summary(run, gate, candidate, outcome, ask, answer=answers[0])
 

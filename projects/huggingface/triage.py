@@ -11,7 +11,7 @@ import sys
 
 import click
 
-from common.command_line import Number, Whole, free_alias, plain, run
+from common.command_line import SEED, SHARE, Number, releasing, run
 
 
 class Strength(Number):
@@ -27,9 +27,6 @@ class Strength(Number):
 
 
 STRENGTH = Strength(0, 1e6, min_open=True)
-SHARE = Number(0, 1, min_open=True, max_open=True)
-SEED = Whole(0, 2**32)
-MODE = click.Choice(["auto", "always", "never"])
 
 
 @click.command(context_settings={"show_default": True})
@@ -37,11 +34,7 @@ MODE = click.Choice(["auto", "always", "never"])
 @click.option("--C", "C", type=STRENGTH, default="auto", help="Higher fits closer.")
 @click.option("--test-size", type=SHARE, default=0.25, help="Share of the reviews to hold out.")
 @click.option("--seed", type=SEED, default=1, help="Which reviews to hold out.")
-@click.option("--model-name", callback=plain, default="triage", help="Name in the registry.")
-@click.option(
-    "--alias", callback=free_alias, default="champion", help="What the model server follows."
-)
-@click.option("--promote", type=MODE, default="auto", help="auto: if at least as good.")
+@releasing("triage")
 def main(**options: str | float) -> None:
     """Train on DATA, register MODEL_NAME, and move ALIAS to it if it is good enough."""
     if not sys.stderr.isatty():  # a log has no use for bars

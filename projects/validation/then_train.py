@@ -9,10 +9,9 @@ import sys
 
 import click
 
-from common.command_line import Whole, free_alias, plain, run
+from common.command_line import Whole, releasing, run
 
 FINDINGS = Whole(0, 10**12)
-MODE = click.Choice(["auto", "always", "never"])
 MANAGER = click.Choice(["uv", "virtualenv", "local"])
 
 
@@ -21,11 +20,7 @@ MANAGER = click.Choice(["uv", "virtualenv", "local"])
 @click.option("--max-errors", type=FINDINGS, default=1, help="Findings that are tolerated.")
 @click.option("--schema", default="none", help="Schema to enforce: YAML or JSON file, or URI.")
 @click.option("--target", default="cultivar", help="Column to predict; all others are numbers.")
-@click.option("--model-name", callback=plain, default="wine", help="Name in the registry.")
-@click.option(
-    "--alias", callback=free_alias, default="champion", help="What the model server follows."
-)
-@click.option("--promote", type=MODE, default="auto", help="auto: if at least as good.")
+@releasing("wine")
 @click.option("--env-manager", type=MANAGER, default="uv", help="What training runs in.")
 def main(**options: str | int) -> None:
     """Validate FILENAME, then train MODEL_NAME on it."""

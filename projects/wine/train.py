@@ -10,12 +10,7 @@ import sys
 
 import click
 
-from common.command_line import Number, Whole, free_alias, plain, run
-
-STRENGTH = Number(0, 1e6, min_open=True)
-SHARE = Number(0, 1, min_open=True, max_open=True)
-SEED = Whole(0, 2**32)
-MODE = click.Choice(["auto", "always", "never"])
+from common.command_line import SEED, SHARE, STRENGTH, releasing, run
 
 
 @click.command(context_settings={"show_default": True})
@@ -24,11 +19,7 @@ MODE = click.Choice(["auto", "always", "never"])
 @click.option("--C", "C", type=STRENGTH, default=1.0, help="Higher fits closer.")
 @click.option("--test-size", type=SHARE, default=0.25, help="Rows to hold out.")
 @click.option("--seed", type=SEED, default=2, help="Which rows to hold out.")
-@click.option("--model-name", callback=plain, default="wine", help="Name in the registry.")
-@click.option(
-    "--alias", callback=free_alias, default="champion", help="What the model server follows."
-)
-@click.option("--promote", type=MODE, default="auto", help="auto: if at least as good.")
+@releasing("wine")
 def main(**options: str | float) -> None:
     """Train on DATA, register MODEL_NAME, and move ALIAS to it if it is good enough."""
     from training import Settings, train  # seconds of imports, not needed to refuse an option

@@ -1,8 +1,6 @@
 """From a table to a registered model: fit, record, register, promote."""
 
-import warnings
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 
 import mlflow
 import pandas as pd
@@ -15,15 +13,13 @@ import report
 from common.asking import curl
 from common.held_out import HeldOut
 from common.promotion import Gate
-from common.runs import owner, record_parameters, recorded_run
+from common.release import pinned, record_tables, release
+from common.runs import record_parameters, recorded_run
 from common.split import Split, tags_of
 from common.summary import summary
 from dataset import Table, read_table, train_and_test
 
-# What loads the model. Named here, because finding it out takes MLflow ten seconds.
-REQUIREMENTS = [
-    f"{package}=={version(package)}" for package in ("scikit-learn", "skops", "pandas", "numpy")
-]
+REQUIREMENTS = pinned("scikit-learn", "skops", "pandas", "numpy")
 
 
 @dataclass(frozen=True)
@@ -50,12 +46,9 @@ def train(settings: Settings) -> str:
         training, test = train_and_test(read_table(settings.data, settings.target), split)
         model = fit(training, settings.C)
         model_uri = record(run, settings, model, training, test)
-        registered = mlflow.register_model(model_uri, name, None, tags=tags_of(split))
-        candidate = str(registered.version)
         held_out = HeldOut(test.features, test.labels, split)
         gate = Gate(name, settings.alias, held_out.comparing(name))
-        outcome = gate.promote(candidate, settings.promote, owner(run))
-        mlflow.set_tag("promotion", f"{name} version {candidate}: {outcome.reason}")
+        candidate, outcome = release(run, gate, model_uri, settings.promote, tags_of(split))
     return summary(run, gate, candidate, outcome, curl(name, test.features.head(1)))
 
 
@@ -74,17 +67,12 @@ def record(
     logs at every step calls `mlflow.config.enable_async_logging()` first, and does not wait.
     """
     record_parameters(run, asdict(settings))
-    with warnings.catch_warnings(action="ignore"):  # MLflow knows local files twice, and says so
-        tables = [
-            mlflow.data.from_pandas(
-                table.frame(), source=settings.data, targets=table.target, name=settings.model_name
-            )
-            for table in (training, test)
-        ]
-    mlflow.log_inputs(tables, contexts=["training", "test"], tags_list=[None, None])
+    rows = record_tables(
+        training.frame(), test.frame(), settings.data, test.target, settings.model_name
+    )
     logged = mlflow.sklearn.log_model(model, name="model", **description(model, training))
     metrics = report.metrics(model, test)
-    mlflow.log_metrics(metrics, model_id=logged.model_id, dataset=tables[1])
+    mlflow.log_metrics(metrics, model_id=logged.model_id, dataset=rows)
     for file, figure in report.plots(model, test).items():
         mlflow.log_figure(figure, file)
     return logged.model_uri

@@ -1,6 +1,7 @@
 """What holds for every example project."""
 
 import re
+import shutil
 from collections import Counter
 
 import pytest
@@ -8,6 +9,7 @@ import yaml
 
 from harness.projects import PROJECTS, names
 from host.paths import ROOT
+from host.python import copies
 
 EACH = pytest.mark.parametrize("project", names())
 
@@ -49,9 +51,23 @@ def test_its_environment_has_the_versions_that_the_stack_is_tested_with(project)
         assert re.search(rf"^{re.escape(requirement)}( |$)", locked, re.MULTILINE), requirement
 
 
-@EACH
-def test_it_runs_from_wherever_its_folder_is(project):
-    assert (PROJECTS / project / "common").readlink().as_posix() == "../common"
+def test_no_project_needs_a_link_or_another_folder():
+    assert [path for path in PROJECTS.rglob("*") if path.is_symlink()] == []
+    assert copies.stale(fix=False) == []
+
+
+def test_a_copy_that_differs_is_named_and_mended(monkeypatch, tmp_path):
+    shutil.copytree(PROJECTS, tmp_path / "projects")
+    monkeypatch.setattr(copies, "PROJECTS", tmp_path / "projects")
+    monkeypatch.setattr(copies, "ROOT", tmp_path)
+    (tmp_path / "projects" / "tuning" / "common" / "split.py").write_text("")
+    (tmp_path / "projects" / "validation" / "common" / "more.py").touch()
+
+    assert [line.partition(" ")[0] for line in copies.stale(fix=False)] == [
+        "projects/tuning/common",
+        "projects/validation/common",
+    ]
+    assert copies.stale(fix=True) == copies.stale(fix=False) == []
 
 
 def test_modules_have_names_of_their_own():

@@ -2,4 +2,4 @@
 
 from harness.projects import importable
 
-importable(".")
+importable("wine")

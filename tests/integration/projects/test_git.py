@@ -1,6 +1,8 @@
-"""Every project by a git URI, as somebody runs it who has no checkout."""
+"""Every project by a git URI, as somebody runs it who has no checkout; wine from wherever it is."""
 
+import shutil
 import subprocess
+import zipfile
 
 import pytest
 
@@ -56,3 +58,33 @@ def test_every_project_runs_from_a_git_uri(tracking, repository, tmp_path, proje
     assert status == 0, output
     assert run.info.status == "FINISHED"
     assert run.data.tags["mlflow.source.git.commit"] == git(repository, "rev-parse", "HEAD")
+
+
+def cloned(repository, folder):
+    """As on Windows, where links are files that hold their target."""
+    git(folder, "clone", "--quiet", "-c", "core.symlinks=false", repository, "clone")
+    return folder / "clone" / "projects" / "wine"
+
+
+def unzipped(repository, folder):
+    """Python's zipfile makes no links."""
+    git(repository, "archive", "--output", folder / "all.zip", "HEAD")
+    with zipfile.ZipFile(folder / "all.zip") as archive:
+        archive.extractall(folder)
+    return folder / "projects" / "wine"
+
+
+def copied(repository, folder):
+    """`cp -r projects/wine mine`, and nothing beside it."""
+    return shutil.copytree(repository / "projects" / "wine", folder / "mine", symlinks=True)
+
+
+@pytest.mark.parametrize("taken", [cloned, unzipped, copied], ids=lambda way: way.__name__)
+def test_wine_runs_from_wherever_its_folder_is(tracking, repository, tmp_path, taken):
+    runs = Runs(tracking.uri, tmp_path, "wine")
+    runs.project = taken(repository, tmp_path)
+
+    status, output, run = runs.run(f"wine {taken.__name__}", model_name=f"wine-{taken.__name__}")
+
+    assert status == 0, output
+    assert run.info.status == "FINISHED"

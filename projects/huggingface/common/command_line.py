@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Callable
 from math import isnan
 
 import click
@@ -44,6 +45,10 @@ class Flag(click.ParamType):
 
 
 FLAG = Flag()
+STRENGTH = Number(0, 1e6, min_open=True)
+SHARE = Number(0, 1, min_open=True, max_open=True)
+SEED = Whole(0, 2**32)
+MODE = click.Choice(["auto", "always", "never"])
 
 
 def plain(_context: click.Context, _option: click.Parameter, value: str) -> str:
@@ -58,6 +63,29 @@ def free_alias(context: click.Context, option: click.Parameter, value: str) -> s
     if re.fullmatch(r"latest|v\d+", value, re.IGNORECASE):
         raise click.BadParameter(f"{value!r} is one of the names that MLflow keeps for itself.")
     return plain(context, option, value)
+
+
+def releasing(model_name: str, passes: str = "if at least as good") -> Callable:
+    """Options of whatever registers a model: its name, its alias, and when the alias moves."""
+    options = (
+        click.option(
+            "--model-name", callback=plain, default=model_name, help="Name in the registry."
+        ),
+        click.option(
+            "--alias",
+            callback=free_alias,
+            default="champion",
+            help="What the model server follows.",
+        ),
+        click.option("--promote", type=MODE, default="auto", help=f"auto: {passes}."),
+    )
+
+    def add(command: Callable) -> Callable:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
 
 
 def run(command: click.Command) -> int:
