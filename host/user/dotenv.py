@@ -1,6 +1,6 @@
 """Reads .env as Docker Compose does, for the two cases that Compose does not: local mode, doctor.
 
-NAME=value, one a line; quotes, comments after a space, `export`, and ${NAME} or ${NAME:-default}.
+NAME=value, one a line; quotes, comments after a value, `export`, ${NAME} or ${NAME:-default}.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from host.user.terminal import CommandError
 LINE = re.compile(
     r"""
     (?:export\s+)? (?P<name>[A-Za-z_][A-Za-z0-9_]*) \s*=\s*
-    (?: '(?P<literal>[^']*)' | "(?P<quoted>(?:[^"\\]|\\.)*)" | (?P<bare>[^'"\s#](?:(?!\s\#).)*?)? )
+    (?: '(?P<literal>[^']*)' | "(?P<quoted>(?:[^"\\]|\\.)*)" | (?P<bare>[^'"\s](?:(?!\s\#).)*?)? )
     \s* (?:\s\#.*)?
     """,
     re.VERBOSE,

@@ -31,13 +31,25 @@ def body_schema(document: dict, path: str) -> dict:
     return document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
 
 
+def closed(part: object) -> object:
+    """The same, in which a field that an object does not declare is an error."""
+    if isinstance(part, list):
+        return [closed(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    strict = {name: closed(one) for name, one in part.items()}
+    if part.get("type") == "object" and "properties" in part:
+        strict.setdefault("additionalProperties", False)
+    return strict
+
+
 def assert_declared(document: dict, path: str, answer) -> None:
-    """Its status, headers and body are as the document says."""
+    """Its status, headers and body are as the document says, and nothing else is in the body."""
     operation = document["paths"][path][answer.request.method.lower()]
     response = resolved(document, operation["responses"][str(answer.status_code)])
     assert set(response.get("headers", ())) <= {name.title() for name in answer.headers}
     content = response["content"]["application/json"]["schema"]
-    assert errors(document, content, answer.json()) == []
+    assert errors(closed(document), closed(content), answer.json()) == []
 
 
 def test_document_is_valid_and_typed(document):

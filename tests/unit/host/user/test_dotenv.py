@@ -1,9 +1,16 @@
 """The .env reader takes what Compose takes, and names the line that is no setting."""
 
+import json
+import os
+import shutil
+import subprocess
+
 import pytest
 
 from host.user import dotenv
 from host.user.terminal import CommandError
+
+COMPOSE = ["docker", "compose"]
 
 
 @pytest.fixture
@@ -20,28 +27,51 @@ def test_no_file_means_no_settings(tmp_path):
     assert dotenv.read(tmp_path / ".env", {}) == {}
 
 
-@pytest.mark.parametrize(
-    ("line", "value"),
-    [
-        ("A=1", "1"),
-        ("export A=1", "1"),
-        ("A = two words ", "two words"),
-        ("A=", ""),
-        ("A=1 # why", "1"),
-        ("A= # why", ""),
-        ("A=http://h:1/#part", "http://h:1/#part"),
-        ("A='$B # literal'", "$B # literal"),
-        ("A='1' # why", "1"),
-        (r'A="say \"x\"" # why', 'say "x"'),
-        ("A=${B}/x", "b/x"),
-        ("A=$B", "b"),
-        ("A=${C:-default}", "default"),
-        ("A=${C}", ""),
-        ("\ufeffA=1", "1"),
-    ],
-)
-def test_value_is_read_as_compose_reads_it(read, line, value):
+LINES = {
+    "A=1": "1",
+    "export A=1": "1",
+    "A = two words ": "two words",
+    "A=": "",
+    "A=1 # why": "1",
+    "A= # why": "# why",
+    "A=#why": "#why",
+    "A=http://h:1/#part": "http://h:1/#part",
+    "A='$B # literal'": "$B # literal",
+    "A='1' # why": "1",
+    r'A="say \"x\"" # why': 'say "x"',
+    "A=${B}/x": "b/x",
+    "A=$B": "b",
+    "A=${C:-default}": "default",
+    "A=${C}": "",
+    "\ufeffA=1": "1",
+}
+
+
+@pytest.mark.parametrize(("line", "value"), LINES.items())
+def test_value_is_read(read, line, value):
     assert read(line, B="b") == {"A": value}
+
+
+def test_values_are_those_that_compose_reads(tmp_path):
+    """Asked of Compose itself, all lines at once; the mark of UTF-8 is at the file's beginning."""
+    if not shutil.which("docker") or subprocess.run([*COMPOSE, "version"], check=False).returncode:
+        pytest.skip("docker compose is not here")
+    lines = [line.replace("A", f"A{at}", 1) for at, line in enumerate(reversed(LINES))]
+    (tmp_path / ".env").write_text("\n".join(lines))
+    names = {f"A{at}": f"${{A{at}}}" for at in range(len(lines))}
+    service = {"image": "x", "environment": names}
+    (tmp_path / "compose.yml").write_text(json.dumps({"services": {"x": service}}))
+    asked = subprocess.run(
+        [*COMPOSE, "config", "--format", "json"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "B": "b"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    read = json.loads(asked.stdout)["services"]["x"]["environment"]
+    # It doubles each dollar, so that what it prints can be read again.
+    assert [read[name].replace("$$", "$") for name in names] == list(reversed(LINES.values()))
 
 
 def test_comments_and_empty_lines_are_passed_over(read):
