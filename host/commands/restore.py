@@ -30,7 +30,7 @@ CHANGING = (
     "end, and nothing starts before"
 )
 RESTORED = "all is restored: make up starts it"
-KNOWN = "from tracking_server.schema import installed; print(*installed().known)"
+KNOWN = "from tracking_server.backend.schema import installed; print(*installed().known)"
 
 
 def main(options: Options) -> int:

@@ -1,16 +1,15 @@
 """MLflow's tracking server, configured, migrated and watched for this stack.
 
-settings   what an operator may set, checked once
+settings, secret_files, tls  what an operator may set, checked once; secrets; certificates
 environment  the variables that MLflow reads, derived from the settings
-postgres, sqlite  one backend store each: its schema's revision, lock, backup
-schema, migrate  which schema this MLflow needs; bringing a store to it
-bucket, tls   the storage and its rights; certificates of servers elsewhere
-logins, throttle, permissions, user_command   MLflow's own logins, and who has one
-bodies     how large a request's body may be, and how slow
-readiness, artifacts, app   MLflow's application with a truthful /readyz and proxied S3
-addresses  whose permissions hold for what a client's string names
-adopt      artifacts that were moved here from another MLflow
-gc         deleting for good what users have deleted
-counts, metrics, routes, metrics_page   what is counted of requests, and its page for Prometheus
-temporary, server   the disk it works on and the processes that serve it
+backend      databases: opening, locking, migrating, backing up
+artifacts    S3, through this server alone
+logins       users, passwords, and what is for administrators
+addresses    whose permissions hold for what a client's string names
+http         bodies that are refused, errors that are told
+patches      everything that is replaced in MLflow, with the reason
+app          MLflow's application with all this around it
+server       the processes that serve it; temporary: the disk they work on
+readiness, healthy, metrics  how it is
+gc           deleting for good what users have deleted
 """

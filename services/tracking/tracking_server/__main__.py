@@ -17,8 +17,8 @@ def main(arguments: list[str] | None = None) -> int:
 
         return healthy()
 
-    from tracking_server import user_command
     from tracking_server.errors import RefusedError, UnreachableError
+    from tracking_server.logins import command
 
     parser = argparse.ArgumentParser("tracking-server", description="MLflow's tracking server")
     commands = parser.add_subparsers(dest="command")
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     clean.add_argument("--older-than", default="", metavar="AGE", help="deleted before: 30d, 12h")
     clean.add_argument("--dry-run", action="store_true", help="show what there is, and end")
     clean.add_argument("--yes", action="store_true", help="do not ask")
-    user_command.add_parsers(commands)
+    command.add_parsers(commands)
     commands.add_parser("healthy", help="ask the running server whether it is ready")
     parsed = parser.parse_args(arguments)
 
@@ -77,7 +77,9 @@ def _of_database(error: BaseException | None) -> str:
 
 
 def _run(parsed: argparse.Namespace) -> None:
-    from tracking_server import environment, logins, migrate, secret_files, settings, user_command
+    from tracking_server import environment, secret_files, settings
+    from tracking_server.backend import migrate
+    from tracking_server.logins import accounts, command
 
     loaded = settings.load()
     secret_files.check(loaded)
@@ -90,13 +92,13 @@ def _run(parsed: argparse.Namespace) -> None:
             migrate.try_bucket(loaded)
         migrate.migrate(loaded)
         if loaded.logins:
-            logins.migrate(loaded)
+            accounts.migrate(loaded)
     elif parsed.command in ("user", "permission"):
-        user_command.run(loaded, parsed)
+        command.run(loaded, parsed)
     elif parsed.command == "restore":
         migrate.restore(loaded, parsed.file)
     elif parsed.command == "adopt":
-        from tracking_server.adopt import adopt
+        from tracking_server.backend.adopt import adopt
 
         adopt(loaded, parsed.root)
     elif parsed.command == "addresses":
@@ -113,7 +115,7 @@ def _run(parsed: argparse.Namespace) -> None:
     else:
         migrate.check(loaded)
         if loaded.logins:
-            logins.check(loaded)
+            accounts.check(loaded)
         from tracking_server.server import serve
 
         serve(loaded)

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import logging
 import warnings
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from flask import Flask
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from tracking_server import failures, logins, readiness, schema
-from tracking_server.bodies import Bodies
-from tracking_server.counts import Counts
-from tracking_server.origins import Origins
+from tracking_server import readiness
+from tracking_server.backend import schema
+from tracking_server.http import failures
+from tracking_server.http.bodies import Bodies
+from tracking_server.http.unread import Unread
+from tracking_server.logins import accounts
+from tracking_server.logins.origins import Origins
+from tracking_server.metrics.counts import Counts
 from tracking_server.settings import Settings
-from tracking_server.unread import Unread
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from tracking_server.patches import Context
 
 logger = logging.getLogger(__name__)
 
@@ -33,21 +42,24 @@ def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
         from sqlalchemy.exc import OperationalError
 
         if settings.logins:
-            app = logins.build(settings)
+            app = accounts.build(settings)
         else:
             from mlflow.server.fastapi_app import app
 
-        from tracking_server import artifacts, malformed
-        from tracking_server.addresses import hooks
+        from tracking_server import patches
+        from tracking_server.http import malformed
+        from tracking_server.logins import permissions
 
+    context = _context(settings)
+    patches.apply(context)
+    if context.auth:
+        flask_app.before_request(permissions.note_checked)
     malformed.refuse(app, flask_app)
     app.add_middleware(Bodies, limit=settings.body_limit)
     if settings.logins:
-        logins.guard(app)  # around the former: without a login, no body is read
+        accounts.guard(app)  # around the former: without a login, no body is read
         app.add_middleware(Origins, names=settings.names)
     app.add_middleware(Unread)
-    artifacts.register()
-    hooks.guard(settings)
     flask_app.register_error_handler(OperationalError, _database_error)
     failures.register(app, flask_app)
     checks = readiness.checks(settings, schema.installed().head)
@@ -58,12 +70,31 @@ def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
     return _counted(app, flask_app, settings, probe, counts) if counts else app
 
 
+def _context(settings: Settings) -> Context:
+    """What the patches need: the guard asks for the permissions of the logins, where there are."""
+    from mlflow.server import handlers
+
+    from tracking_server.addresses.caller import Logins, NoLogins
+    from tracking_server.addresses.guard import Guard
+    from tracking_server.patches import Context
+
+    auth = None
+    if settings.logins:
+        from mlflow.server import auth
+    permissions = Logins(auth) if auth else NoLogins()
+
+    def engine() -> Engine:
+        return handlers._get_tracking_store().engine
+
+    return Context(Guard(engine, permissions, settings.artifact_prefixes), auth)
+
+
 def _counted(
     app: FastAPI, flask_app: Flask, settings: Settings, probe: readiness.Readiness, counts: Counts
 ) -> ASGIApp:
-    from tracking_server.metrics import Counted
-    from tracking_server.metrics_page import MetricsPage
-    from tracking_server.routes import templates
+    from tracking_server.metrics.counted import Counted
+    from tracking_server.metrics.page import MetricsPage
+    from tracking_server.metrics.routes import templates
 
     page = MetricsPage(settings, probe, counts)
     return Counted(app, templates(flask_app), settings.metrics_port, page)

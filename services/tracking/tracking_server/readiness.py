@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from tracking_server import backend, schema
+from tracking_server.backend import schema, stores
 from tracking_server.errors import RefusedError, UnreachableError
 from tracking_server.settings import Settings
 
@@ -91,7 +91,7 @@ class Readiness:
 def checks(settings: Settings, head: str) -> dict[str, Check]:
     """The checks that the settings call for; `head` is the schema that MLflow needs."""
     return {
-        "backend store": _database(backend.open_store(settings), head),
+        "backend store": _database(stores.open_store(settings), head),
         "artifact store": _bucket(settings) if settings.on_s3 else _folder(settings),
         **_logins(settings),
     }
@@ -100,7 +100,7 @@ def checks(settings: Settings, head: str) -> dict[str, Check]:
 def _logins(settings: Settings) -> dict[str, Check]:
     if not settings.logins:
         return {}
-    return {"logins": _database(backend.open_logins(settings), schema.logins().head)}
+    return {"logins": _database(stores.open_logins(settings), schema.logins().head)}
 
 
 def _database(store, head: str) -> Check:
@@ -113,7 +113,7 @@ def _database(store, head: str) -> Check:
 
 
 def _bucket(settings: Settings) -> Check:
-    from tracking_server.bucket import Bucket
+    from tracking_server.artifacts.bucket import Bucket
 
     return Bucket(settings, CHECK_SECONDS).there
 

@@ -13,9 +13,10 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.sock import TCPSocket
 from uvicorn_worker import UvicornWorker
 
-from tracking_server import app, logins
-from tracking_server.counts import Counts
+from tracking_server import app
 from tracking_server.errors import RefusedError
+from tracking_server.logins import accounts
+from tracking_server.metrics.counts import Counts
 from tracking_server.settings import Settings
 from tracking_server.temporary import TemporaryFolder
 
@@ -61,7 +62,7 @@ class Server(BaseApplication):
             self.cfg.set(name, value)
         self.cfg.set("when_ready", lambda _: _freeze())
         if self._settings.logins:
-            self.cfg.set("post_fork", lambda _, __: logins.after_fork())
+            self.cfg.set("post_fork", lambda _, __: accounts.after_fork())
         self.cfg.set("child_exit", lambda _, worker: self._bury(worker.pid))
         self.cfg.set("on_exit", lambda _: self._remove())
 
@@ -73,7 +74,7 @@ class Server(BaseApplication):
 
     def _bury(self, pid: int) -> None:
         if self._counts:
-            from tracking_server.metrics import WORKER_EXITS
+            from tracking_server.metrics.counted import WORKER_EXITS
 
             WORKER_EXITS.inc()
             self._counts.bury(pid)

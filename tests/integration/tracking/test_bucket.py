@@ -13,7 +13,7 @@ import pytest
 from harness.authority import Authority
 from harness.tracking import write_secrets
 from tracking_server import environment, settings
-from tracking_server.bucket import Bucket
+from tracking_server.artifacts.bucket import Bucket
 from tracking_server.errors import RefusedError, UnreachableError, UntrustedError
 
 

@@ -17,8 +17,8 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as TrackingSt
 from harness.processes import Process
 from harness.tracking import COMMAND, on_local_files, on_postgres_and_s3
 from harness.waiting import wait_until
+from tracking_server.backend.postgres import UPKEEP_LOCK
 from tracking_server.environment import ARTIFACT_ROOT
-from tracking_server.postgres import UPKEEP_LOCK
 
 
 class Records:

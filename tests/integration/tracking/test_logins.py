@@ -12,7 +12,7 @@ from alembic import command
 from mlflow.server.auth.db.utils import _get_alembic_config
 
 from harness.tracking import on_postgres_and_s3, write_secrets
-from tracking_server import schema
+from tracking_server.backend import schema
 
 
 @pytest.fixture(scope="module")

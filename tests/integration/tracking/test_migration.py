@@ -14,7 +14,7 @@ from mlflow.store.db.utils import _get_alembic_config
 
 from harness.processes import Process
 from harness.tracking import COMMAND, on_local_files, on_postgres_and_s3
-from tracking_server import migrate, schema
+from tracking_server.backend import migrate, schema
 
 HEAD = schema.installed().head
 # The revision before the last whose migration reads and writes data, not only tables.

@@ -14,7 +14,7 @@ from harness.processes import Process
 from harness.serving import ModelServer
 from harness.tracking import COMMAND, on_postgres_and_s3
 from tests.integration.upgrades.older import Older, belongings
-from tracking_server import schema
+from tracking_server.backend import schema
 
 HEAD = schema.installed().head
 FULL = os.environ.get("FULL") == "1"

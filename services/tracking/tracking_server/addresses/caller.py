@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import Literal, Protocol
 
 from tracking_server.addresses.owners import Experiment, Model, Owner
-from tracking_server.throttle import CALLER
+from tracking_server.logins.throttle import CALLER
 
 Action = Literal["read", "update", "manage"]
 

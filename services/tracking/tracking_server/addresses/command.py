@@ -24,11 +24,11 @@ from mlflow.tracing.constant import TraceTagKey
 from mlflow.utils.mlflow_tags import MLFLOW_ARTIFACT_LOCATION
 from sqlalchemy.orm import Session
 
-from tracking_server import migrate
 from tracking_server.addresses import meaning
 from tracking_server.addresses.meaning import Elsewhere, Place, UnsoundError
 from tracking_server.addresses.owners import Owners, UnownedError
 from tracking_server.addresses.rows import MODEL, RUN, Rows
+from tracking_server.backend import migrate
 from tracking_server.settings import Settings
 
 

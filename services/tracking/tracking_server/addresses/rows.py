@@ -16,7 +16,7 @@ from mlflow.store.tracking.dbmodels.models import (
 from sqlalchemy import func
 from sqlalchemy.orm import Session
 
-from tracking_server.identifiers import EXPERIMENT
+from tracking_server.logins.identifiers import EXPERIMENT
 
 VERSION = re.compile(r"0*[0-9]{1,18}")
 RUN = re.compile(r"([0-9a-f]{32})(/|$)")

@@ -1,8 +1,6 @@
 """MLflow's stores, whose methods ask the guard before an address is stored or handed out.
 
-MLflow's documented hook is an entry point `mlflow.tracking_store` of an installed distribution; the
-services run from a folder, so the classes are put into MLflow's registries by hand. Every route
-ends in these methods, and so does whatever route comes next.
+Every route ends in these methods, and so does whatever route comes next.
 """
 
 from __future__ import annotations

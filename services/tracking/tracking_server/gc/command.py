@@ -8,7 +8,8 @@ from collections import Counter
 
 from mlflow.exceptions import MlflowException
 
-from tracking_server import artifacts, backend, migrate
+from tracking_server import patches
+from tracking_server.backend import migrate, stores
 from tracking_server.environment import ARTIFACT_ROOT
 from tracking_server.errors import RefusedError
 from tracking_server.gc import finding, removal
@@ -28,7 +29,7 @@ def run(settings: Settings, older_than: Age, *, dry_run: bool, yes: bool) -> Non
         RefusedError: one line; what was not reported as deleted is still there.
     """
     migrate.check(settings)
-    artifacts.register()
+    patches.register(patches.PROXIED_S3)
     store = _open(settings)
     try:
         found = finding.find(
@@ -40,7 +41,7 @@ def run(settings: Settings, older_than: Age, *, dry_run: bool, yes: bool) -> Non
     if dry_run or not found.items:
         return
     _ask(yes=yes)
-    with backend.open_store(settings).cleaning():
+    with stores.open_store(settings).cleaning():
         _delete(store, settings.artifact_store, found)
 
 

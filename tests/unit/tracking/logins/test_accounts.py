@@ -2,12 +2,12 @@
 
 import pytest
 
-from tracking_server import logins
 from tracking_server.errors import RefusedError
+from tracking_server.logins import accounts
 
 
 def test_the_database_that_does_not_answer_is_named(load):
     store = "postgresql+psycopg2://mlflow@127.0.0.1:1/mlflow"
     settings = load(TRACKING_BACKEND_STORE=store, TRACKING_LOGINS="logins", TRACKING_PATIENCE="0")
     with pytest.raises(RefusedError, match="the database of logins did not answer in 0 s"):
-        logins.check(settings)
+        accounts.check(settings)

@@ -1,10 +1,7 @@
 """S3 as clients of this server may use it: through the server, whole, and not otherwise.
 
-MLflow's documented hook is an entry point `mlflow.artifact_repository` of an installed
-distribution. The services run from a folder, in images and on a host, so the class is put into
-MLflow's registry by hand. Of the S3 repository that it wraps, it calls private methods too: the
-public ones hide which error it was, and the S3 client. Unit tests name each, and fail where MLflow
-renames one.
+Private methods of MLflow's S3 repository are called too: the public ones hide which error it was,
+and the S3 client. Unit tests name each, and fail where MLflow renames one.
 """
 
 from __future__ import annotations
@@ -25,7 +22,6 @@ from mlflow.entities import FileInfo
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, TEMPORARILY_UNAVAILABLE
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
-from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry
 from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 
 logger = logging.getLogger(__name__)
@@ -109,8 +105,3 @@ def _add_md5(request: AWSRequest, **_: Any) -> None:
     """What S3 demanded of this one call before it took CRCs, and many servers demand still."""
     digest = hashlib.md5(request.body, usedforsecurity=False).digest()
     request.headers["Content-MD5"] = base64.b64encode(digest).decode()
-
-
-def register() -> None:
-    """Make it the repository for s3://, as a plugin's entry point would."""
-    _artifact_repository_registry.register("s3", ProxiedS3)

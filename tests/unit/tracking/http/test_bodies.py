@@ -6,8 +6,8 @@ import zlib
 
 import pytest
 
-from tracking_server import bodies
-from tracking_server.bodies import Bodies
+from tracking_server.http import bodies
+from tracking_server.http.bodies import Bodies
 
 LIMIT = 1000
 ARTIFACT = "/api/2.0/mlflow-artifacts/artifacts/1/big.bin"

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from tracking_server import throttle
-from tracking_server.throttle import (
+from tracking_server.logins import throttle
+from tracking_server.logins.throttle import (
     CHECKS_AT_ONCE,
     FROM_ADDRESS_AS_USER,
     WINDOW_SECONDS,

@@ -7,9 +7,10 @@ For another spelling of the same number none would be found, and the default one
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from types import ModuleType
+from collections.abc import Callable, Sequence
 from typing import Any
+
+from mlflow.exceptions import MlflowException
 
 EXPERIMENT = re.compile(r"0|[1-9][0-9]{0,17}")
 """As MLflow writes its ids, which are the names of folders; none that databases cannot count."""
@@ -18,21 +19,18 @@ OF_EXPERIMENTS = ("experiment", "scorer")
 """What `mlflow.server.auth` finds by an experiment's id, alone or before a slash."""
 
 
-def keep(auth: ModuleType) -> None:
-    """Let `mlflow.server.auth` look for no other spelling, whichever route asks: 400. All of its
-    look-ups end in one function; a unit test fails where MLflow renames it."""
-    from mlflow.exceptions import MlflowException
-
-    find = auth.fold_grants_for_key
+def strict(find: Callable[..., Any]) -> Callable[..., Any]:
+    """Refuse to look for another spelling, whichever route asks: 400. All look-ups of
+    `mlflow.server.auth` end in this function."""
 
     def find_strictly(grants: Sequence[Any], key: Any) -> Any:
         if key.resource_type in OF_EXPERIMENTS and key.resource_id != ALL:
-            given = key.resource_id
-            experiment = given.partition("/")[0] if isinstance(given, str) else ""
+            asked = key.resource_id
+            experiment = asked.partition("/")[0] if isinstance(asked, str) else ""
             if not EXPERIMENT.fullmatch(experiment):
                 raise MlflowException.invalid_parameter_value(
-                    f"Invalid experiment id {given!r}: expected a number as text, as MLflow has it."
+                    f"Invalid experiment id {asked!r}: expected a number as text, as MLflow has it."
                 )
         return find(grants, key)
 
-    auth.fold_grants_for_key = find_strictly
+    return find_strictly

@@ -18,8 +18,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from tracking_server import schema
-from tracking_server.counts import Counts
+from tracking_server.backend import schema
+from tracking_server.metrics.counts import Counts
 from tracking_server.readiness import Readiness
 from tracking_server.settings import Settings
 

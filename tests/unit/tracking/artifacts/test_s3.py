@@ -11,7 +11,8 @@ from mlflow.store.artifact.artifact_repository_registry import (
 )
 from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 
-from tracking_server import artifacts
+from tracking_server import patches
+from tracking_server.artifacts import s3
 
 
 @pytest.fixture
@@ -19,12 +20,12 @@ def repository(monkeypatch):
     """What MLflow makes of s3:// once ours is registered."""
     registered = _artifact_repository_registry.get_registered_artifact_repositories()
     monkeypatch.setitem(registered, "s3", registered["s3"])  # put back afterwards
-    artifacts.register()
+    patches.register(patches.PROXIED_S3)
     return get_artifact_repository("s3://mlflow/some/run")
 
 
 def test_mlflow_takes_ours_for_s3(repository):
-    assert type(repository) is artifacts.ProxiedS3
+    assert type(repository) is s3.ProxiedS3
 
 
 @pytest.mark.parametrize(

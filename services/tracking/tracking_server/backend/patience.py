@@ -1,4 +1,4 @@
-"""The backend store of the settings, and patience with it."""
+"""Patience with a database or a storage that does not answer yet."""
 
 from __future__ import annotations
 
@@ -8,37 +8,13 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from tracking_server.errors import RefusedError, UnreachableError
-from tracking_server.settings import POSTGRES, PREFIX, Settings
 
 logger = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 5
 RETRY_SECONDS = 0.5
-VERSIONS, VERSIONS_OF_LOGINS = "alembic_version", "alembic_version_auth"
-"""The tables that hold a schema's revision."""
 
 T = TypeVar("T")
-
-
-def open_store(settings: Settings):
-    """The backend store: `Postgres` or `Sqlite`, which have the same methods."""
-    return _open(settings, "backend_store", VERSIONS)
-
-
-def open_logins(settings: Settings):
-    """The same for the database of users."""
-    return _open(settings, "logins", VERSIONS_OF_LOGINS)
-
-
-def _open(settings: Settings, field: str, versions: str):
-    url = getattr(settings, field)
-    if url.startswith(POSTGRES):
-        from tracking_server.postgres import Postgres
-
-        return Postgres(url, settings.secrets, versions, f"{PREFIX}{field.upper()}")
-    from tracking_server.sqlite import Sqlite
-
-    return Sqlite(url, versions)
 
 
 class Progress:
@@ -57,7 +33,7 @@ class Progress:
 
 
 def patiently(ask: Callable[[], T], patience: float, store: str = "backend store") -> T:
-    """What `ask` returns, asked again while `store` is unreachable, for `patience` seconds.
+    """Return what `ask` does, asked again while `store` is unreachable, for `patience` seconds.
 
     Raises:
         RefusedError: it did not answer in time, or `ask` refused.

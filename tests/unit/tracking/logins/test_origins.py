@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from mlflow.server import security_utils
 
-from tracking_server.origins import Origins
+from tracking_server.logins.origins import Origins
 
 NAMES = ("mlflow.lan", "192.0.2.7", "[2001:db8::7]")
 

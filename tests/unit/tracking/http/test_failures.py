@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from harness.ports import free_port
-from tracking_server import failures
+from tracking_server.http import failures
 
 SECRET = "secret-name.invalid"
 

@@ -10,10 +10,10 @@ from flask import Flask
 from prometheus_client import REGISTRY
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 
-from tracking_server.counts import VARIABLE, Counts
-from tracking_server.metrics import Counted
-from tracking_server.metrics_page import MetricsPage, last_backup
-from tracking_server.routes import UNKNOWN, templates
+from tracking_server.metrics.counted import Counted
+from tracking_server.metrics.counts import VARIABLE, Counts
+from tracking_server.metrics.page import MetricsPage, last_backup
+from tracking_server.metrics.routes import UNKNOWN, templates
 
 METRICS_PORT = 9091
 

@@ -11,7 +11,8 @@ import logging
 import sqlalchemy
 from sqlalchemy import text
 
-from tracking_server import backend, migrate
+from tracking_server.backend import migrate, stores
+from tracking_server.backend.patience import Progress
 from tracking_server.environment import ARTIFACT_ROOT
 from tracking_server.errors import RefusedError
 from tracking_server.settings import Settings
@@ -40,8 +41,8 @@ def adopt(settings: Settings, root: str) -> None:
     if not root or root.startswith(ARTIFACT_ROOT.rstrip("/")):
         raise RefusedError(f"expected what the old addresses begin with, found {root!r}")
     migrate.check(settings)
-    store = backend.open_store(settings)
-    with store.lock(backend.Progress("waiting for a migration of this backend store")):
+    store = stores.open_store(settings)
+    with store.lock(Progress("waiting for a migration of this backend store")):
         # No backup before that is known: it would push out one that was made of something.
         if not _rewrite(settings.backend_store, f"{root}/", look=True):
             raise RefusedError(f"no address in the backend store begins with {root}/")

@@ -5,8 +5,8 @@ import itertools
 
 import pytest
 
-from tracking_server import unread
-from tracking_server.unread import Unread, has_body
+from tracking_server.http import unread
+from tracking_server.http.unread import Unread, has_body
 
 
 class Refusing:

@@ -8,8 +8,9 @@ import secrets
 import sys
 from typing import TYPE_CHECKING
 
-from tracking_server import backend, logins
+from tracking_server.backend import stores
 from tracking_server.errors import RefusedError
+from tracking_server.logins import accounts
 from tracking_server.settings import Settings
 
 if TYPE_CHECKING:
@@ -63,13 +64,13 @@ def add_parsers(commands: argparse._SubParsersAction) -> None:
 
 def run(settings: Settings, asked: argparse.Namespace) -> None:
     """Raises RefusedError with one line on what cannot be done."""
-    if asked.do in (_add, _password, _remove) and asked.name in logins.PASSWORD_FILES:
-        file = logins.PASSWORD_FILES[asked.name]
+    if asked.do in (_add, _password, _remove) and asked.name in accounts.PASSWORD_FILES:
+        file = accounts.PASSWORD_FILES[asked.name]
         raise RefusedError(
             f"{asked.name} is the stack's own, with the secret {file} as its password: "
             f"`docker compose run --rm secrets rotate {file}` makes another"
         )
-    with logins.users(settings) as store:
+    with accounts.users(settings) as store:
         asked.do(store, asked, settings)
 
 
@@ -89,13 +90,13 @@ def _password(store: SqlAlchemyStore, asked: argparse.Namespace, _: Settings) ->
     password = _new(asked)
     store.update_user(asked.name, password=password)
     _tell(asked, password)
-    print(f"The old one ends within {logins.CACHE_SECONDS} s.", file=sys.stderr)
+    print(f"The old one ends within {accounts.CACHE_SECONDS} s.", file=sys.stderr)
 
 
 def _remove(store: SqlAlchemyStore, asked: argparse.Namespace, _: Settings) -> None:
     store.delete_user(asked.name)
     print(f"removed {asked.name}")
-    print(f"What it opened ends within {logins.CACHE_SECONDS} s.", file=sys.stderr)
+    print(f"What it opened ends within {accounts.CACHE_SECONDS} s.", file=sys.stderr)
 
 
 def _list(store: SqlAlchemyStore, _: argparse.Namespace, __: Settings) -> None:
@@ -128,7 +129,7 @@ def _identified(asked: argparse.Namespace, settings: Settings) -> str:
     """What MLflow knows it by: experiments have numbers."""
     if asked.kind != "experiment" or asked.what == "*":
         return asked.what
-    rows = backend.open_store(settings).rows("SELECT experiment_id, name FROM experiments")
+    rows = stores.open_store(settings).rows("SELECT experiment_id, name FROM experiments")
     for number, name in rows:
         if asked.what in (name, str(number)):
             return str(number)
@@ -136,7 +137,7 @@ def _identified(asked: argparse.Namespace, settings: Settings) -> str:
 
 
 def _known(kind: str, settings: Settings) -> set[str]:
-    store = backend.open_store(settings)
+    store = stores.open_store(settings)
     prompts = {name for (name,) in store.rows(PROMPTS)}
     return prompts if kind == "prompt" else {name for (name,) in store.rows(ALL)} - prompts
 

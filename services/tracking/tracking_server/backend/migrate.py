@@ -6,7 +6,9 @@ import logging
 import time
 from pathlib import Path
 
-from tracking_server import backend, environment, schema
+from tracking_server import environment
+from tracking_server.backend import schema, stores
+from tracking_server.backend.patience import Progress, patiently
 from tracking_server.errors import RefusedError
 from tracking_server.settings import Settings
 
@@ -21,7 +23,7 @@ def check(settings: Settings) -> None:
 
     Opening MLflow's store would itself create or upgrade it, without lock or backup.
     """
-    store, head = backend.open_store(settings), schema.installed().head
+    store, head = stores.open_store(settings), schema.installed().head
     refuse_unless(store, head, "the backend store's schema", settings.patience)
 
 
@@ -30,7 +32,7 @@ def refuse_unless(
 ) -> None:
     """Raises RefusedError unless a database, in the end, has the schema `head`; `what` names that,
     and `store` the database."""
-    revision = backend.patiently(database.revision, patience, store)
+    revision = patiently(database.revision, patience, store)
     if revision != head:
         raise RefusedError(
             f"{what} is {revision or 'not there yet'}, this server needs {head}: "
@@ -44,11 +46,11 @@ def migrate(settings: Settings) -> None:
     A store that is up to date is left alone, without importing MLflow.
     """
     target = schema.installed()
-    store = backend.open_store(settings)
-    if backend.patiently(store.revision, settings.patience) == target.head:
+    store = stores.open_store(settings)
+    if patiently(store.revision, settings.patience) == target.head:
         logger.info("the backend store's schema is up to date (%s)", target.head)
         return
-    with store.lock(backend.Progress("waiting for another migration of this backend store")):
+    with store.lock(Progress("waiting for another migration of this backend store")):
         revision = store.revision()
         if revision == target.head:
             logger.info("another migration brought the schema up to date (%s)", target.head)
@@ -66,10 +68,10 @@ def migrate(settings: Settings) -> None:
 
 def try_bucket(settings: Settings) -> None:
     """Refuse unless the artifact store's bucket is there and can be written to."""
-    from tracking_server.bucket import Bucket
+    from tracking_server.artifacts.bucket import Bucket
 
     bucket = Bucket(settings, seconds=5)
-    backend.patiently(bucket.try_out, settings.patience, "artifact store")
+    patiently(bucket.try_out, settings.patience, "artifact store")
 
 
 def restore(settings: Settings, file: Path) -> None:
@@ -78,8 +80,8 @@ def restore(settings: Settings, file: Path) -> None:
     if not file.is_file():
         raise RefusedError(f"{file}: there is no such backup")
     store, what = _of_backup(settings, file)
-    backend.patiently(store.revision, settings.patience, what)
-    with store.lock(backend.Progress(f"waiting for a migration of the {what}")):
+    patiently(store.revision, settings.patience, what)
+    with store.lock(Progress(f"waiting for a migration of the {what}")):
         store.restore(file)
     logger.info("restored the %s from %s", what, file)
 
@@ -109,11 +111,11 @@ def _of_backup(settings: Settings, file: Path):
 
     Logins that someone kept in the same database as all else come with the backend store.
     """
-    store = backend.open_store(settings)
+    store = stores.open_store(settings)
     tables = store.tables_in(file)
-    if {backend.VERSIONS, "experiments"} <= tables:
+    if {stores.VERSIONS, "experiments"} <= tables:
         return store, "backend store"
-    if backend.VERSIONS_OF_LOGINS not in tables:
+    if stores.VERSIONS_OF_LOGINS not in tables:
         raise RefusedError(
             f"nothing was changed: {file} is a backup of neither MLflow's data nor its logins"
         )
@@ -122,7 +124,7 @@ def _of_backup(settings: Settings, file: Path):
             f"nothing was changed: {file} holds logins, and there are none here: "
             "the team overlay has them (docs/team.md)"
         )
-    return backend.open_logins(settings), "logins"
+    return stores.open_logins(settings), "logins"
 
 
 def _initialise(store) -> None:

@@ -1,19 +1,15 @@
 """An experiment has one spelling, by which permissions are found."""
 
-from types import SimpleNamespace
-
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.server.auth.permissions import GrantLoadKey
 
-from tracking_server import identifiers
+from tracking_server.logins import identifiers
 
 
 @pytest.fixture
 def find():
-    auth = SimpleNamespace(fold_grants_for_key=lambda grants, key: (grants, key))
-    identifiers.keep(auth)
-    return auth.fold_grants_for_key
+    return identifiers.strict(lambda grants, key: (grants, key))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from alembic.script import ScriptDirectory
 from mlflow.store.db.utils import _get_alembic_config, _get_latest_schema_revision
 
-from tracking_server import schema
+from tracking_server.backend import schema
 
 
 def test_the_head_is_mlflows_own():

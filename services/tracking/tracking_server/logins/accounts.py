@@ -6,27 +6,29 @@ Their passwords are what the secrets say, applied at each migration.
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
-import threading
 import time
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracking_server import backend, schema, secret_files
-from tracking_server.backend import logger
+from tracking_server import secret_files
+from tracking_server.backend import schema, stores
+from tracking_server.backend.migrate import back_up, refuse_unless
+from tracking_server.backend.patience import Progress, patiently
 from tracking_server.errors import RefusedError
-from tracking_server.migrate import back_up, refuse_unless
 from tracking_server.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import ModuleType
 
     from fastapi import FastAPI
     from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
+
+logger = logging.getLogger(__name__)
 
 STORE = "database of logins"
 ADMIN, SERVING = "admin", "serving"
@@ -39,7 +41,7 @@ READ_BY_SERVING = ("registered_model", "experiment", "prompt")
 def check(settings: Settings) -> None:
     """Refuse to serve unless the users' schema is the one that this MLflow needs, as for the
     backend store: MLflow would upgrade it at the start, without lock or backup."""
-    database, head = backend.open_logins(settings), schema.logins().head
+    database, head = stores.open_logins(settings), schema.logins().head
     refuse_unless(database, head, "the schema of TRACKING_LOGINS", settings.patience, STORE)
 
 
@@ -47,15 +49,15 @@ def migrate(settings: Settings) -> None:
     """Bring the users' database to this MLflow's schema, and the stack's two users to their
     passwords. What is right already is left alone, without importing MLflow."""
     target = schema.logins()
-    database = backend.open_logins(settings)
+    database = stores.open_logins(settings)
     passwords = {
         user: secret_files.read(settings.secrets / file) for user, file in PASSWORD_FILES.items()
     }
-    revision = backend.patiently(database.revision, settings.patience, STORE)
+    revision = patiently(database.revision, settings.patience, STORE)
     if revision == target.head and not _differing(database, passwords):
         logger.info("logins are up to date (%s)", target.head)
         return
-    with database.lock(backend.Progress("waiting for another migration of the logins")):
+    with database.lock(Progress("waiting for another migration of the logins")):
         revision = database.revision()
         if revision is not None and revision not in target.known:
             raise RefusedError(
@@ -79,16 +81,11 @@ def migrate(settings: Settings) -> None:
 
 
 def build(settings: Settings) -> FastAPI:
-    """MLflow's application with logins, closed where MLflow knows no rule."""
+    """Make MLflow's application with logins. It is as MLflow has it, not closed yet."""
     with _configured(settings):
         from mlflow.server import auth
 
-    from tracking_server import administrators, identifiers, permissions
-
-    app = auth.create_app()
-    permissions.ask_less(auth)
-    administrators.keep(auth)
-    identifiers.keep(auth)
+    app: FastAPI = auth.create_app()
     return app
 
 
@@ -96,49 +93,10 @@ def guard(app: FastAPI) -> None:
     """Let nobody into the application that `build` has made without a login that is right."""
     from mlflow.server import auth
 
-    from tracking_server.throttle import Throttle
+    from tracking_server.logins.checking import MlflowLogins
+    from tracking_server.logins.throttle import Throttle
 
-    app.add_middleware(Throttle, read_only=SERVING, logins=_Logins(auth))
-
-
-class _Logins:
-    """The logins of `mlflow.server.auth`, as `Throttle` asks for them. Of its names, some are
-    private; tests/integration/tracking/test_logins.py fails where MLflow renames one."""
-
-    def __init__(self, auth: ModuleType) -> None:
-        from werkzeug.security import generate_password_hash
-
-        from tracking_server.throttle import CHECKS_AT_ONCE
-
-        self._auth = auth
-        self._nobodys = generate_password_hash(os.urandom(16).hex())
-        few = threading.BoundedSemaphore(CHECKS_AT_ONCE)
-        authenticate = auth.store.authenticate_user
-
-        def authenticate_few(*login: str) -> bool:
-            with few:  # also where MLflow looks itself, because a login was forgotten meanwhile
-                return authenticate(*login)
-
-        auth.store.authenticate_user = authenticate_few
-
-    def is_open(self, path: str) -> bool:
-        return path == "/readyz" or self._auth.is_unprotected_route(path)
-
-    def known(self, user: str, password: str) -> bool:
-        key = self._auth._auth_cache_key(user, password)
-        with self._auth._USER_AUTH_CACHE_LOCK:
-            return key in self._auth._USER_AUTH_CACHE
-
-    def check(self, user: str, password: str) -> bool:
-        from werkzeug.security import check_password_hash
-
-        if self._auth._authenticate_cached(user, password) is not None:
-            return True
-        # MLflow takes a database that does not answer for a wrong password: this raises. And a
-        # name that nobody has takes as long as one that somebody has.
-        if not self._auth.store.has_user(user):
-            check_password_hash(self._nobodys, password)
-        return False
+    app.add_middleware(Throttle, read_only=SERVING, logins=MlflowLogins(auth))
 
 
 def after_fork() -> None:

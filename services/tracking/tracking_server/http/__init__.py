@@ -1,0 +1,7 @@
+"""Bodies that are refused, and errors that are told.
+
+bodies     how large a body may be, and how slow
+unread     answers that come before the body has
+malformed  400 to what cannot be what its route asks for
+failures   what is said when a disk, or a server beyond this one, fails
+"""

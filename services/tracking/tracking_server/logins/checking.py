@@ -1,0 +1,54 @@
+"""How passwords are checked: by MLflow's store of users, few at one time."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from types import ModuleType
+
+from tracking_server.logins.throttle import CHECKS_AT_ONCE
+
+
+def few_at_once(authenticate: Callable[..., bool]) -> Callable[..., bool]:
+    """Limit MLflow's own checks too, which it makes because a login was forgotten meanwhile."""
+    few = threading.BoundedSemaphore(CHECKS_AT_ONCE)
+
+    def authenticate_few(*login: str, **options: bool) -> bool:
+        with few:
+            return authenticate(*login, **options)
+
+    return authenticate_few
+
+
+class MlflowLogins:
+    """The logins of `mlflow.server.auth`, as `Throttle` asks for them. Of its names, some are
+    private; tests/integration/tracking/test_logins.py fails where MLflow renames one."""
+
+    def __init__(self, auth: ModuleType) -> None:
+        from werkzeug.security import generate_password_hash
+
+        self._auth = auth
+        self._nobodys = generate_password_hash(os.urandom(16).hex())
+
+    def is_open(self, path: str) -> bool:
+        """Whether everybody may ask there."""
+        return path == "/readyz" or bool(self._auth.is_unprotected_route(path))
+
+    def known(self, user: str, password: str) -> bool:
+        """Whether this was right lately; at once."""
+        key = self._auth._auth_cache_key(user, password)
+        with self._auth._USER_AUTH_CACHE_LOCK:
+            return key in self._auth._USER_AUTH_CACHE
+
+    def check(self, user: str, password: str) -> bool:
+        """Whether this is right; takes a tenth of a second."""
+        from werkzeug.security import check_password_hash
+
+        if self._auth._authenticate_cached(user, password) is not None:
+            return True
+        # MLflow takes a database that does not answer for a wrong password: this raises. And a
+        # name that nobody has takes as long as one that somebody has.
+        if not self._auth.store.has_user(user):
+            check_password_hash(self._nobodys, password)
+        return False
