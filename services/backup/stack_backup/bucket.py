@@ -14,6 +14,8 @@ OPTIONS += ["--transfers=8", "--checkers=16", "--retries=3", "--stats=10s", "--s
 
 
 class Bucket:
+    """The bucket, and its mirror."""
+
     def __init__(self, settings: Settings) -> None:
         self._remote = f":s3:{settings.artifacts.removeprefix('s3://')}"
         self._variables = {
@@ -39,6 +41,7 @@ class Bucket:
         self._run("sync", str(mirror), self._remote)
 
     def files(self) -> set[str]:
+        """The paths of all objects."""
         listed = self._run("lsf", "--recursive", "--files-only", self._remote)
         return set(listed.splitlines())
 

@@ -97,13 +97,13 @@ def fetch(settings: Settings, shown: str, wanted: str) -> None:
 
 
 def holds(settings: Settings, _: str, __: str) -> None:
-    """As JSON, what is here already, and the snapshot that a restore has not put in place yet."""
+    """Print as JSON what is here, and the snapshot that a restore has not put in place yet."""
     unfinished = Work(settings.work).restoring()
     print(json.dumps({"databases": Databases(settings).holds(), "unfinished": unfinished}))
 
 
 def compare(settings: Settings, _: str, __: str) -> None:
-    """As JSON, what the fetched set is and needs, and what it would take away."""
+    """Print as JSON what the fetched set is and needs, and what it would take away."""
     work, databases = Work(settings.work), Databases(settings)
     missing = {path.stem for path in work.dumps()} - set(databases.there())
     files = (path for path in work.bucket.rglob("*") if path.is_file())
@@ -111,14 +111,14 @@ def compare(settings: Settings, _: str, __: str) -> None:
     (revision,) = (
         row["version_num"] for row in database.rows(work.databases / MLFLOW_DUMP, "alembic_version")
     )
-    found = {
+    comparison = {
         "snapshot": work.fetched.read_text(),
         "missing": sorted(missing),
         "revision": revision,
         "databases": databases.holds(),
         "objects": len(Bucket(settings).files() - mirrored),
     }
-    print(json.dumps(found))
+    print(json.dumps(comparison))
 
 
 def apply(settings: Settings, _: str, __: str) -> None:
@@ -148,6 +148,7 @@ def tidy(settings: Settings, _: str, __: str) -> None:
 
 
 def recovery_key(settings: Settings, _: str, __: str) -> None:
+    """Print the repository's password."""
     print((settings.secrets / "password").read_text())
 
 
@@ -179,12 +180,12 @@ def _refuse_lacking(known: list[Version], has: Callable[[str], bool]) -> None:
 
 def _tell_of_elsewhere(known: list[Version]) -> int:
     """How many versions have their artifacts elsewhere."""
-    found = [one for one in known if one.artifacts is None]
-    for one in found:
+    elsewhere = [one for one in known if one.artifacts is None]
+    for one in elsewhere:
         print(f"note: {one} points to {one.location}, which is not in the backup")
-    return len(found)
+    return len(elsewhere)
 
 
-def _list(found: list[Version]) -> str:
-    shown = ", ".join(map(str, found[:10]))
-    return f"{shown} and {len(found) - 10} more" if len(found) > 10 else shown
+def _list(lost: list[Version]) -> str:
+    shown = ", ".join(map(str, lost[:10]))
+    return f"{shown} and {len(lost) - 10} more" if len(lost) > 10 else shown

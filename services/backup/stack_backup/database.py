@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO, cast
 from urllib.parse import urlsplit
 
 from stack_backup import holdings, tools
@@ -22,6 +23,8 @@ EMPTY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public;\n"
 
 
 class Databases:
+    """The stack's databases on one server."""
+
     def __init__(self, settings: Settings) -> None:
         self._url = settings.database
         self._variables = {
@@ -52,12 +55,13 @@ class Databases:
             stdout=subprocess.PIPE,
             text=True,
         )
+        asked, answered = cast(IO[str], session.stdin), cast(IO[str], session.stdout)  # pipes
 
         def ask(query: str) -> str:
             with contextlib.suppress(BrokenPipeError):
-                session.stdin.write(query + "\n")
-                session.stdin.flush()
-            return session.stdout.readline().strip()
+                asked.write(query + "\n")
+                asked.flush()
+            return answered.readline().strip()
 
         def held() -> None:
             if ask("SELECT 'held';") != "held":
@@ -79,7 +83,7 @@ class Databases:
             yield held
             held()
         finally:
-            session.stdin.close()
+            asked.close()
             session.terminate()
             session.wait()
 
@@ -166,7 +170,7 @@ def rows(dump: Path, table: str) -> Iterator[dict[str, str | None]]:
 
 
 def _plain(value: str) -> str:
-    """As COPY's text format writes it."""
+    """Undo what COPY's text format does to a value."""
     if "\\" not in value:
         return value
     escapes = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}

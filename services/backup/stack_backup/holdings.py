@@ -32,9 +32,11 @@ def counting(tables: list[str]) -> str:
     )
 
 
-def told(found: dict[str, dict[str, int]]) -> str:
-    """found: rows of each table, by database. "" if there are none."""
-    rows = [(table, count) for tables in found.values() for table, count in tables.items() if count]
+def told(rows_of: dict[str, dict[str, int]]) -> str:
+    """Say what there is, "" for nothing. rows_of: how many rows a table has, by database."""
+    rows = [
+        (table, count) for tables in rows_of.values() for table, count in tables.items() if count
+    ]
     rows.sort(key=lambda row: TOLD_FIRST.index(row[0]) if row[0] in TOLD_FIRST else len(TOLD_FIRST))
     shown = [
         f"{table.replace('_', ' ')} ({count}{'+' if count == MANY else ''})"

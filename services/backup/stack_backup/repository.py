@@ -32,6 +32,8 @@ class Snapshot:
 
 
 class Repository:
+    """One repository, by its address and password."""
+
     def __init__(self, settings: Settings, shown: str) -> None:
         """shown: the place as the user named it."""
         self._settings = settings
@@ -72,10 +74,11 @@ class Repository:
         added = summary["data_added_packed"] / 2**20
         total = summary["total_bytes_processed"] / 2**20
         print(f"snapshot {summary['snapshot_id'][:8]}: {total:.1f} MiB, {added:.1f} MiB of it new")
-        return summary["snapshot_id"]
+        identity: str = summary["snapshot_id"]
+        return identity
 
     def check(self) -> None:
-        """That all that the snapshots need is there, without reading the data again."""
+        """See that all that the snapshots need is there, without reading the data again."""
         self._run("check", "--quiet", "--with-cache", "--retry-lock", "1m")
 
     def read_all(self) -> None:
@@ -102,14 +105,14 @@ class Repository:
             listed = json.loads(self._run("snapshots", "--json", "--no-lock", "--no-cache"))
         except ToolError as error:
             raise self._explained(error) from None
-        found = [
+        snapshots = [
             Snapshot(one["id"], one["time"][:19].replace("T", " "), LACKING in one.get("tags", ()))
             for one in sorted(listed, key=lambda one: one["time"])
         ]
-        if not found:
+        if not snapshots:
             self.read_all()  # restic leaves out the damaged ones
             raise RefusedError(f"{self.shown} holds no snapshot")
-        return found
+        return snapshots
 
     def find(self, wanted: str) -> Snapshot:
         """The snapshot that begins with `wanted`; for "" the newest that lacks nothing, if there
@@ -121,13 +124,13 @@ class Repository:
                 newer = there[-1].identity[:8]
                 print(f"note: a newer one is {there[-1]}: SNAPSHOT={newer} takes it")
             return good[-1]
-        found = [one for one in there if one.identity.startswith(wanted)]
-        if len(found) != 1:
-            for one in found or there:
+        fitting = [one for one in there if one.identity.startswith(wanted)]
+        if len(fitting) != 1:
+            for one in fitting or there:
                 print(one)
-            what = "more than one" if found else "none"
+            what = "more than one" if fitting else "none"
             raise RefusedError(f"SNAPSHOT={wanted}: {what} of {self.shown} begins so; see above")
-        return found[0]
+        return fitting[0]
 
     def files(self, snapshot: Snapshot) -> set[str]:
         """Paths of all files in a snapshot."""
@@ -142,7 +145,7 @@ class Repository:
         self._run("restore", f"{snapshot.identity}:/{folder}", *options)
 
     def _create(self) -> None:
-        """In a folder of which `make backup` has seen that it is empty."""
+        """Make one in a folder of which `make backup` has seen that it is empty."""
         try:
             self._run("init", "--quiet")
         except ToolError as error:

@@ -35,13 +35,14 @@ def read(dump: Path, store: str) -> list[Version]:
         for row in database.rows(dump, "model_version_tags")
         if row["key"] == PROMPT
     }
-    found = [
+    kept = [
         row
         for row in database.rows(dump, "model_versions")
         if row["current_stage"] != DELETED and (row["name"], row["version"]) not in prompts
     ]
     places = {
-        (row["name"], row["version"]): row["storage_location"] or row["source"] for row in found
+        (str(row["name"]), str(row["version"])): row["storage_location"] or row["source"] or ""
+        for row in kept
     }
     runs: dict[str | None, str | None] = {}
 

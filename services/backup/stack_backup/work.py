@@ -21,10 +21,12 @@ BUCKET, DATABASES, HANDOVER = "bucket", "databases", "handover"
 PARTS = [BUCKET, DATABASES, HANDOVER]
 MLFLOW_DUMP = "mlflow.dump"
 NEEDED = [f"{DATABASES}/{MLFLOW_DUMP}", f"{HANDOVER}/secrets/kek-passphrase"]
-"""Without these a set is of no use."""
+"""What makes a set of use."""
 
 
 class Work:
+    """The folders and files of the volume."""
+
     def __init__(self, root: Path) -> None:
         self.root = root
         self.bucket, self.databases, self.handover = (root / part for part in PARTS)
@@ -81,6 +83,7 @@ class Work:
         return self.unfinished.read_text() if self.unfinished.exists() else ""
 
     def begin_restore(self) -> None:
+        """Note that what is here is being replaced."""
         self.unfinished.unlink(missing_ok=True)  # it may be another user's
         self.unfinished.write_text(self.fetched.read_text())
 
@@ -91,5 +94,5 @@ class Work:
                 raise RefusedError(f"the set lacks {name}, without which it cannot be restored")
 
     def dumps(self) -> list[Path]:
-        """In the order to restore them: MLflow's last."""
+        """The dumps in the order to restore them: MLflow's last."""
         return sorted(self.databases.glob("*.dump"))

@@ -81,6 +81,11 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
 
 if __name__ == "__main__":
     root = Path("/stack")
-    folders = (root / name for name in ("given", "master", "readers", "volumes"))
-    keeper = Keeper(*folders, external=external(os.environ))
+    keeper = Keeper(
+        root / "given",
+        root / "master",
+        root / "readers",
+        root / "volumes",
+        external=external(os.environ),
+    )
     sys.exit(main(sys.argv[1:], os.environ, keeper))

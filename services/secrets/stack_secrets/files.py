@@ -10,6 +10,7 @@ Give = Callable[[Path, int], None]
 
 
 def give(path: Path, user: int) -> None:
+    """Give a path to a user of this machine."""
     os.chown(path, user, user, follow_symlinks=False)
 
 
@@ -40,6 +41,7 @@ def keep_only(folder: Path, names: set[str]) -> None:
 
 
 def flush(folder: Path) -> None:
+    """Have the names in a folder on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

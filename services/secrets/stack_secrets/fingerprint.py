@@ -32,6 +32,7 @@ def write(volume: Path, values: dict[str, str], give: files.Give) -> None:
 
 
 def matches(value: str, fingerprint: object) -> bool:
+    """Whether a record was made of this value."""
     try:
         salt, digest = str(fingerprint).split(":")
         return hmac.compare_digest(_digest(value, bytes.fromhex(salt)), digest)

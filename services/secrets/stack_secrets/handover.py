@@ -37,14 +37,14 @@ def collect(keeper: Keeper) -> str:
         part.mkdir()
         part.chmod(0o770)
         keeper.give(part, BACKUP)
-    found = {Path("secrets", name): _read(keeper.master / name) for name in (KEK, PREVIOUS)}
+    texts = {Path("secrets", name): _read(keeper.master / name) for name in (KEK, PREVIOUS)}
     for volume in reversed(SERVING_VOLUMES):
         for path in _of_serving(keeper.volumes / volume):
-            found[Path("serving", path.name)] = _read(path)
-    found = {path: text for path, text in found.items() if text is not None}
-    for path, text in found.items():
+            texts[Path("serving", path.name)] = _read(path)
+    there = {path: text for path, text in texts.items() if text is not None}
+    for path, text in there.items():
         files.write(folder / path, text, BACKUP, keeper.give, 0o440)
-    return f"collected: {', '.join(map(str, found))}"
+    return f"collected: {', '.join(map(str, there))}"
 
 
 def record(keeper: Keeper) -> str:

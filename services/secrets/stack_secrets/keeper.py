@@ -45,11 +45,11 @@ class RefusedError(Exception):
 class Keeper:
     """The folders it works on, and how a file gets its owner.
 
-    given: the user's files. master: every value, the truth. readers: one folder a reader.
+    chosen: the user's files. master: every value, the truth. readers: one folder a reader.
     volumes: one folder a volume, as in the catalogue. external: parts that are the team's own.
     """
 
-    given: Path
+    chosen: Path
     master: Path
     readers: Path
     volumes: Path
@@ -61,8 +61,8 @@ class Keeper:
 
         Returns one line on what was done. Raises RefusedError before anything is changed.
         """
-        given, known = self._given(), self._known()
-        values = known | given
+        chosen, known = self._chosen(), self._known()
+        values = known | chosen
         self._want(values)
         unrecorded = self._unrecorded(values)
         if strange := self._with_data(unrecorded) | self._with_data_elsewhere(values, known):
@@ -72,8 +72,8 @@ class Keeper:
         origin = ", ".join(
             f"{len(names)} {what}"
             for what, names in (
-                ("kept", known.keys() - given.keys()),
-                ("from ./secrets", given.keys()),
+                ("kept", known.keys() - chosen.keys()),
+                ("from ./secrets", chosen.keys()),
                 ("made", made.keys()),
             )
             if names
@@ -86,7 +86,7 @@ class Keeper:
         The one-shots `database` and `bucket` apply what changed at the next `up`.
         Returns lines for the user. Raises RefusedError, with nothing changed.
         """
-        given, known = self._given(), self._known()
+        chosen, known = self._chosen(), self._known()
         for name in names:
             if name not in self._makes:
                 there = ", ".join(self._makes)
@@ -96,10 +96,10 @@ class Keeper:
                     f"{name} opens the backups that there are: for another one, put it into "
                     f"secrets/{name}, and back up to a new place"
                 )
-            if name in given:
+            if name in chosen:
                 raise RefusedError(f"{name} is what secrets/{name} says: change that file instead")
         kept = {name: value for name, value in known.items() if name not in names}
-        values = kept | given
+        values = kept | chosen
         values |= {name: _new(name) for name in self._makes if name not in values}
         self._want(values)
         unrecorded = self._unrecorded(values)
@@ -127,15 +127,16 @@ class Keeper:
         Raises RefusedError, with nothing changed, as does `may_adopt`.
         """
         self.may_adopt(passphrase)
-        values = self._known() | self._given() | {"kek-passphrase": passphrase}
+        values = self._known() | self._chosen() | {"kek-passphrase": passphrase}
         if previous:
             files.write(self.master / PREVIOUS, previous, give=self.give)
         self._settle(values, self._unrecorded(values))
 
     def may_adopt(self, passphrase: str) -> None:
+        """Refuse what `adopt` would refuse."""
         if fault := _fault("kek-passphrase", passphrase):
             raise RefusedError(f"the backup's kek-passphrase {fault}")
-        if self._given().get("kek-passphrase", passphrase) != passphrase:
+        if self._chosen().get("kek-passphrase", passphrase) != passphrase:
             raise RefusedError(
                 "secrets/kek-passphrase is another one than the backup's, which comes with it: "
                 "move that file away"
@@ -175,16 +176,16 @@ class Keeper:
         """The value of a secret that people need. Raises RefusedError."""
         if name not in SHOWN:
             raise RefusedError(f"{name} is not for showing; these are: {', '.join(SHOWN)}")
-        values = self._known() | self._given()
+        values = self._known() | self._chosen()
         if name not in values:
             raise RefusedError(f"{name} is not made yet: docker compose up -d")
         return values[name]
 
-    def _given(self) -> dict[str, str]:
+    def _chosen(self) -> dict[str, str]:
         """The user's values. Raises RefusedError naming the first file that cannot be taken."""
         values = {}
         wanted = {name: what for part in self._parts for name, what in part.wanted.items()}
-        for path in sorted(self.given.iterdir()):
+        for path in sorted(self.chosen.iterdir()):
             name = path.name
             if name.startswith(".") or name == "README.md":
                 continue
@@ -199,7 +200,7 @@ class Keeper:
             if name in CERTIFICATE:
                 values[name] = _pem(name, path)
                 continue
-            value = _read(path)
+            value = _read(path) or ""
             if name in AUTHORITIES:
                 if fault := elsewhere.fault_of_certificate(value):
                     raise RefusedError(f"secrets/{name} {fault}")
@@ -219,8 +220,8 @@ class Keeper:
 
     def _known(self) -> dict[str, str]:
         """The values of earlier starts; a damaged one counts as lost."""
-        found = {name: _read(self.master / name) for name in self._makes}
-        return {name: value for name, value in found.items() if not _fault(name, value)}
+        values = {name: _read(self.master / name) for name in self._makes}
+        return {name: value for name, value in values.items() if value and not _fault(name, value)}
 
     def _unrecorded(self, values: dict[str, str]) -> dict[str, str]:
         """The secrets that the record beside their data does not know: name to volume."""
@@ -281,7 +282,7 @@ class Keeper:
             files.write(path, text, user, self.give, mode)
 
     def _own(self, folder: Path, user: int, mode: int) -> None:
-        """With all that is in it where it was another's: an older version had other users."""
+        """Give a folder away, with all that is in it where an older version had another user."""
         folder.chmod(mode)
         if folder.stat().st_uid != user:
             for path in folder.rglob("*"):
@@ -309,7 +310,7 @@ def _mounted(folder: Path) -> bool:
 
 def _pem(name: str, path: Path) -> str:
     """Raises RefusedError."""
-    text = _read(path)
+    text = _read(path) or ""
     what = "PRIVATE KEY" if name == CERTIFICATE[1] else "CERTIFICATE"
     if len(text) > PEM_LIMIT or not re.search(rf"^-----BEGIN [A-Z ]*{what}-----$", text, re.M):
         raise RefusedError(f"secrets/{name} is no PEM file of a {what.lower()}: put one there")

@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
         return healthy()
 
     from tracking_server.errors import RefusedError, UnreachableError
-    from tracking_server.logins import command
+    from tracking_server.logins import command as logins_command
 
     parser = argparse.ArgumentParser("tracking-server", description="MLflow's tracking server")
     commands = parser.add_subparsers(dest="command")
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     clean.add_argument("--older-than", default="", metavar="AGE", help="deleted before: 30d, 12h")
     clean.add_argument("--dry-run", action="store_true", help="show what there is, and end")
     clean.add_argument("--yes", action="store_true", help="do not ask")
-    command.add_parsers(commands)
+    logins_command.add_parsers(commands)
     commands.add_parser("healthy", help="ask the running server whether it is ready")
     parsed = parser.parse_args(arguments)
 
@@ -79,7 +79,8 @@ def _of_database(error: BaseException | None) -> str:
 def _run(parsed: argparse.Namespace) -> None:
     from tracking_server import environment, secret_files, settings
     from tracking_server.backend import migrate
-    from tracking_server.logins import accounts, command
+    from tracking_server.logins import accounts
+    from tracking_server.logins import command as logins_command
 
     loaded = settings.load()
     secret_files.check(loaded)
@@ -94,7 +95,7 @@ def _run(parsed: argparse.Namespace) -> None:
         if loaded.logins:
             accounts.migrate(loaded)
     elif parsed.command in ("user", "permission"):
-        command.run(loaded, parsed)
+        logins_command.run(loaded, parsed)
     elif parsed.command == "restore":
         migrate.restore(loaded, parsed.file)
     elif parsed.command == "adopt":
@@ -109,9 +110,9 @@ def _run(parsed: argparse.Namespace) -> None:
         from tracking_server.gc.age import Age
 
         older_than = Age(parsed.older_than)  # before MLflow is imported, which takes seconds
-        from tracking_server.gc import command
+        from tracking_server.gc import command as gc
 
-        command.run(loaded, older_than, dry_run=parsed.dry_run, yes=parsed.yes)
+        gc.run(loaded, older_than, dry_run=parsed.dry_run, yes=parsed.yes)
     else:
         migrate.check(loaded)
         if loaded.logins:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from fastapi import FastAPI
 from flask import Flask
@@ -73,20 +73,21 @@ def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
 def _context(settings: Settings) -> Context:
     """What the patches need: the guard asks for the permissions of the logins, where there are."""
     from mlflow.server import handlers
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     from tracking_server.addresses.caller import Logins, NoLogins
     from tracking_server.addresses.guard import Guard
     from tracking_server.patches import Context
 
-    auth = None
-    if settings.logins:
-        from mlflow.server import auth
-    permissions = Logins(auth) if auth else NoLogins()
-
     def engine() -> Engine:
-        return handlers._get_tracking_store().engine
+        store = cast(SqlAlchemyStore, handlers._get_tracking_store())
+        return store.engine
 
-    return Context(Guard(engine, permissions, settings.artifact_prefixes), auth)
+    if not settings.logins:
+        return Context(Guard(engine, NoLogins(), settings.artifact_prefixes))
+    from mlflow.server import auth
+
+    return Context(Guard(engine, Logins(auth), settings.artifact_prefixes), auth)
 
 
 def _counted(

@@ -59,7 +59,7 @@ class Registration(NamedTuple):
     registry: str
     schemes: Iterable[str]
     why: str
-    by: Callable[[Guard | None], Callable[..., Any]]
+    by: Callable[[Guard], Callable[..., Any]]
 
 
 PROXIED_S3 = Registration(
@@ -195,7 +195,7 @@ PATCHES_WITH_LOGINS = (
 def apply(context: Context) -> None:
     """Replace everything, in this process; once, before MLflow opens its stores."""
     for registration in REGISTRATIONS:
-        register(registration, context.guard)
+        register(registration, registration.by(context.guard))
     for patch in (*PATCHES, *(PATCHES_WITH_LOGINS if context.auth else ())):
         owner = resolve(patch.owner)
         replacement = patch.by(original(patch), context)
@@ -205,10 +205,9 @@ def apply(context: Context) -> None:
             setattr(owner, patch.name, replacement)
 
 
-def register(registration: Registration, guard: Guard | None = None) -> None:
+def register(registration: Registration, made: Callable[..., Any]) -> None:
     """Put one class into MLflow's registry."""
     registry = resolve(registration.registry)
-    made = registration.by(guard)
     for scheme in registration.schemes:
         registry.register(scheme, made)
 

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from tracking_server.backend import schema, stores
+from tracking_server.backend.stores import Database
 from tracking_server.errors import RefusedError, UnreachableError
 from tracking_server.settings import Settings
 
@@ -62,7 +63,7 @@ class Readiness:
         return {name: name not in failing for name in self._checks}
 
     async def endpoint(self, _: Request) -> JSONResponse:
-        """GET /readyz"""
+        """Answer GET /readyz."""
         headers = {"Cache-Control": "no-store"}
         if failing := await self.failing():
             body = {"status": "unavailable", "failing": failing}
@@ -103,7 +104,7 @@ def _logins(settings: Settings) -> dict[str, Check]:
     return {"logins": _database(stores.open_logins(settings), schema.logins().head)}
 
 
-def _database(store, head: str) -> Check:
+def _database(store: Database, head: str) -> Check:
     def check() -> None:
         revision = store.revision(CHECK_SECONDS)
         if revision != head:

@@ -11,6 +11,7 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.sock import TCPSocket
+from starlette.types import ASGIApp
 from uvicorn_worker import UvicornWorker
 
 from tracking_server import app
@@ -26,7 +27,7 @@ KEEP_ALIVE = 75
 MEMORY_FOLDER = "/dev/shm"  # noqa: S108 - for what must not wait for a disk
 
 
-class Worker(UvicornWorker):
+class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn_worker brings no types
     """One event loop. No forwarded header is believed, no server named."""
 
     CONFIG_KWARGS = {  # noqa: RUF012 - the base class's attribute
@@ -44,7 +45,7 @@ class Worker(UvicornWorker):
         them: the others idle. Between sockets of one address, the kernel spreads connections.
         """
         if self.cfg.reuse_port:
-            self.sockets = [*self.sockets, *map(_beside, self.sockets)]
+            self.sockets: list[Any] = [*self.sockets, *map(_beside, self.sockets)]
         super().init_process()
 
 
@@ -58,6 +59,7 @@ class Server(BaseApplication):
         super().__init__()
 
     def load_config(self) -> None:
+        """Tell gunicorn all that is not its default."""
         for name, value in gunicorn_settings(self._settings).items():
             self.cfg.set(name, value)
         self.cfg.set("when_ready", lambda _: _freeze())
@@ -66,7 +68,8 @@ class Server(BaseApplication):
         self.cfg.set("child_exit", lambda _, worker: self._bury(worker.pid))
         self.cfg.set("on_exit", lambda _: self._remove())
 
-    def load(self):
+    def load(self) -> ASGIApp:
+        """Make the application, which the workers inherit."""
         # What is made now lives as long as the server: looking for garbage in it takes an
         # eighth of the start, and in a worker it would copy the pages shared with the parent.
         gc.disable()
@@ -127,7 +130,7 @@ def _beside(listener: TCPSocket) -> socket.socket:
 
 
 def _ports(settings: Settings) -> dict[str, int]:
-    """By the setting's name."""
+    """The ports to listen on, each with the name of its setting."""
     ports = {"TRACKING_PORT": settings.port, "TRACKING_METRICS_PORT": settings.metrics_port}
     return {name: port for name, port in ports.items() if port}
 
@@ -138,7 +141,7 @@ def _memory() -> str | None:
 
 
 def _refuse_used_port(host: str, name: str, port: int) -> None:
-    """With SO_REUSEPORT two servers would share a port, and answer for each other."""
+    """Refuse a port in use: by SO_REUSEPORT two servers would share it, and mix answers."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -87,9 +87,9 @@ class Settings(BaseSettings):
     @field_validator("logins", mode="before")
     @classmethod
     def _beside_the_backend_store(cls, value: str, info: ValidationInfo) -> str:
-        store = info.data.get("backend_store", "")
+        store: str = info.data.get("backend_store", "")
         if DATABASE_NAME.fullmatch(value) and store.startswith(POSTGRES):
-            return urlsplit(store)._replace(path=f"/{value}").geturl()
+            return str(urlsplit(store)._replace(path=f"/{value}").geturl())
         return value
 
     @field_validator("backend_store", "logins")
@@ -174,10 +174,12 @@ class Settings(BaseSettings):
 
     @property
     def on_postgres(self) -> bool:
+        """Whether the backend store is PostgreSQL."""
         return self.backend_store.startswith(POSTGRES)
 
     @property
     def on_s3(self) -> bool:
+        """Whether artifacts lie on S3."""
         return self.artifact_store.startswith("s3://")
 
     @property

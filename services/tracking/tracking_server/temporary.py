@@ -34,6 +34,7 @@ class TemporaryFolder:
         os.environ["TMPDIR"] = tempfile.tempdir = str(self.path)
 
     def remove(self) -> None:
+        """Remove it with all that is in it."""
         shutil.rmtree(self.path, ignore_errors=True)
 
 

@@ -29,9 +29,11 @@ class NoLogins:
     has_logins = False
 
     def is_administrator(self) -> bool:
+        """Nobody is."""
         return False
 
     def allow(self, owner: Owner, action: Action) -> bool:  # noqa: ARG002
+        """Everybody may."""
         return True
 
 
@@ -45,10 +47,12 @@ class Logins:
         self._auth = auth
 
     def is_administrator(self) -> bool:
+        """Whether the caller's login is one's."""
         user = CALLER.get()
-        return user is not None and self._auth.store.get_user(user).is_admin
+        return user is not None and bool(self._auth.store.get_user(user).is_admin)
 
     def allow(self, owner: Owner, action: Action) -> bool:
+        """Whether MLflow lets the caller do that."""
         user = CALLER.get()
         if user is None:
             return False
@@ -61,15 +65,14 @@ class Logins:
         versions = auth.Requirement(
             "registered_model_version", "*", auth.ACTION_NOT_DENIED, fallback_if_no_grant=(anchor,)
         )
-        return auth.authorize(user, anchor, [auth.Requirement(*anchor, action), versions])
+        return bool(auth.authorize(user, anchor, [auth.Requirement(*anchor, action), versions]))
 
     def _allow_experiment(self, owner: Experiment, user: str, action: Action) -> bool:
-        """As MLflow decides on a path of its artifact routes: runs, logged models and traces can
-        have permissions of their own."""
+        """Decide as MLflow does on a path of its artifact routes: runs, logged models and traces
+        can have permissions of their own."""
         auth = self._auth
-        return auth._authorize_artifact_proxy_resolved(
-            auth._artifact_proxy_child(f"{owner.id}/{owner.inside}", action),
-            user,
-            action,
-            lambda: auth._get_experiment_permission(owner.id, user),
+        child = auth._artifact_proxy_child(f"{owner.id}/{owner.inside}", action)
+        allowed: bool = auth._authorize_artifact_proxy_resolved(
+            child, user, action, lambda: auth._get_experiment_permission(owner.id, user)
         )
+        return allowed

@@ -52,15 +52,15 @@ def run(settings: Settings) -> None:
     engine = sqlalchemy.create_engine(settings.backend_store)
     count = 0
     with Session(engine) as session:
-        for row in found(session, settings.artifact_prefixes):
+        for row in refused(session, settings.artifact_prefixes):
             print("\t".join(repr(part)[1:-1] for part in row))  # no line breaks of clients'
             count += 1
     engine.dispose()
     print(f"{count} addresses would be refused today", file=sys.stderr)
 
 
-def found(session: Session, prefixes: tuple[str, ...]) -> Iterator[Row]:
-    """Of experiments, runs, logged models, versions and traces."""
+def refused(session: Session, prefixes: tuple[str, ...]) -> Iterator[Row]:
+    """The experiments, runs, logged models, versions and traces that are."""
     return _Search(session, prefixes).rows()
 
 
@@ -180,7 +180,7 @@ class _Search:
                 yield Row("trace", trace, key, address or "", why)
 
     def _of_part(self, experiment: str, address: str, inside: str) -> str:
-        """Of what MLflow puts into an experiment's folder."""
+        """Say why not, of what MLflow puts into an experiment's folder."""
         location, _ = self._locations.get(experiment, ("", ""))
         if why := self._refused.get(experiment):
             return f"of its experiment: {why}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 from mlflow.entities import Span
@@ -43,8 +43,11 @@ T = TypeVar("T")
 
 
 class Guard:
-    """engine: gives the backend store's, once there is one. prefixes: addresses below which the
-    operator lets artifacts lie."""
+    """Decides about addresses.
+
+    engine: gives the backend store's, once there is one. prefixes: addresses below which the
+    operator lets artifacts lie.
+    """
 
     def __init__(
         self, engine: Callable[[], Engine], permissions: Permissions, prefixes: tuple[str, ...]
@@ -66,7 +69,7 @@ class Guard:
         self._demand(owners, action, f"what lies at {address!r}")
 
     def files(self, address: str, action: Action = "read") -> None:
-        """As `use`, where files are about to be; RESOURCE_DOES_NOT_EXIST for a prompt."""
+        """Do as `use`, where files are about to be; RESOURCE_DOES_NOT_EXIST for a prompt."""
         if address in meaning.PLACEHOLDERS:
             raise MlflowException("A prompt has no artifacts.", RESOURCE_DOES_NOT_EXIST)
         self.use(address, action)
@@ -78,7 +81,7 @@ class Guard:
         if not self._permissions.has_logins or self._permissions.is_administrator():
             return
         try:
-            owners = self._ask(lambda found: found.of_place(place)) if place else []
+            owners = self._ask(lambda owners: owners.of_place(place)) if place else []
         except UnownedError as error:
             raise _denied(f"no artifacts at {path!r}: {error}; {ADMINISTRATORS}") from None
         if not owners:
@@ -160,15 +163,15 @@ class Guard:
                     if value is not None:
                         self._trace_tag(key, str(value), None)
 
-    def traces(self, ids: Collection[str], experiment: str, action: Action) -> None:
+    def traces(self, ids: Collection[str], experiment: str | None, action: Action) -> None:
         """Refuse what reaches for traces of other experiments than the one it is sent to, unless
         the caller may do that with them: "update" adds to them, "manage" takes them away."""
         if not self._permissions.has_logins:
             return
-        found = self._ask_rows(lambda rows: rows.experiments_of_traces(ids))
+        experiments = self._ask_rows(lambda rows: rows.experiments_of_traces(ids))
         others = [
             Experiment(other, f"traces/{trace}/artifacts")
-            for trace, other in found.items()
+            for trace, other in experiments.items()
             if other != experiment
         ]
         if others and not self._permissions.is_administrator():
@@ -210,7 +213,7 @@ class Guard:
         if isinstance(named, Elsewhere) and named.on_disk:
             return False
         try:
-            return self._ask(lambda found: found.allows(address))
+            return self._ask(lambda owners: owners.allows(address))
         except UnsoundError:
             return False
 
@@ -218,13 +221,13 @@ class Guard:
         if self._permissions.has_logins and not self._permissions.is_administrator():
             raise _denied(f"{what} is for administrators")
 
-    def _demand(self, owners: list[Owner], action: Action, what: str) -> None:
+    def _demand(self, owners: Sequence[Owner], action: Action, what: str) -> None:
         if not all(self._permissions.allow(owner, action) for owner in owners):
             raise _denied(f"no permission to {action} {what}")
 
     def _owners_of(self, address: str) -> list[Owner]:
         try:
-            return self._ask(lambda found: found.of(address))
+            return self._ask(lambda owners: owners.of(address))
         except OutsideError:
             raise
         except UnownedError:

@@ -27,6 +27,7 @@ class Place:
 
     @property
     def address(self) -> str:
+        """What MLflow calls it."""
         return f"{ARTIFACT_ROOT}{self.path}"
 
 
@@ -40,6 +41,8 @@ class Run:
 
 @dataclass(frozen=True)
 class LoggedModel:
+    """All files of a logged model."""
+
     model_id: str
 
 
@@ -60,6 +63,7 @@ class Elsewhere:
 
     @property
     def on_disk(self) -> bool:
+        """Whether it is a folder of this machine."""
         return self.address.startswith(("/", "file:"))
 
 
@@ -112,12 +116,12 @@ def sound(path: str) -> str:
 
 def _split(address: str) -> tuple[str, str]:
     """Scheme and rest; a scheme in capitals is another one."""
-    found = SCHEME.match(address)
-    return (found[1], address[found.end() :]) if found else ("", address)
+    match = SCHEME.match(address)
+    return (match[1], address[match.end() :]) if match else ("", address)
 
 
 def _model(path: str) -> Meaning:
-    """As MLflow reads it, which looks for names in its database alone: `NAME/VERSION`,
+    """Read it as MLflow does, which looks for names in its database alone: `NAME/VERSION`,
     `NAME/STAGE`, `NAME@ALIAS`, `MODEL_ID`."""
     if any(sign in path for sign in "\\?#"):
         raise UnsoundError("it has a backslash, ? or #")

@@ -30,7 +30,7 @@ class OutsideError(UnownedError):
 
 @dataclass(frozen=True)
 class Experiment:
-    """inside: the path below where its artifacts lie."""
+    """An experiment, or a part of it. inside: the path below where its artifacts lie."""
 
     id: str
     inside: str
@@ -47,7 +47,7 @@ Owner = Experiment | Model
 
 
 class Owners:
-    """prefixes: addresses below which the operator lets artifacts lie."""
+    """Follows addresses. prefixes: those below which the operator lets artifacts lie."""
 
     def __init__(self, rows: Rows, prefixes: tuple[str, ...]) -> None:
         self._rows = rows
@@ -62,27 +62,27 @@ class Owners:
             OutsideError: it leads out of the artifact store, to where the operator allows nothing.
             UnownedError: it leads to nothing that has an owner.
         """
-        found: list[Owner] = []
+        owners: list[Owner] = []
         for _ in range(STEPS):
             named = meaning.parse(address)
             if isinstance(named, NoFiles):
-                return found
+                return owners
             if isinstance(named, Place):
-                return [*found, *self.of_place(named)]
+                return [*owners, *self.of_place(named)]
             if isinstance(named, Elsewhere):
-                return [*found, *self._elsewhere(named)]
+                return [*owners, *self._elsewhere(named)]
             owner, address = self._step(named)
-            found.append(owner)
+            owners.append(owner)
         raise UnownedError("it leads through too many others")
 
-    def of_place(self, place: Place) -> list[Owner]:
-        """Of a place in the artifact store: the experiment that its path begins with, or those
-        whose artifacts were put at an address that it begins with."""
+    def of_place(self, place: Place) -> list[Experiment]:
+        """Who owns a place in the artifact store: the experiment that its path begins with, or
+        those whose artifacts were put at an address that it begins with."""
         first, _, inside = place.path.partition("/")
         if first.isdecimal():
             if not (first.isascii() and self._rows.has_experiment(first)):
                 raise UnownedError(f"there is no experiment {first}")
-            owners = [Experiment(first, inside)]
+            owners: list[Experiment] = [Experiment(first, inside)]
         else:
             owners = self._moved(place.address)
         if not owners and not self.allows(place.address):
@@ -115,14 +115,14 @@ class Owners:
         experiment, address = row
         return Experiment(experiment, inside), f"{address.rstrip('/')}{path}"
 
-    def _elsewhere(self, named: Elsewhere) -> list[Owner]:
+    def _elsewhere(self, named: Elsewhere) -> list[Experiment]:
         if not self.allows(named.address):
             raise OutsideError("it lies outside of the artifact store")
         owners = self._moved(named.address)
         self._refuse_strays(owners)
         return owners
 
-    def _moved(self, address: str) -> list[Owner]:
+    def _moved(self, address: str) -> list[Experiment]:
         if below := self._rows.experiment_below(address):
             raise UnownedError(f"experiment {below}, and perhaps others, lie below it")
         scheme, separator, path = address.partition(":")
@@ -135,7 +135,7 @@ class Owners:
             for experiment, location in self._rows.experiments_at(above)
         ]
 
-    def _refuse_strays(self, owners: list[Owner]) -> None:
+    def _refuse_strays(self, owners: list[Experiment]) -> None:
         """A run, logged model or trace in the folder of an experiment that is not its own was put
         there by an address that is refused today."""
         for owner in owners:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from typing import Any
 
 from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlRegisteredModelAlias
 from mlflow.store.tracking.dbmodels.models import (
@@ -53,6 +54,7 @@ class Rows:
         return row and (row.storage_location or row.source or "")
 
     def has_experiment(self, experiment: str) -> bool:
+        """Whether there is one of this id."""
         if not EXPERIMENT.fullmatch(experiment):
             return False
         which = SqlExperiment.experiment_id == int(experiment)
@@ -67,11 +69,11 @@ class Rows:
     def trace_folder(self, trace_id: str) -> str | None:
         """Where a trace's data lies by this server's choice."""
         which = SqlTraceInfo.request_id == trace_id
-        found = self._session.query(SqlTraceInfo.experiment_id).filter(which).first()
-        return found and f"{self.location(str(found[0]))}/traces/{trace_id}/artifacts"
+        row = self._session.query(SqlTraceInfo.experiment_id).filter(which).first()
+        return row and f"{self.location(str(row[0]))}/traces/{trace_id}/artifacts"
 
     def experiments_of_traces(self, ids: Collection[str]) -> dict[str, str]:
-        """Of those traces that there are."""
+        """{trace: its experiment}, of those that there are."""
         columns = SqlTraceInfo.request_id, SqlTraceInfo.experiment_id
         rows = self._session.query(*columns).filter(SqlTraceInfo.request_id.in_(ids))
         return {trace: str(experiment) for trace, experiment in rows}
@@ -93,27 +95,27 @@ class Rows:
         location = SqlExperiment.artifact_location
         within = location.startswith(f"{address.rstrip('/')}/", autoescape=True)
         which = within & (location != f"{address.rstrip('/')}/")
-        found = self._session.query(SqlExperiment.experiment_id).filter(which).first()
-        return found and str(found[0])
+        row = self._session.query(SqlExperiment.experiment_id).filter(which).first()
+        return row and str(row[0])
 
     def experiment_of(self, inside: str) -> str | None:
         """Whose files lie at a path below an experiment's location, by the id of the run, logged
         model or trace that MLflow puts into it."""
-        found: tuple[int] | None = None
+        row: tuple[int] | None = None
         if match := RUN.match(inside):
             which = SqlRun.run_uuid == match[1]
-            found = self._session.query(SqlRun.experiment_id).filter(which).first()
+            row = self._session.query(SqlRun.experiment_id).filter(which).first()
         elif match := MODEL.match(inside):
             which = SqlLoggedModel.model_id == match[1]
-            found = self._session.query(SqlLoggedModel.experiment_id).filter(which).first()
+            row = self._session.query(SqlLoggedModel.experiment_id).filter(which).first()
         elif match := TRACE.match(inside):
             which = SqlTraceInfo.request_id == match[1]
-            found = self._session.query(SqlTraceInfo.experiment_id).filter(which).first()
-        return str(found[0]) if found else None
+            row = self._session.query(SqlTraceInfo.experiment_id).filter(which).first()
+        return str(row[0]) if row else None
 
-    def _one(self, experiment, location, which) -> tuple[str, str] | None:
+    def _one(self, experiment: Any, location: Any, which: Any) -> tuple[str, str] | None:
         row = self._session.query(experiment, location).filter(which).first()
-        return row and (str(row[0]), row[1] or "")
+        return (str(row[0]), row[1] or "") if row else None
 
     def _number(self, name: str, which: str) -> int | None:
         if which.isdecimal():
@@ -125,10 +127,11 @@ class Rows:
                 .filter(alias.name == name, alias.alias == which[1:])
                 .first()
             )
-            return row and row.version
+            return int(row.version) if row else None
         versions = self._session.query(func.max(SqlModelVersion.version)).filter(
             SqlModelVersion.name == name
         )
         if which.lower() != "latest":
             versions = versions.filter(func.lower(SqlModelVersion.current_stage) == which.lower())
-        return versions.scalar()
+        number: int | None = versions.scalar()
+        return number

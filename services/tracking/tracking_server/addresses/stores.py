@@ -5,6 +5,7 @@ Every route ends in these methods, and so does whatever route comes next.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from mlflow.entities import Span, TraceInfo
@@ -13,16 +14,18 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as TrackingSt
 
 from tracking_server.addresses.guard import Guard
 
+Tags = dict[str, str]
 
-def tracking_store(guard: Guard) -> type[TrackingStore]:
-    """A class of MLflow's tracking store, guarded."""
+
+def tracking_store(guard: Guard) -> Callable[[str, str], TrackingStore]:
+    """Open MLflow's tracking store, guarded, as its registry does."""
 
     class Guarded(TrackingStore):
         def create_experiment(
             self, name: str, artifact_location: str | None = None, tags: Any = None
         ) -> str:
             guard.location(artifact_location)
-            return super().create_experiment(name, artifact_location, tags)
+            return str(super().create_experiment(name, artifact_location, tags))  # type: ignore[no-untyped-call]  # MLflow's
 
         def start_trace(self, trace_info: TraceInfo) -> TraceInfo:
             guard.new_trace(trace_info.trace_id, trace_info.tags)
@@ -32,7 +35,7 @@ def tracking_store(guard: Guard) -> type[TrackingStore]:
             return super().start_trace(trace_info)
 
         def deprecated_start_trace_v2(
-            self, experiment_id: str, timestamp_ms: int, request_metadata: dict, tags: dict
+            self, experiment_id: str, timestamp_ms: int, request_metadata: Tags, tags: Tags
         ) -> Any:
             tags = dict(tags)
             guard.new_trace("new", tags)  # MLflow makes the id
@@ -45,8 +48,8 @@ def tracking_store(guard: Guard) -> type[TrackingStore]:
             request_id: str,
             timestamp_ms: int,
             status: Any,
-            request_metadata: dict,
-            tags: dict,
+            request_metadata: Tags,
+            tags: Tags,
         ) -> Any:
             guard.trace_tags(request_id, tags)
             return super().deprecated_end_trace_v2(
@@ -61,7 +64,7 @@ def tracking_store(guard: Guard) -> type[TrackingStore]:
             guard.kept_trace_tag(key)
             super().delete_trace_tag(trace_id, key)
 
-        def log_spans(self, location: str, spans: list[Span], tracking_uri: Any = None) -> list:
+        def log_spans(self, location: str, spans: list[Span], tracking_uri: Any = None) -> Any:
             guard.spans(spans)
             guard.traces({span.trace_id for span in spans}, location, "update")
             return super().log_spans(location, spans, tracking_uri)
@@ -70,25 +73,31 @@ def tracking_store(guard: Guard) -> type[TrackingStore]:
             guard.run(run_id)  # OTLP names it in a header that nobody asks about
             super().link_traces_to_run(trace_ids, run_id)
 
-        def _delete_archived_trace_payloads(self, selected_traces: list) -> list[str]:
+        def _delete_archived_trace_payloads(self, selected_traces: list[Any]) -> list[str]:
             """The rows alone: nothing archives traces here, so that a client may have said where,
             and whoever deletes them would delete that."""
             return [selected.trace_id for selected in selected_traces]
 
-    return Guarded
+    def opened(store_uri: str, artifact_uri: str) -> TrackingStore:
+        return Guarded(store_uri, artifact_uri)  # type: ignore[no-untyped-call]  # MLflow's
+
+    return opened
 
 
-def registry_store(guard: Guard) -> type[RegistryStore]:
-    """The same of its model registry store."""
+def registry_store(guard: Guard) -> Callable[[str], RegistryStore]:
+    """Open its model registry store in the same way."""
 
     class Guarded(RegistryStore):
-        def create_model_version(self, name: str, source: str, *given: Any, **named: Any) -> Any:
+        def create_model_version(self, name: str, source: str, *others: Any, **named: Any) -> Any:
             guard.source(source)
-            return super().create_model_version(name, source, *given, **named)
+            return super().create_model_version(name, source, *others, **named)
 
         def get_model_version_download_uri(self, name: str, version: Any) -> str:
-            address = super().get_model_version_download_uri(name, version)
+            address: str = super().get_model_version_download_uri(name, version)  # type: ignore[no-untyped-call]  # MLflow's
             guard.use(address)
             return address
 
-    return Guarded
+    def opened(store_uri: str) -> RegistryStore:
+        return Guarded(store_uri)  # type: ignore[no-untyped-call]  # MLflow's
+
+    return opened

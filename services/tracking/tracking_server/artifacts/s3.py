@@ -40,21 +40,25 @@ class ProxiedS3(ArtifactRepository):
         self._s3 = S3ArtifactRepository(artifact_uri, **uris)
 
     def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
+        """Store a file."""
         with _legible_errors(artifact_path):
             self._s3.log_artifact(local_file, artifact_path)
 
     def log_artifacts(self, local_dir: str, artifact_path: str | None = None) -> None:
+        """Store a folder."""
         with _legible_errors(artifact_path):
             self._s3.log_artifacts(local_dir, artifact_path)
 
     def list_artifacts(self, path: str | None = None) -> list[FileInfo]:
+        """List a folder."""
         with _legible_errors(path):
-            return self._s3.list_artifacts(path)
+            files: list[FileInfo] = self._s3.list_artifacts(path)
+            return files
 
     def download_artifacts(self, artifact_path: str, dst_path: str | None = None) -> str:
-        """A file directly: MLflow's own way turns every failure into an internal error."""
-        if dst_path is None or self._is_directory(artifact_path):
-            return super().download_artifacts(artifact_path, dst_path)
+        """Fetch a file directly: MLflow's own way turns every failure into an internal error."""
+        if dst_path is None or self._is_directory(artifact_path):  # type: ignore[no-untyped-call]  # MLflow's
+            return str(super().download_artifacts(artifact_path, dst_path))  # type: ignore[no-untyped-call]  # MLflow's
         file = str(Path(dst_path, posixpath.basename(artifact_path)))
         self._download_file(artifact_path, file)
         return file
@@ -64,6 +68,7 @@ class ProxiedS3(ArtifactRepository):
             self._s3._download_file(remote_file_path, local_path)
 
     def delete_artifacts(self, artifact_path: str | None = None) -> None:
+        """Delete a file, or a folder with all below it."""
         events = self._s3._get_s3_client().meta.events
         events.register("before-sign.s3.DeleteObjects", _add_md5, unique_id="content-md5")
         with _legible_errors(artifact_path):
@@ -82,6 +87,7 @@ class ProxiedS3(ArtifactRepository):
         return files, size
 
     def upload_archived_trace_data_bytes(self, data: bytes) -> None:
+        """Store a trace's data."""
         self._s3.upload_archived_trace_data_bytes(data)
 
 

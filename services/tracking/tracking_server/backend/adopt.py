@@ -48,7 +48,8 @@ def adopt(settings: Settings, root: str) -> None:
             raise RefusedError(f"no address in the backend store begins with {root}/")
         if settings.backups is not None:
             logger.info(
-                "backed up to %s", migrate.back_up(store, settings, "mlflow-before-adopting")
+                "backed up to %s",
+                migrate.back_up(store, settings.backups, "mlflow-before-adopting"),
             )
         changed = _rewrite(settings.backend_store, f"{root}/")
     logger.info("%d addresses below %s are reached through this server now", changed, root)

@@ -9,13 +9,14 @@ from pathlib import Path
 from tracking_server import environment
 from tracking_server.backend import schema, stores
 from tracking_server.backend.patience import Progress, patiently
+from tracking_server.backend.stores import Database
 from tracking_server.errors import RefusedError
 from tracking_server.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 KEPT_BACKUPS = 5
-"""Of one database in one state, that is of one schema."""
+"""How many of one database in one schema."""
 
 
 def check(settings: Settings) -> None:
@@ -28,7 +29,7 @@ def check(settings: Settings) -> None:
 
 
 def refuse_unless(
-    database, head: str, what: str, patience: float, store: str = "backend store"
+    database: Database, head: str, what: str, patience: float, store: str = "backend store"
 ) -> None:
     """Raises RefusedError unless a database, in the end, has the schema `head`; `what` names that,
     and `store` the database."""
@@ -86,27 +87,27 @@ def restore(settings: Settings, file: Path) -> None:
     logger.info("restored the %s from %s", what, file)
 
 
-def back_up(store, settings: Settings, state: str) -> Path:
-    """Back a whole database up into settings.backups, named after its state; the file.
+def back_up(store: Database, folder: Path, state: str) -> Path:
+    """Back a whole database up into a folder, named after its state; the file.
 
     The oldest of the same state go, so that an upgrade that fails each time fills no disk.
     """
     try:
-        settings.backups.mkdir(parents=True, exist_ok=True)
-        for killed in settings.backups.glob(f"{state}-*.partial"):
+        folder.mkdir(parents=True, exist_ok=True)
+        for killed in folder.glob(f"{state}-*.partial"):
             killed.unlink(missing_ok=True)
         name = time.strftime(f"{state}-%Y%m%d-%H%M%S", time.gmtime())
-        file = store.back_up(settings.backups / name)
-        for older in sorted(settings.backups.glob(f"{state}-*{file.suffix}"))[:-KEPT_BACKUPS]:
+        file = store.back_up(folder / name)
+        for older in sorted(folder.glob(f"{state}-*{file.suffix}"))[:-KEPT_BACKUPS]:
             older.unlink(missing_ok=True)
         return file
     except OSError as error:
         raise RefusedError(
-            f"TRACKING_BACKUPS={settings.backups}: {error.strerror}; nothing was changed"
+            f"TRACKING_BACKUPS={folder}: {error.strerror}; nothing was changed"
         ) from None
 
 
-def _of_backup(settings: Settings, file: Path):
+def _of_backup(settings: Settings, file: Path) -> tuple[Database, str]:
     """The database that a backup is of, by the tables in it, and what it is called.
 
     Logins that someone kept in the same database as all else come with the backend store.
@@ -127,7 +128,7 @@ def _of_backup(settings: Settings, file: Path):
     return stores.open_logins(settings), "logins"
 
 
-def _initialise(store) -> None:
+def _initialise(store: Database) -> None:
     # A first migration that was killed leaves tables of MLflow's first schema: going on is
     # right there, and wrong in a database that belongs to something else.
     tables = store.tables()
@@ -146,13 +147,13 @@ def _initialise(store) -> None:
     logger.info("created in %.1f s", time.monotonic() - started)
 
 
-def _upgrade(store, settings: Settings, revision: str, head: str) -> None:
+def _upgrade(store: Database, settings: Settings, revision: str, head: str) -> None:
     if settings.backups is None:
         raise RefusedError(
             f"the backend store's schema {revision} must be upgraded to {head}: set "
             "TRACKING_BACKUPS to a folder for the backup that is made before"
         )
-    backup = back_up(store, settings, f"mlflow-{revision}")
+    backup = back_up(store, settings.backups, f"mlflow-{revision}")
     logger.info("backed up to %s; upgrading %s to %s", backup, revision, head)
     started = time.monotonic()
     with store.upgrading() as url:

@@ -26,6 +26,7 @@ class Progress:
         self._next = 0.0
 
     def __call__(self, detail: str = "") -> None:
+        """Say it, if it is time."""
         elapsed = time.monotonic() - self._started
         if elapsed >= self._next:
             logger.warning("%s (%.0f s)%s", self._text, elapsed, detail and f": {detail}")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 from psycopg2 import errors
@@ -37,8 +38,8 @@ class Postgres:
         self,
         url: str,
         secrets: Path,
-        versions: str = "alembic_version",
-        setting: str = "TRACKING_BACKEND_STORE",
+        versions: str,
+        setting: str,
     ) -> None:
         """`versions` is the table that holds the schema's revision, `setting` what gave `url`."""
         self.url = url
@@ -62,7 +63,7 @@ class Postgres:
             row = cursor.fetchone()
             return row[0] if row else None
 
-    def rows(self, query: str) -> list[tuple]:
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
         """What a query finds; nothing where a table is not there."""
         with self._connected() as connection, connection.cursor() as cursor:
             try:
@@ -85,8 +86,7 @@ class Postgres:
         """
         with self._connected() as connection, connection.cursor() as cursor:
             while True:
-                cursor.execute("SELECT pg_try_advisory_lock(%s)", [MIGRATION_LOCK])
-                if cursor.fetchone()[0]:
+                if _try_lock(cursor, MIGRATION_LOCK):
                     break
                 waiting()
                 time.sleep(LOCK_POLL_SECONDS)
@@ -100,8 +100,7 @@ class Postgres:
             RefusedError: one is running.
         """
         with self._connected() as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", [UPKEEP_LOCK])
-            if not cursor.fetchone()[0]:
+            if not _try_lock(cursor, UPKEEP_LOCK):
                 raise RefusedError(UPKEEP_RUNS)
             yield
 
@@ -203,6 +202,12 @@ class Postgres:
             lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
             raise RefusedError(f"{command[0]} failed: {lines[0]}")
         return done.stdout
+
+
+def _try_lock(cursor: psycopg2.extensions.cursor, lock: int) -> bool:
+    cursor.execute("SELECT pg_try_advisory_lock(%s)", [lock])
+    row = cursor.fetchone()
+    return row is not None and bool(row[0])
 
 
 def _first_line(error: Exception) -> str:

@@ -30,7 +30,7 @@ def logins() -> Schema:
 
 
 def _read(*parts: str) -> Schema:
-    """From the migration scripts in a folder of MLflow's.
+    """Read the migration scripts in a folder of MLflow's.
 
     Importing MLflow takes seconds, these sixty small files take milliseconds; a test
     compares the answer with MLflow's own.

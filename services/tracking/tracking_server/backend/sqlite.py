@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from tracking_server.errors import UPKEEP_RUNS, RefusedError, UnreachableError
 from tracking_server.settings import SQLITE
@@ -108,7 +109,7 @@ class Sqlite:
         """Replace the database by the copy in `file`, in one transaction."""
         _copy(file, self._file)
 
-    def rows(self, query: str, timeout: float = 5) -> list[tuple]:
+    def rows(self, query: str, timeout: float = 5) -> list[tuple[Any, ...]]:
         """What a query finds; nothing where the file or a table is not there."""
         if not self._file.exists():
             return []

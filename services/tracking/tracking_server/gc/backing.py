@@ -9,6 +9,7 @@ to need each id that appears in it: too much may be kept, never too little.
 from __future__ import annotations
 
 import re
+from typing import Any
 from urllib.parse import unquote
 
 from mlflow.entities.model_registry.model_version_stages import STAGE_DELETED_INTERNAL
@@ -36,8 +37,8 @@ class Backing:
                 if identifier:
                     self.ids.setdefault(identifier, words)
             for uri in uris:
-                if found := place(uri, store):
-                    self.places.setdefault(found, words)
+                if where := place(uri, store):
+                    self.places.setdefault(where, words)
         # A version shows its model's run, whether or not it names it.
         models = session.query(SqlLoggedModel.model_id, SqlLoggedModel.source_run_id)
         for model, run in models.filter(SqlLoggedModel.source_run_id.is_not(None)):
@@ -66,7 +67,7 @@ def needs_now(session: Session, identifier: str) -> bool:
     return _versions(session).filter(or_(*named)).first() is not None
 
 
-def _versions(session: Session) -> Query:
+def _versions(session: Session) -> Query[Any]:
     """All versions but those that users deleted, which leave a row behind."""
     columns = (
         SqlModelVersion.name,
@@ -75,7 +76,8 @@ def _versions(session: Session) -> Query:
         SqlModelVersion.source,
         SqlModelVersion.storage_location,
     )
-    return session.query(*columns).filter(SqlModelVersion.current_stage != STAGE_DELETED_INTERNAL)
+    rows: Query[Any] = session.query(*columns)
+    return rows.filter(SqlModelVersion.current_stage != STAGE_DELETED_INTERNAL)
 
 
 def _identifiers(uris: list[str]) -> set[str]:

@@ -7,14 +7,16 @@ import time
 from collections import Counter
 
 from mlflow.exceptions import MlflowException
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from tracking_server import patches
+from tracking_server.artifacts.s3 import ProxiedS3
 from tracking_server.backend import migrate, stores
 from tracking_server.environment import ARTIFACT_ROOT
 from tracking_server.errors import RefusedError
 from tracking_server.gc import finding, removal
 from tracking_server.gc.age import Age
-from tracking_server.gc.finding import EXPERIMENT, MODEL, RUN, Found
+from tracking_server.gc.finding import EXPERIMENT, MODEL, RUN, Findings
 from tracking_server.gc.places import Usage
 from tracking_server.settings import Settings
 
@@ -29,46 +31,44 @@ def run(settings: Settings, older_than: Age, *, dry_run: bool, yes: bool) -> Non
         RefusedError: one line; what was not reported as deleted is still there.
     """
     migrate.check(settings)
-    patches.register(patches.PROXIED_S3)
+    patches.register(patches.PROXIED_S3, ProxiedS3)
     store = _open(settings)
     try:
-        found = finding.find(
+        findings = finding.find(
             store, settings.artifact_store, older_than.milliseconds, _Progress("looking")
         )
     except MlflowException as error:
         raise RefusedError(str(error).splitlines()[0]) from None
-    _show(found, older_than.text)
-    if dry_run or not found.items:
+    _show(findings, older_than.text)
+    if dry_run or not findings.items:
         return
     _ask(yes=yes)
     with stores.open_store(settings).cleaning():
-        _delete(store, settings.artifact_store, found)
+        _delete(store, settings.artifact_store, findings)
 
 
-def _open(settings: Settings):
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
+def _open(settings: Settings) -> SqlAlchemyStore:
     return SqlAlchemyStore(settings.backend_store, ARTIFACT_ROOT)
 
 
-def _show(found: Found, older_than: str) -> None:
-    if found.items:
+def _show(findings: Findings, older_than: str) -> None:
+    if findings.items:
         print(f"{'to delete':<16}{'how many':>10}{'files':>10}{'bytes':>18}")
         for kind in (RUN, MODEL, EXPERIMENT):
-            items = [item for item in found.items if item.kind == kind]
+            items = [item for item in findings.items if item.kind == kind]
             usage = sum((item.usage for item in items), Usage())
             print(f"{kind + 's':<16}{len(items):>10}{usage.files:>10}{_bytes(usage.size):>18}")
-        print(f"{'their traces':<16}{sum(item.traces for item in found.items):>10}")
+        print(f"{'their traces':<16}{sum(item.traces for item in findings.items):>10}")
     else:
         print("nothing to delete")
-    if found.younger:
-        print(f"younger than {older_than}: {found.younger}")
-    if found.kept:
-        print(f"kept, though deleted by users: {len(found.kept)}")
-    for kept in found.kept[:KEPT_SHOWN]:
+    if findings.younger:
+        print(f"younger than {older_than}: {findings.younger}")
+    if findings.kept:
+        print(f"kept, though deleted by users: {len(findings.kept)}")
+    for kept in findings.kept[:KEPT_SHOWN]:
         print(f"  {kept.kind} {kept.id} ({kept.name}): {kept.reason}")
-    if len(found.kept) > KEPT_SHOWN:
-        print(f"  and {len(found.kept) - KEPT_SHOWN} more")
+    if len(findings.kept) > KEPT_SHOWN:
+        print(f"  and {len(findings.kept) - KEPT_SHOWN} more")
     sys.stdout.flush()
 
 
@@ -88,14 +88,14 @@ def _ask(*, yes: bool) -> None:
         raise RefusedError("nothing deleted")
 
 
-def _delete(store, artifact_store: str, found: Found) -> None:
+def _delete(store: SqlAlchemyStore, artifact_store: str, findings: Findings) -> None:
     progress = _Progress("deleting")
     done: Counter[str] = Counter()
     freed = Usage()
     passed_over = 0
     try:
-        for number, item in enumerate(found.items):
-            progress(f"{number} of {len(found.items)}, {_bytes(freed.size)} freed")
+        for number, item in enumerate(findings.items):
+            progress(f"{number} of {len(findings.items)}, {_bytes(freed.size)} freed")
             if removal.remove(store, artifact_store, item):
                 done[item.kind] += 1
                 freed += item.usage

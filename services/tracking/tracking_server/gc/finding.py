@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from mlflow.entities import LifecycleStage
 from mlflow.store.tracking.dbmodels.models import (
@@ -16,8 +17,9 @@ from mlflow.store.tracking.dbmodels.models import (
     SqlTraceInfo,
     SqlTraceTag,
 )
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.mlflow_tags import MLFLOW_ARTIFACT_LOCATION
-from sqlalchemy import func
+from sqlalchemy import Row, func
 from sqlalchemy.orm import Session
 
 from tracking_server.gc import places
@@ -55,7 +57,7 @@ class Kept:
 
 
 @dataclass
-class Found:
+class Findings:
     """items: what to delete, in the order to do it in. younger: how many are not old enough."""
 
     items: list[Item] = field(default_factory=list)
@@ -63,20 +65,22 @@ class Found:
     younger: int = 0
 
 
-def find(store, artifact_store: str, older_than: int, progress: Callable[[str], None]) -> Found:
+def find(
+    store: SqlAlchemyStore, artifact_store: str, older_than: int, progress: Callable[[str], None]
+) -> Findings:
     """Everything that users deleted at least `older_than` milliseconds ago.
 
     store: MLflow's SqlAlchemyStore. progress: called now and then with what has been looked at.
     """
     with store.ManagedSessionMaker() as session:
-        found = _Search(session, artifact_store, older_than).found
-    found.items = _measured(found.items, progress)
-    return found
+        findings = _Search(session, artifact_store, older_than).findings
+    findings.items = _measured(findings.items, progress)
+    return findings
 
 
 class _Search:
     def __init__(self, session: Session, artifact_store: str, older_than: int) -> None:
-        self.found = Found()
+        self.findings = Findings()
         self._session = session
         self._store = artifact_store
         self._latest = time.time() * 1000 - older_than
@@ -90,7 +94,7 @@ class _Search:
         for experiment, row in self._deleted.items():
             self._judge_experiment(row, going[experiment])
 
-    def _deleted_experiments(self):
+    def _deleted_experiments(self) -> Iterator[tuple[int, Row[Any]]]:
         rows = self._session.query(
             SqlExperiment.experiment_id,
             SqlExperiment.name,
@@ -99,14 +103,14 @@ class _Search:
         ).filter(SqlExperiment.lifecycle_stage == LifecycleStage.DELETED)
         return ((row.experiment_id, row) for row in rows)
 
-    def _runs(self):
+    def _runs(self) -> Any:
         # Runs deleted by a release that recorded no time were deleted long ago.
         when = func.coalesce(SqlRun.deleted_time, SqlRun.end_time, SqlRun.start_time, 0)
         return self._session.query(
             SqlRun.run_uuid, SqlRun.name, SqlRun.experiment_id, SqlRun.artifact_uri, when
         ).filter(SqlRun.lifecycle_stage == LifecycleStage.DELETED)
 
-    def _models(self):
+    def _models(self) -> Iterator[Any]:
         """Those that users deleted, and those in a deleted experiment, which are out of reach."""
         rows = self._session.query(
             SqlLoggedModel.model_id,
@@ -126,7 +130,7 @@ class _Search:
     def _judge(self, kind: str, identifier: str, name: str, uri: str, when: int) -> bool:
         """Whether one of the runs or models goes; it is noted either way."""
         if when > self._latest:
-            self.found.younger += 1
+            self.findings.younger += 1
             return False
         where = place(uri, self._store)
         if needed_by := self._backing.ids.get(identifier):
@@ -136,25 +140,25 @@ class _Search:
         elif identifier not in where.split("/"):
             reason = f"its artifacts share a folder with others: {uri}"
         else:
-            self.found.items.append(Item(kind, identifier, name, (where,)))
+            self.findings.items.append(Item(kind, identifier, name, (where,)))
             return True
-        self.found.kept.append(Kept(kind, identifier, name, reason))
+        self.findings.kept.append(Kept(kind, identifier, name, reason))
         return False
 
-    def _judge_experiment(self, row, going: Counter[str]) -> None:
+    def _judge_experiment(self, row: Any, going: Counter[str]) -> None:
         experiment, name, location, when = row
         if when > self._latest:
-            self.found.younger += 1
+            self.findings.younger += 1
             return
         if reason := self._why_experiment_stays(experiment, location, going):
-            self.found.kept.append(Kept(EXPERIMENT, str(experiment), name, reason))
+            self.findings.kept.append(Kept(EXPERIMENT, str(experiment), name, reason))
             return
         folder = place(location, self._store)
         traces = self._traces(experiment)
         own = folder is not None and self._is_own_folder(experiment, folder)
-        spots = [folder] if own else [spot for spot in traces.values() if spot]
+        spots = [folder] if own and folder else [spot for spot in traces.values() if spot]
         item = Item(EXPERIMENT, str(experiment), name, tuple(spots), traces=len(traces))
-        self.found.items.append(item)
+        self.findings.items.append(item)
 
     def _why_experiment_stays(self, experiment: int, location: str, going: Counter[str]) -> str:
         if experiment == DEFAULT_EXPERIMENT:
@@ -187,11 +191,11 @@ class _Search:
             )
             .filter(SqlTraceInfo.experiment_id == experiment)
         )
-        found = {trace: place(uri, self._store) for trace, uri in rows}
+        places_of = {trace: place(uri, self._store) for trace, uri in rows}
         # Clients choose the ids: one that is another folder's name must not take that along.
         return {
             trace: spot if spot and spot.endswith(f"/traces/{trace}/artifacts") else None
-            for trace, spot in found.items()
+            for trace, spot in places_of.items()
         }
 
 

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from tracking_server.artifacts.s3 import ProxiedS3
 from tracking_server.errors import RefusedError
 
 PROXY_PATH = "/api/2.0/mlflow-artifacts/artifacts/"
@@ -37,24 +38,27 @@ def place(uri: str | None, store: str) -> str | None:
     """
     url = urlsplit(uri or "")
     if url.scheme == "mlflow-artifacts":
-        found = f"{store}/{url.path.strip('/')}"
+        spot = f"{store}/{url.path.strip('/')}"
     elif url.scheme in ("http", "https") and url.path.startswith(PROXY_PATH):
-        found = f"{store}/{url.path.removeprefix(PROXY_PATH).strip('/')}"
+        spot = f"{store}/{url.path.removeprefix(PROXY_PATH).strip('/')}"
     elif url.scheme == "file":
-        found = unquote(url.path).rstrip("/")
+        spot = unquote(url.path).rstrip("/")
     else:
-        found = (uri or "").rstrip("/")
-    inside = found.removeprefix(f"{store}/")
-    if inside == found or not all(part not in ("", ".", "..") for part in inside.split("/")):
+        spot = (uri or "").rstrip("/")
+    inside = spot.removeprefix(f"{store}/")
+    if inside == spot or not all(part not in ("", ".", "..") for part in inside.split("/")):
         return None
-    return found
+    return spot
 
 
 def usage(place: str) -> Usage:
     """What lies at a place and below; nothing where there is no such place."""
     if place.startswith("/"):
         return _usage_of_folder(Path(place))
-    return Usage(*get_artifact_repository(place).usage())
+    repository = get_artifact_repository(place)
+    if not isinstance(repository, ProxiedS3):
+        raise TypeError(f"{place}: MLflow's own repository tells no usage")
+    return Usage(*repository.usage())
 
 
 def remove(place: str) -> None:

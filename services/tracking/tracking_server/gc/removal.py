@@ -8,12 +8,15 @@ nobody can restore what is being deleted.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from contextlib import nullcontext
+from typing import Any, cast
 
 from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.dbmodels.models import SqlExperiment, SqlLoggedModel, SqlRun
-from sqlalchemy import update
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from sqlalchemy import CursorResult, update
 from sqlalchemy.orm import Session
 
 from tracking_server.errors import RefusedError
@@ -23,7 +26,7 @@ from tracking_server.gc.finding import EXPERIMENT, MODEL, RUN, Item
 from tracking_server.gc.places import place
 
 
-def remove(store, artifact_store: str, item: Item) -> bool:
+def remove(store: SqlAlchemyStore, artifact_store: str, item: Item) -> bool:
     """Delete an item for good; False if it was restored, or a version needs it, since it was found.
 
     Raises:
@@ -58,10 +61,12 @@ def _hold(session: Session, item: Item) -> bool:
     stage = table.lifecycle_stage
     held = update(table).where(key == identifier).values(lifecycle_stage=stage)
     if item.kind != MODEL:
-        return session.execute(held.where(stage == LifecycleStage.DELETED)).rowcount == 1
-    if session.execute(held).rowcount != 1:
+        held = held.where(stage == LifecycleStage.DELETED)
+    if not cast(CursorResult[Any], session.execute(held)).rowcount:
         return False
-    model = session.get(SqlLoggedModel, item.id)
+    if item.kind != MODEL:
+        return True
+    model = session.get_one(SqlLoggedModel, item.id)
     return LifecycleStage.DELETED in (model.lifecycle_stage, model.experiment.lifecycle_stage)
 
 
@@ -72,18 +77,18 @@ def _needed(session: Session, artifact_store: str, item: Item) -> bool:
     for table in (SqlRun, SqlLoggedModel):
         if session.query(table).filter(table.experiment_id == int(item.id)).first():
             return True
-    location = session.get(SqlExperiment, int(item.id)).artifact_location
+    location = session.get_one(SqlExperiment, int(item.id)).artifact_location
     folder = place(location, artifact_store)
     return folder is not None and Backing(session, artifact_store).below(folder) is not None
 
 
-def _delete_rows(store, session: Session, item: Item) -> None:
+def _delete_rows(store: SqlAlchemyStore, session: Session, item: Item) -> None:
     # MLflow's methods open a session each, which would wait for ours: they join it instead.
     joined = copy.copy(store)
     joined.ManagedSessionMaker = lambda **_: nullcontext(session)
-    delete = {
+    deletes: dict[str, Callable[[str], None]] = {
         RUN: joined._hard_delete_run,
         MODEL: joined._hard_delete_logged_model,
         EXPERIMENT: joined._hard_delete_experiment,
-    }[item.kind]
-    delete(item.id)
+    }
+    deletes[item.kind](item.id)

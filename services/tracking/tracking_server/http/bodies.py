@@ -43,6 +43,7 @@ class Bodies:
         self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, within the limits."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -92,10 +93,10 @@ class Bodies:
             raise _too_large(self._limit)
         whole = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
-        async def given() -> Message:
+        async def replayed() -> Message:
             return whole.pop() if whole else await pieces()
 
-        return given
+        return replayed
 
 
 def _pieces(scope: Scope, receive: Receive, limit: int | None) -> Receive:
@@ -143,7 +144,7 @@ def _fits(body: bytes, packed: str, limit: int) -> bool:
 
 
 def _unpacked_size(body: bytes, wbits: int, limit: int) -> int:
-    """In bytes, or a number above the limit. gzip may hold several members, one after another."""
+    """Count its bytes, up to a number above the limit. gzip may hold several members."""
     size = 0
     while body:
         unpacking: Any = zlib.decompressobj(wbits)

@@ -32,16 +32,17 @@ def register(app: FastAPI, flask: Flask) -> None:
     flask.register_error_handler(OSError, _of_flask)
 
 
-def answer(error: OSError) -> tuple[dict[str, str], int]:
+def answer(error: Exception) -> tuple[dict[str, str], int]:
     """Body and status. Neither holds an address or a path: those are in the log."""
     status, code, message = _told(error)
     return {"error_code": code, "message": message}, status
 
 
-def _told(error: OSError) -> tuple[int, str, str]:
-    if error.errno in FULL:
+def _told(error: Exception) -> tuple[int, str, str]:
+    number = getattr(error, "errno", None)
+    if number in FULL:
         return 507, "INTERNAL_ERROR", "The tracking server's disk is full: nothing was stored."
-    if error.errno == errno.ENAMETOOLONG:
+    if number == errno.ENAMETOOLONG:
         return 400, "INVALID_PARAMETER_VALUE", "A path, or a name in it, is too long to be stored."
     chain = list(_chain(error))
     for kind, told in (

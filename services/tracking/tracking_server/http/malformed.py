@@ -61,16 +61,16 @@ def _answer(message: str) -> tuple[dict[str, str], int]:
 def _object(body: bytes | str) -> dict[str, Any]:
     """Raises _MalformedError, which says what is wrong."""
     try:
-        found = json.loads(body)
-        if isinstance(found, str):  # MLflow's older clients encode twice
-            found = json.loads(found)
+        value = json.loads(body)
+        if isinstance(value, str):  # MLflow's older clients encode twice
+            value = json.loads(value)
     except RecursionError:
         raise _MalformedError("The request's JSON is nested too deeply.") from None
     except ValueError as error:
         raise _MalformedError(f"The request's body is no JSON: {error}"[:LONGEST]) from None
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise _MalformedError("The request's body must be a JSON object.")
-    return found
+    return value
 
 
 def _look() -> tuple[dict[str, str], int] | None:
@@ -78,10 +78,10 @@ def _look() -> tuple[dict[str, str], int] | None:
     if not (request.is_json or request.path.endswith("/graphql")) or request.path.endswith(RAW):
         return None
     try:
-        found = request.get_json(force=True, silent=True)
+        value = request.get_json(force=True, silent=True)
     except RecursionError:
         return _answer("The request's JSON is nested too deeply.")
-    if isinstance(found, dict):
+    if isinstance(value, dict):
         return None
     body = request.get_data()
     if not body.strip() or body.strip() == b"null":  # MLflow takes both for an empty object
@@ -163,6 +163,7 @@ class GatewayBodies:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse a body that is no object."""
         is_post = scope["type"] == "http" and scope["method"] == "POST"
         if not is_post or not scope["path"].startswith(GATEWAY):
             await self._app(scope, receive, send)
@@ -182,7 +183,7 @@ class GatewayBodies:
             return
         whole = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
-        async def given() -> Message:
+        async def replayed() -> Message:
             return whole.pop() if whole else await receive()
 
-        await self._app(scope, given, send)
+        await self._app(scope, replayed, send)

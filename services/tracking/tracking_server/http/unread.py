@@ -34,6 +34,7 @@ class Unread:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and close if its body has not come."""
         if scope["type"] != "http" or not has_body(scope):
             await self._app(scope, receive, send)
             return

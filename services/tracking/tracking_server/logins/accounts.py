@@ -13,12 +13,13 @@ import time
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tracking_server import secret_files
 from tracking_server.backend import schema, stores
 from tracking_server.backend.migrate import back_up, refuse_unless
 from tracking_server.backend.patience import Progress, patiently
+from tracking_server.backend.stores import Database
 from tracking_server.errors import RefusedError
 from tracking_server.settings import Settings
 
@@ -71,7 +72,7 @@ def migrate(settings: Settings) -> None:
                     f"the schema {revision} of TRACKING_LOGINS must be upgraded: set "
                     "TRACKING_BACKUPS to a folder for the backup that is made before"
                 )
-            backup = back_up(database, settings, f"logins-{revision}")
+            backup = back_up(database, settings.backups, f"logins-{revision}")
             logger.info("backed up to %s", backup)
         started = time.monotonic()
         with _store(settings) as store:  # which upgrades the schema
@@ -160,15 +161,15 @@ def _configured(settings: Settings) -> Iterator[None]:
         yield
 
 
-def _differing(database: Any, passwords: dict[str, str]) -> list[str]:
+def _differing(database: Database, passwords: dict[str, str]) -> list[str]:
     """The stack's users that are missing, or have another password."""
     from werkzeug.security import check_password_hash
 
-    found = dict(database.rows("SELECT username, password_hash FROM users"))
+    hashes = dict(database.rows("SELECT username, password_hash FROM users"))
     return [
         user
         for user, password in passwords.items()
-        if user not in found or not check_password_hash(found[user], password)
+        if user not in hashes or not check_password_hash(hashes[user], password)
     ]
 
 

@@ -44,7 +44,7 @@ ASSISTANT = "/ajax-api/3.0/mlflow/assistant"
 Validator = Callable[[], bool]
 AsyncValidator = Callable[[str, Any], Awaitable[bool]]
 Rules = dict[tuple[str, str], Validator]
-"""By path and method."""
+"""A validator for each path and method."""
 Finder = Callable[[str, str], AsyncValidator | None]
 
 

@@ -28,7 +28,8 @@ ALL = "SELECT name FROM registered_models"
 """Models, and the prompts that are kept among them."""
 
 
-def add_parsers(commands: argparse._SubParsersAction) -> None:
+def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands `user` and `permission`."""
     user = commands.add_parser("user", help="add, list and remove users; set passwords")
     actions = user.add_subparsers(required=True, metavar="ACTION")
     add = actions.add_parser("add", help="make a user, and print the password")
@@ -50,13 +51,13 @@ def add_parsers(commands: argparse._SubParsersAction) -> None:
     actions = permission.add_subparsers(required=True, metavar="ACTION")
     grant = actions.add_parser("grant", help="let a user do something")
     revoke = actions.add_parser("revoke", help="take it back")
-    for parser, do in ((grant, _grant), (revoke, _revoke)):
+    for parser, act in ((grant, _grant), (revoke, _revoke)):
         parser.add_argument("name", help="the user")
-        if do is _grant:
+        if act is _grant:
             parser.add_argument("permission", choices=PERMISSIONS, help="what it may do")
         parser.add_argument("kind", choices=KINDS, help="of what")
         parser.add_argument("what", help="its name; '*' for all")
-        parser.set_defaults(do=do)
+        parser.set_defaults(do=act)
     listed = actions.add_parser("list", help="show a user's")
     listed.add_argument("name", help="the user")
     listed.set_defaults(do=_permissions)
@@ -127,13 +128,14 @@ def _permissions(store: SqlAlchemyStore, asked: argparse.Namespace, _: Settings)
 
 def _identified(asked: argparse.Namespace, settings: Settings) -> str:
     """What MLflow knows it by: experiments have numbers."""
-    if asked.kind != "experiment" or asked.what == "*":
-        return asked.what
+    what: str = asked.what
+    if asked.kind != "experiment" or what == "*":
+        return what
     rows = stores.open_store(settings).rows("SELECT experiment_id, name FROM experiments")
     for number, name in rows:
-        if asked.what in (name, str(number)):
+        if what in (name, str(number)):
             return str(number)
-    raise RefusedError(f"there is no experiment {asked.what}")
+    raise RefusedError(f"there is no experiment {what}")
 
 
 def _known(kind: str, settings: Settings) -> set[str]:

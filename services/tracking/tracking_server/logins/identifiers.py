@@ -13,7 +13,7 @@ from typing import Any
 from mlflow.exceptions import MlflowException
 
 EXPERIMENT = re.compile(r"0|[1-9][0-9]{0,17}")
-"""As MLflow writes its ids, which are the names of folders; none that databases cannot count."""
+"""The form in which MLflow writes ids, the names of folders; none that databases cannot count."""
 ALL = "*"
 OF_EXPERIMENTS = ("experiment", "scorer")
 """What `mlflow.server.auth` finds by an experiment's id, alone or before a slash."""

@@ -1,4 +1,4 @@
-"""Of which pages requests are taken, where there are logins.
+"""The pages that may ask, where there are logins.
 
 MLflow takes those of every page on the browser's own machine, whatever its port, and no setting
 changes that (mlflow/server/security_utils.py). To one person's machine that is a convenience; with
@@ -33,7 +33,8 @@ class Origins:
         self._names = {name.strip("[]").lower() for name in (*LOCAL_NAMES, *names)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope) if scope["type"] == "http" else {}
+        """Pass on what an own page, or no page, asks."""
+        headers = Headers(scope=scope if scope["type"] == "http" else {"headers": ()})
         origin = headers.get("origin")
         if origin is None or self._is_own(origin, headers):
             await self._app(scope, receive, send)

@@ -98,6 +98,7 @@ class Throttle:
         self._few = asyncio.Semaphore(CHECKS_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on whoever may ask."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
         elif self._logins.is_open(scope["path"]) and not has_body(scope):
@@ -168,8 +169,8 @@ async def _nothing() -> Message:
 def _login(scope: Scope) -> tuple[str, str] | None:
     """User and password, where MLflow looks for them; None where there are none."""
     headers = Headers(scope=scope)
-    given = headers.get(GATEWAY_LOGIN, "") if scope["path"].startswith(GATEWAY) else ""
-    scheme, _, credentials = (given or headers.get("authorization", "")).partition(" ")
+    login = headers.get(GATEWAY_LOGIN, "") if scope["path"].startswith(GATEWAY) else ""
+    scheme, _, credentials = (login or headers.get("authorization", "")).partition(" ")
     if scheme.lower() != "basic":
         return None
     try:
@@ -194,7 +195,7 @@ def _address(scope: Scope) -> str:
 
 
 def _unauthenticated() -> Response:
-    """As MLflow's own: its client shows the text, and browsers ask for a login."""
+    """Answer as MLflow does: its client shows the text, and browsers ask for a login."""
     text = (
         "You are not authenticated: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD "
         "to a login of this server."

@@ -9,6 +9,7 @@ decides when it is imported whether it counts in files.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -47,14 +48,17 @@ class Series(NamedTuple):
 class Counted:
     """An ASGI application whose requests are counted. Asked on `port`, it answers by `page`."""
 
-    def __init__(self, app: ASGIApp, routes, port: int, page: ASGIApp) -> None:
+    def __init__(
+        self, app: ASGIApp, route: Callable[[Scope], str], port: int | None, page: ASGIApp
+    ) -> None:
         self._app = app
-        self._route = routes
+        self._route = route
         self._port = port
         self._page = page
         self._series: dict[tuple[str, str, int], Series] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, and count."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
         elif scope["server"][1] == self._port:

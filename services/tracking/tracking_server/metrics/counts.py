@@ -25,6 +25,7 @@ class Counts:
         os.environ[VARIABLE] = str(self.path)
 
     def remove(self) -> None:
+        """Remove the files."""
         shutil.rmtree(self.path, ignore_errors=True)
 
     @contextmanager

@@ -39,6 +39,7 @@ class MetricsPage:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="metrics")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer GET /metrics."""
         if scope["method"] != "GET" or scope["path"] != "/metrics":
             await PlainTextResponse("GET /metrics\n", 404)(scope, receive, send)
             return

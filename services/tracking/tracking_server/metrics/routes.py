@@ -19,12 +19,14 @@ def templates(flask: Flask) -> Callable[[Scope], str]:
     exact = frozenset(rule.rule for rule in flask.url_map.iter_rules() if not rule.arguments)
 
     def template(scope: Scope) -> str:
-        if route := getattr(scope.get("route"), "path", None):
+        route: str | None = getattr(scope.get("route"), "path", None)
+        path: str = scope["path"]
+        if route:
             return route
-        if scope["path"] in exact:
-            return scope["path"]
+        if path in exact:
+            return path
         try:
-            rule, _ = rules.match(scope["path"], scope["method"], return_rule=True)
+            rule, _ = rules.match(path, scope["method"], return_rule=True)
         except HTTPException:
             return UNKNOWN
         return rule.rule

@@ -20,7 +20,7 @@ def repository(monkeypatch):
     """What MLflow makes of s3:// once ours is registered."""
     registered = _artifact_repository_registry.get_registered_artifact_repositories()
     monkeypatch.setitem(registered, "s3", registered["s3"])  # put back afterwards
-    patches.register(patches.PROXIED_S3)
+    patches.register(patches.PROXIED_S3, s3.ProxiedS3)
     return get_artifact_repository("s3://mlflow/some/run")
 
 
