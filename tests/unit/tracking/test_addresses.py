@@ -286,10 +286,10 @@ def test_a_prefix_allows_no_way_out_of_it(owners, address):
 
 
 def test_the_command_lists_what_would_be_refused(session):
-    found = {(row.kind, row.id) for row in command.found(session, (SHARED, BUCKET))}
+    found = {(row.kind, row.id) for row in command.refused(session, (SHARED, BUCKET))}
     assert found == {("experiment", "4"), ("run", STRAY), ("version", "4"), ("version", "5")}
     # Without the prefix, also what lies below it.
-    more = {(row.kind, row.id) for row in command.found(session, (SHARED,))} - found
+    more = {(row.kind, row.id) for row in command.refused(session, (SHARED,))} - found
     assert more == {("experiment", "5"), ("version", "7")}
 
 
@@ -314,7 +314,7 @@ def test_the_command_asks_no_more_for_more_versions(tmp_path):
         session.commit()
         asked = []
         event.listen(engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
-        assert list(command.found(session, ())) == []
+        assert list(command.refused(session, ())) == []
         assert len(asked) < 20
     engine.dispose()
 
