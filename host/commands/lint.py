@@ -50,6 +50,7 @@ def _tools(files: list[Path], folder: Path, *, fix: bool) -> dict[str, list[str 
     tools: dict[str, list[str | Path]] = {
         "ruff": ["ruff", "check", *(["--fix"] if fix else []), "."],
         "format": ["ruff", "format", *([] if fix else ["--check"]), "."],
+        "imports": ["lint-imports"],
     }
     optional = {
         "yamllint": (["yamllint", "--strict"], yaml),
@@ -81,7 +82,7 @@ def _run_tool(name: str, command: list[str | Path]) -> bool:
     done = subprocess.run(
         [VENV / "bin" / str(command[0]), *command[1:]],
         cwd=ROOT,
-        env=environment.variables(),
+        env={**environment.variables(), "PYTHONPATH": str(ROOT / "services" / "serving")},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

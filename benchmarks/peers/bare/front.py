@@ -10,7 +10,8 @@ import sys
 import uvloop
 
 from model_server.front.exchange import Exchange
-from model_server.front.listener import Limits, Listener
+from model_server.front.http1 import Limits
+from model_server.front.listener import Listener
 
 LIMITS = Limits(2**24, 2**28, 4096, 10.0, 30.0)
 HEAD = b"content-type: application/json\r\n"

@@ -12,9 +12,10 @@ from model_server.environments.environments import Environments
 from model_server.errors import FetchError, LoadError
 from model_server.following.answers import RegistryError
 from model_server.following.cache import Cache, CacheError
-from model_server.following.deployments import Deployments
 from model_server.following.fetch import Fetcher
-from model_server.following.registry import Registry, Target
+from model_server.following.loader import Loader
+from model_server.following.registry import Registry
+from model_server.models.target import Target
 from model_server.remedies import with_remedy
 from model_server.server import prepare
 from model_server.settings import Settings
@@ -46,7 +47,7 @@ async def _check(settings: Settings, cache: Cache) -> int:
     credentials = prepare(settings)
     fetcher = Fetcher(settings.tracking_uri, credentials, settings.fetch_timeout)
     environments = Environments(settings, credentials)
-    deployments = Deployments(settings, cache, fetcher, environments, str)
+    loader = Loader(settings, cache, fetcher, environments)
     registry = Registry(settings.registry or "", credentials, settings.alias)
     try:
         wanted = await registry.every_version()
@@ -62,20 +63,20 @@ async def _check(settings: Settings, cache: Cache) -> int:
         if not isinstance(target, Target):
             continue  # deleted since
         started = time.monotonic()
-        problem = await _problem(deployments, target)
+        problem = await _problem(loader, target)
         failed += problem is not None
         verdict = f"FAILED: {problem}" if problem else "loads"
         print(f"{entry.model} version {entry.version} {verdict} "
               f"({time.monotonic() - started:.1f} s)", flush=True)  # fmt: skip
-    await deployments.close()
+    await loader.close()
     print(f"{len(wanted) - failed} of {len(wanted)} registered version(s) load")
     return 1 if failed else 0
 
 
-async def _problem(deployments: Deployments, target: Target) -> str | None:
+async def _problem(loader: Loader, target: Target) -> str | None:
     try:
-        version = await deployments.bring_up(target, lambda step: print(f"  {step}", flush=True))
+        version = await loader.bring_up(target, lambda step: print(f"  {step}", flush=True))
     except (FetchError, LoadError) as error:
         return with_remedy(" ".join(str(error).split()))
-    await deployments.retire(version)
+    await loader.retire(version)
     return None

@@ -26,7 +26,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from model_server.workers.wire import Batch
+from model_server.processes.wire import Batch
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4.encode()
 VERSION = ("model", "version")

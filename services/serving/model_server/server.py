@@ -14,14 +14,16 @@ from model_server.following.cache import Cache
 from model_server.following.deployments import Deployments
 from model_server.following.fetch import Fetcher
 from model_server.following.follower import Follower
+from model_server.following.loader import Loader
 from model_server.following.registry import Registry
 from model_server.front import management, openapi, v2
-from model_server.front.app import App, quoted
-from model_server.front.listener import Limits, Listener
+from model_server.front.app import App
+from model_server.front.http1 import Limits
+from model_server.front.listener import Listener
 from model_server.front.tokens import Tokens
+from model_server.processes import process
+from model_server.processes.prctl import conceal
 from model_server.settings import Settings, tracking_login
-from model_server.workers import process
-from model_server.workers.child import conceal
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +78,8 @@ async def serve(settings: Settings, sock: socket.socket, cache: Cache) -> None:
         Registry(settings.registry, credentials, settings.alias) if settings.registry else None
     )
     environments = Environments(settings, credentials)
-    deployments = Deployments(settings, cache, fetcher, environments, quoted)
+    loader = Loader(settings, cache, fetcher, environments)
+    deployments = Deployments(loader, settings.default)
     follower = Follower(registry, settings.wanted, cache, deployments, settings.poll)
     app = application(settings, deployments, follower, Tokens(settings))
     state = metrics.State(deployments.wanted, lambda: not app.failing(), settings.cache)

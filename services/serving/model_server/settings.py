@@ -17,8 +17,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from model_server.following.wanted import Wanted, WantedError, entry_for, parse_wanted
 from model_server.network import rules
+from model_server.wanted import Wanted, WantedError, entry_for, parse_wanted
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import pytest
 from harness.serving import ModelServer
 from model_server.following import registry as module
 from model_server.following.registry import Registry
-from model_server.following.wanted import parse_wanted
+from model_server.wanted import parse_wanted
 from tests.integration.serving.models import act
 
 MOODS = {

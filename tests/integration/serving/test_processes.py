@@ -15,11 +15,11 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 
 from harness.serving import ModelServer
-from model_server.following.registry import Target
+from model_server.models.launch import Launch
+from model_server.models.target import Target
 from model_server.options import Options
+from model_server.processes import process, wire
 from model_server.settings import Settings
-from model_server.workers import process, wire
-from model_server.workers.launch import Launch
 from tests.integration.serving.models import act
 
 CODE = Path(__file__).with_name("crowd")

@@ -5,7 +5,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from model_server import metrics
 from model_server.metrics import Buckets, VersionMetrics
-from model_server.workers.wire import Batch
+from model_server.processes.wire import Batch
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_server.following.wanted import WantedError, entry_for, parse_wanted
+from model_server.wanted import WantedError, entry_for, parse_wanted
 
 names = st.text(min_size=1, max_size=20)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from model_server.confinement.confine import lacking
 from model_server.confinement.rules import Rules, rules
+from model_server.confinement.way_out import WayOut
 from model_server.errors import LoadError
-from model_server.network.way_out import WayOut
 from model_server.settings import Settings
 
 TEMPORARY = "temporary"

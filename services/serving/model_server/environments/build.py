@@ -19,7 +19,7 @@ from model_server.environments.bytecode import compile_known, share_bytecode
 from model_server.environments.messages import MARKER, Built, Package, Recipe, Step
 from model_server.environments.uv import BuildError, Uv, uv_settings
 from model_server.errors import without_login, without_paths
-from model_server.workers import wire
+from model_server.processes import wire
 
 _LOCAL_LABEL = re.compile(r"(==[\w.!]+)\+[\w.]+")
 

@@ -14,7 +14,7 @@ from importlib.util import cache_from_source, source_from_cache
 from pathlib import Path
 
 from model_server.environments.messages import MARKER
-from model_server.workers import wire
+from model_server.processes import wire
 
 
 def lacking() -> list[str]:

@@ -28,8 +28,8 @@ from model_server.confinement.quarters import enter, move_in
 from model_server.environments.messages import MARKER, Built, Fit, Package, Recipe, Step
 from model_server.environments.workshop import workshop
 from model_server.errors import LoadError
+from model_server.processes import process, wire
 from model_server.settings import Settings
-from model_server.workers import process, wire
 
 log = logging.getLogger(__name__)
 

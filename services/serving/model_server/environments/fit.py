@@ -32,7 +32,7 @@ from model_server.environments.messages import Fit, Recipe
 from model_server.environments.needs import LIBRARIES, Needs, read
 from model_server.environments.same import counts_as, names
 from model_server.errors import without_login
-from model_server.workers import wire
+from model_server.processes import wire
 
 log = logging.getLogger(__name__)
 

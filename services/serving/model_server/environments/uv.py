@@ -11,7 +11,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from model_server.errors import bounded, without_login, without_paths
-from model_server.workers.child import die_with_parent
+from model_server.processes.prctl import die_with_parent
 
 _PIP = {
     "PIP_INDEX_URL": "UV_DEFAULT_INDEX",

@@ -24,9 +24,9 @@ from pathlib import Path
 import msgspec
 
 from model_server.errors import LoadError
-from model_server.following.files import write_whole
+from model_server.files import write_whole
 from model_server.following.orders import Orders
-from model_server.following.registry import Target
+from model_server.models.target import Target
 
 log = logging.getLogger(__name__)
 

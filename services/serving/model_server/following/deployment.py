@@ -9,16 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from urllib.parse import quote
 
 from model_server import metrics, options
 from model_server.errors import FetchError, FolderChangedError, LoadError
-from model_server.following.registry import Missing, Target
+from model_server.following.loader import Loader
+from model_server.following.registry import Missing
+from model_server.models.target import Target
+from model_server.models.version import Version
 from model_server.remedies import with_remedy
-from model_server.workers.version import Version
-
-if TYPE_CHECKING:
-    from model_server.following.deployments import Deployments
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,8 @@ but what they need may come back."""
 class Deployment:
     """One served name."""
 
-    def __init__(self, name: str, owner: Deployments) -> None:
+    def __init__(self, name: str, loader: Loader, swapped: Callable[[], None]) -> None:
+        """`swapped` is called whenever another version, or none, is served."""
         self.name = name
         self.wanted: Target | Missing | None = None
         self.serving: Version | None = None
@@ -41,7 +42,8 @@ class Deployment:
         """In its folder, that the model rewrites: a cache that it kept there before a restart."""
         self.progress: str | None = None
         """What takes long about the version that comes."""
-        self._owner = owner
+        self._loader = loader
+        self._swapped = swapped
         self._changed = asyncio.Event()
         self._settled = asyncio.Event()
         self._anew = False
@@ -87,7 +89,7 @@ class Deployment:
             "problem": self.problem or self.failing,
             "progress": self.progress,
             "warnings": version.warnings if version else [],
-            "invocations": f"/models/{self._owner.quote(self.name)}/invocations",
+            "invocations": f"/models/{quote(self.name, safe='')}/invocations",
         }
         if version:
             status["source"] = version.target.source
@@ -158,10 +160,10 @@ class Deployment:
         if not isinstance(wanted, Target):
             self._swap(None)
         elif self._anew or _identity(wanted) != _identity(self.serving and self.serving.target):
-            older = None if self.serving else self._owner.served_before(wanted)
+            older = None if self.serving else self._loader.served_before(wanted)
             protects = bool(self.serving or older)
             try:
-                version = await self._owner.bring_up(wanted, self._say, must_answer=protects)
+                version = await self._loader.bring_up(wanted, self._say, must_answer=protects)
             except (FetchError, LoadError) as error:
                 if not older:
                     raise
@@ -173,13 +175,13 @@ class Deployment:
     async def _go_back(self, older: Target, wanted: Target, problem: Exception) -> None:
         """After a restart, what was served before it stays, as it would have without one."""
         try:
-            version = await self._owner.bring_up(older, self._say, must_answer=False)
+            version = await self._loader.bring_up(older, self._say, must_answer=False)
         except (FetchError, LoadError) as error:
             log.warning(
                 "what was served before does not work any more",
                 extra={"model": self.name, "version": older.version, "reason": str(error)},
             )
-            version = await self._owner.bring_up(wanted, self._say, must_answer=False)
+            version = await self._loader.bring_up(wanted, self._say, must_answer=False)
             self._swap(version)
             return
         self._swap(version)
@@ -197,7 +199,7 @@ class Deployment:
         if version:
             version.metrics.is_served = True
         if old:
-            self._owner.in_background(self._owner.retire(old))
+            self._loader.in_background(self._loader.retire(old))
         if old or version:
             log.info(
                 "version swapped" if version else "no longer served",
@@ -208,7 +210,7 @@ class Deployment:
                     "because": self.wanted.because if self.wanted else "no longer wanted",
                 },
             )
-            self._owner.in_background(self._owner.record())
+            self._swapped()
 
     def _failed(self, error: BaseException, attempts: int) -> float:
         """Make the failure known. Returns the seconds until the next try."""

@@ -15,18 +15,18 @@ from model_server import metrics
 from model_server.following import hints
 from model_server.following.cache import Cache
 from model_server.following.deployments import Deployments
-from model_server.following.folders import Watch
 from model_server.following.registry import (
     TIMEOUT,
     Desired,
     Missing,
     Registry,
     RegistryError,
-    Target,
     in_local_store,
     without_registry,
 )
-from model_server.following.wanted import Wanted
+from model_server.following.watch import Watch
+from model_server.models.target import Target
+from model_server.wanted import Wanted
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from model_server.following.files import write_whole
-from model_server.following.wanted import Wanted, WantedError, deployed
+from model_server.files import write_whole
+from model_server.wanted import Wanted, WantedError, deployed
 
 log = logging.getLogger(__name__)
 

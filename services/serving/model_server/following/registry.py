@@ -5,7 +5,7 @@ import hashlib
 import json
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -22,9 +22,9 @@ from model_server.following.answers import (
     VersionsPage,
     read,
 )
-from model_server.following.folders import Look
-from model_server.following.wanted import Wanted, is_folder
+from model_server.models.target import Target
 from model_server.options import SHADOW
+from model_server.wanted import Wanted
 
 SEARCH = "/api/2.0/mlflow/registered-models/search"
 SEARCH_VERSIONS = "/api/2.0/mlflow/model-versions/search"
@@ -35,36 +35,6 @@ TIMEOUT = 60
 """Seconds for one look, however many questions it takes."""
 AT_ONCE = 16
 """Questions on single versions: more would only queue in the tracking server."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """One version to be served, and why."""
-
-    name: str
-    """The name it is served under."""
-    version: str
-    uri: str
-    """Where its files are: for the fetcher, or a folder of this machine."""
-    identity: str
-    """Equal only for the same files: a number can come back with other content behind it, in a
-    database made anew or after a version was deleted."""
-    because: str
-    tags: dict[str, str] = field(default_factory=dict, compare=False)
-    """The version's own, as they were when the registry was asked for it."""
-    shadows: str | None = field(default=None, compare=False)
-    """The served name whose requests it gets as well, without being its answer."""
-    files: Look | None = field(default=None, compare=False)
-    """What a folder of this machine held when this version was made of it."""
-
-    @property
-    def is_folder(self) -> bool:
-        return is_folder(self.uri)
-
-    @property
-    def source(self) -> str:
-        """For users: where a folder lies on this machine is nobody's business."""
-        return f"folder {Path(self.uri).name}" if self.is_folder else self.uri
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from model_server import errors, metrics
 from model_server.errors import UNEXPECTED, RefusedError
 from model_server.following.deployments import Deployments
 from model_server.following.follower import Follower
-from model_server.front import served, shadow, streams
+from model_server.front import served, streams
 from model_server.front.exchange import Exchange
 from model_server.front.grants import OPEN, Grant, Need, lacks_default
 from model_server.front.guard import PROBES, Guard, host_of
@@ -27,10 +27,11 @@ from model_server.front.refusals import Refusals, is_noted
 from model_server.front.routes import GET, JSON, POST, Response, Route, Routes
 from model_server.front.tokens import NOBODY, Tokens
 from model_server.front.usage import usage
+from model_server.models import shadow
+from model_server.models.job import Job, Question
+from model_server.models.version import Version
+from model_server.processes import wire
 from model_server.settings import Settings
-from model_server.workers import wire
-from model_server.workers.job import Job, Question
-from model_server.workers.version import Version
 
 log = logging.getLogger(__name__)
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 from model_server.errors import RefusedError
 from model_server.front.grants import Grant
-
-if TYPE_CHECKING:
-    from model_server.front.http1 import Connection
 
 _TRACEPARENT = re.compile(rb"[\da-f]{2}-([\da-f]{32})-[\da-f]{16}-[\da-f]{2}(?:-.*)?")
 """https://www.w3.org/TR/trace-context/: version, trace id, parent id, flags."""
 
 
-class Listener(NamedTuple):
-    """What becomes of an answer in parts."""
+class Source(NamedTuple):
+    """Who writes an answer in parts, to be told what becomes of it."""
 
     gone: Callable[[], None]
     """Called once, when the client goes away before the answer's end."""
@@ -26,12 +23,28 @@ class Listener(NamedTuple):
     resume: Callable[[], None]
 
 
+class Connection(Protocol):
+    """Where an answer goes."""
+
+    def answer(self, exchange: Exchange, status: int, head: bytes, body: bytes) -> None:
+        """Write it whole."""
+
+    def begin(self, exchange: Exchange, status: int, head: bytes) -> None:
+        """Write its head."""
+
+    def write(self, exchange: Exchange, part: bytes) -> None:
+        """Write a part."""
+
+    def end(self, exchange: Exchange) -> None:
+        """Say that the last part was written."""
+
+
 class Exchange:
     """One request, and the way to answer it."""
 
     __slots__ = (
-        *("_connection", "body", "grant", "headers", "keeps_alive", "listener", "method", "model"),
-        *("refusal", "request_id", "started", "takes_chunks", "url"),
+        *("_connection", "body", "grant", "headers", "keeps_alive", "method", "model", "refusal"),
+        *("request_id", "source", "started", "takes_chunks", "url"),
     )
 
     def __init__(self, connection: Connection) -> None:
@@ -45,7 +58,7 @@ class Exchange:
         self.keeps_alive = True
         self.takes_chunks = True
         """Not so in HTTP/1.0, where an answer in parts ends with its connection."""
-        self.listener: Listener | None = None
+        self.source: Source | None = None
         """Who writes an answer in parts; None before it begins."""
         self.started = 0.0
         """When the whole request was here, by time.perf_counter()."""
@@ -67,10 +80,10 @@ class Exchange:
         """Once. `head` is header lines, each with its line's end, but for the length and date."""
         self._connection.answer(self, status, head, body)
 
-    def begin(self, status: int, head: bytes, listener: Listener) -> None:
+    def begin(self, status: int, head: bytes, source: Source) -> None:
         """Answer in parts, in place of `answer`; then come `write` and, once, `end`. After a call
-        of `listener.gone`, nothing that is written goes anywhere."""
-        self.listener = listener
+        of `source.gone`, nothing that is written goes anywhere."""
+        self.source = source
         self._connection.begin(self, status, head)
 
     def write(self, part: bytes) -> None:

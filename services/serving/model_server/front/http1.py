@@ -9,17 +9,16 @@ while it does.
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import httptools
 
 from model_server import errors
 from model_server.errors import RefusedError
 from model_server.front.exchange import Exchange
-
-if TYPE_CHECKING:
-    from model_server.front.listener import Listener
 
 HEAD_LIMIT = 64 * 2**10
 """Bytes of a request line and headers; more: 431."""
@@ -41,10 +40,38 @@ NO_CONTENT = 204
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of what connections may take."""
+
+    body: int
+    """Bytes of one body."""
+    buffer: int
+    """Bytes of all bodies held at one time."""
+    connections: int
+    head_seconds: float
+    body_seconds: float
+
+
+class Front(Protocol):
+    """What all connections share; listener.py has it."""
+
+    limits: Limits
+    admit_body: Callable[[Exchange], None]
+    handle: Callable[[Exchange], None]
+    held: int
+    connections: "set[Connection]"
+    date: bytes
+    is_closing: bool
+
+    def note_end(self) -> None:
+        """Take note that a connection has ended."""
+
+
 class Connection(asyncio.Protocol):
     """From the first byte to the last. What it waits for, it waits for until `deadline`."""
 
-    def __init__(self, front: "Listener") -> None:
+    def __init__(self, front: Front) -> None:
         self._front = front
         self._transport: asyncio.Transport = None
         self._parser = httptools.HttpRequestParser(self)
@@ -86,7 +113,7 @@ class Connection(asyncio.Protocol):
         self._release(sum(len(exchange.body) for exchange in list(self._ready)[1:]))
         if streaming := self._streaming:
             self._ready.clear()
-            streaming.listener.gone()
+            streaming.source.gone()
         self._front.note_end()
 
     def data_received(self, data: bytes) -> None:
@@ -128,7 +155,7 @@ class Connection(asyncio.Protocol):
         self._rest()
         self._transport.pause_reading()
         if streaming := self._streaming:
-            streaming.listener.pause()
+            streaming.source.pause()
 
     def resume_writing(self) -> None:
         self._is_full = False
@@ -139,7 +166,7 @@ class Connection(asyncio.Protocol):
         if len(self._ready) < PIPELINE:
             self._transport.resume_reading()
         if streaming := self._streaming:
-            streaming.listener.resume()
+            streaming.source.resume()
 
     # What the parser calls.
 
@@ -249,8 +276,8 @@ class Connection(asyncio.Protocol):
         self._release(len(exchange.body))
         exchange.body = b""
         if self._is_over(exchange):
-            listener, exchange.listener = exchange.listener, None
-            listener.gone()
+            source, exchange.source = exchange.source, None
+            source.gone()
             return
         if not exchange.takes_chunks:
             exchange.keeps_alive = False
@@ -266,7 +293,7 @@ class Connection(asyncio.Protocol):
             )
         )
         if self._is_full:  # of the answers before it
-            exchange.listener.pause()
+            exchange.source.pause()
 
     def write(self, exchange: Exchange, part: bytes) -> None:
         if self._is_over(exchange) or exchange.method == b"HEAD" or not part:
@@ -294,7 +321,7 @@ class Connection(asyncio.Protocol):
     def _streaming(self) -> Exchange | None:
         """The one whose answer is in the middle."""
         ready = self._ready
-        return ready[0] if ready and ready[0].listener else None
+        return ready[0] if ready and ready[0].source else None
 
     def _go_on(self, closes: bool) -> None:
         """An answer is written."""

@@ -5,26 +5,14 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from email.utils import formatdate
 
 from model_server import metrics
 from model_server.front.exchange import Exchange
-from model_server.front.http1 import Connection
+from model_server.front.http1 import Connection, Limits
 
 TICK = 0.25
 """Seconds between two looks at the connections' time limits."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    body: int
-    """Bytes of one body."""
-    buffer: int
-    """Bytes of all bodies held at one time."""
-    connections: int
-    head_seconds: float
-    body_seconds: float
 
 
 class Listener:

@@ -36,11 +36,11 @@ from model_server.following.deployment import Deployment
 from model_server.following.deployments import Deployments
 from model_server.following.follower import Follower, UnknownModelError
 from model_server.following.registry import RegistryError
-from model_server.following.wanted import WantedError, deployed
 from model_server.front.exchange import Exchange
 from model_server.front.grants import Need
 from model_server.front.routes import JSON, POST, Response, Route
 from model_server.settings import Settings
+from model_server.wanted import WantedError, deployed
 
 log = logging.getLogger(__name__)
 

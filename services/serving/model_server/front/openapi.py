@@ -12,8 +12,8 @@ from model_server.front.components import COMPONENTS
 from model_server.front.exchange import Exchange
 from model_server.front.grants import Grant, Need
 from model_server.front.routes import GET, JSON, Response, Route
+from model_server.processes.wire import Description
 from model_server.settings import Settings
-from model_server.workers.wire import Description
 
 ABOUT = """\
 Serves MLflow models: one at /invocations and each at /models/{name}/invocations by MLflow's

@@ -2,7 +2,7 @@
 
 from model_server.front import schemas
 from model_server.front.components import STRING, headers, json_of, ref, schema
-from model_server.workers.wire import Description
+from model_server.processes.wire import Description
 
 MODELS, V2, SERVER, MANAGEMENT = "models", "open inference protocol", "server", "management"
 TAGS = {

@@ -1,7 +1,7 @@
 """JSON Schemas of what a model takes and gives by MLflow's protocol, from its signature as
 `Schema.to_dict()` writes it. Without one, anything goes."""
 
-from model_server.workers.wire import Description
+from model_server.processes.wire import Description
 
 _TYPES = {
     "boolean": {"type": "boolean"},

@@ -5,7 +5,7 @@ from model_server.errors import RefusedError
 from model_server.following.deployment import Deployment
 from model_server.following.deployments import Deployments
 from model_server.following.follower import Follower
-from model_server.workers.version import Version
+from model_server.models.version import Version
 
 
 def find(deployments: Deployments, follower: Follower, name: str) -> Deployment:

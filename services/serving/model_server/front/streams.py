@@ -5,8 +5,8 @@ scoring/mlflow/streaming.py. https://html.spec.whatwg.org/multipage/server-sent-
 """
 
 from model_server.errors import error_event
-from model_server.front.exchange import Exchange, Listener
-from model_server.workers.job import CLIENT_GONE, Job
+from model_server.front.exchange import Exchange, Source
+from model_server.models.job import CLIENT_GONE, Job
 
 _HEAD = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
 
@@ -14,10 +14,10 @@ _HEAD = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-ca
 def write(exchange: Exchange, stamp: bytes, job: Job, part: bytes, timeout: float) -> None:
     """One part. `stamp` is the header lines that name the model; the first part sends them.
     `timeout` is the seconds that the next event has, after the client made it wait."""
-    if exchange.listener is None:
+    if exchange.source is None:
         head = b"%b%bx-request-id: %b\r\n" % (_HEAD, stamp, exchange.request_id.encode())
-        listener = Listener(job.abandon, job.pause, lambda: job.resume(timeout))
-        exchange.begin(200, head, listener)
+        source = Source(job.abandon, job.pause, lambda: job.resume(timeout))
+        exchange.begin(200, head, source)
     exchange.write(part)
 
 

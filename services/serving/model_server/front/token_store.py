@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from model_server.following.files import write_whole
+from model_server.files import write_whole
 
 PREFIX = "mst_"
 """Lets scanners for secrets in code know one."""

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import msgspec
 
 from model_server.front.schemas import UNWRAPPED
-from model_server.workers.version import MOST_OF_EXAMPLE, Version
-from model_server.workers.wire import Description
+from model_server.models.version import MOST_OF_EXAMPLE, Version
+from model_server.processes.wire import Description
 
 _NULLABLE = ("float", "double", "string", "datetime")
 """Types whose nulls are missing values in dataframe_split and dataframe_records, required or not.

@@ -20,9 +20,9 @@ from model_server.front import served
 from model_server.front.exchange import Exchange
 from model_server.front.grants import Need
 from model_server.front.routes import GET, JSON, POST, Response, Route
+from model_server.models.version import Version
+from model_server.processes.wire import Description, name_of, output_names
 from model_server.settings import Settings
-from model_server.workers.version import Version
-from model_server.workers.wire import Description, name_of, output_names
 
 NAME = "model-server"
 EXTENSIONS = ["model_repository"]

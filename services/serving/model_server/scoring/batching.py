@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pandas as pd
 
+from model_server.processes.wire import Answer, Batch, Reply
 from model_server.scoring.call import Call
 from model_server.scoring.table import Table, merged
-from model_server.workers.wire import Answer, Batch, Reply
 
 MAX_ROWS = 1024
 """Rows of a merged prediction; more gain little and keep the others waiting."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Hashable
 from typing import Protocol
 
 from model_server.errors import RefusedError
+from model_server.processes.wire import Request
 from model_server.scoring.table import Table
-from model_server.workers.wire import Request
 
 
 class Call:

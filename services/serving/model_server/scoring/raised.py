@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 from model_server.errors import MESSAGE_LIMIT, REASON_LIMIT, RefusedError, bounded, reason
 from model_server.log import Few
+from model_server.processes.wire import WARM_UP, Request
 from model_server.scoring.sent import Sent, TooManyValuesError
-from model_server.workers.wire import WARM_UP, Request
 
 log = logging.getLogger(__name__)
 

@@ -10,6 +10,8 @@ from mlflow.pyfunc import PyFuncModel
 
 from model_server.errors import UNEXPECTED, RefusedError, error_body, too_late
 from model_server.options import Options
+from model_server.processes import wire
+from model_server.processes.wire import Answer, Batch, Reply, Request
 from model_server.scoring import raised
 from model_server.scoring.batching import batches, together
 from model_server.scoring.call import Call, Reader
@@ -22,8 +24,6 @@ from model_server.scoring.mlflow.streaming import Streams, can_stream
 from model_server.scoring.prediction import Predictor
 from model_server.scoring.table import Table
 from model_server.scoring.v2.reader import V2Reader
-from model_server.workers import wire
-from model_server.workers.wire import Answer, Batch, Reply, Request
 
 _COMPUTING = frozenset(
     (

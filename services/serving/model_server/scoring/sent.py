@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from mlflow.pyfunc import scoring_server
 
-from model_server.workers.wire import V2, WARM_UP, Request
+from model_server.processes.wire import V2, WARM_UP, Request
 
 MAX_VALUES = 20_000
 """Of one request; with more, nothing is told of an exception but its type."""

@@ -10,8 +10,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PyFuncModel
 from mlflow.types.type_hints import _convert_data_to_type_hint, _validate_data_against_type_hint
 
+from model_server.processes.wire import Request
 from model_server.scoring.raised import MAX_FIELDS, clean, fields, place
-from model_server.workers.wire import Request
 
 BEGIN = "The input does not fit the model's type hint"
 _UNIONS = (Union, types.UnionType)

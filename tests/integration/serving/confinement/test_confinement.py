@@ -15,11 +15,11 @@ import pytest
 from harness.serving import ModelServer
 from harness.waiting import wait_until
 from model_server.confinement.quarters import reason
-from model_server.following.registry import Target
+from model_server.models.launch import Launch
+from model_server.models.target import Target
 from model_server.options import Options
+from model_server.processes import wire
 from model_server.settings import Settings
-from model_server.workers import wire
-from model_server.workers.launch import Launch
 from tests.integration.serving.confinement import probes
 from tests.integration.serving.confinement.served import Served
 from tests.integration.serving.models import act

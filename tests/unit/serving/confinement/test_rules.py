@@ -11,10 +11,10 @@ from model_server.confinement import landlock, quarters, seccomp
 from model_server.confinement.confine import lacking
 from model_server.confinement.rules import rules
 from model_server.errors import LoadError
-from model_server.following.registry import Target
+from model_server.models.launch import Launch
+from model_server.models.target import Target
 from model_server.options import Options
 from model_server.settings import Settings
-from model_server.workers.launch import Launch
 
 
 def readable(*given: Path, **more) -> set[str]:

@@ -12,7 +12,7 @@ from mlflow.models.utils import SERVING_INPUT_FILENAME
 from mlflow.pyfunc import PyFuncModel
 from mlflow.types import ColSpec, ParamSchema, Schema
 
-from model_server.workers.wire import Request
+from model_server.processes.wire import Request
 
 JSON = "application/json"
 

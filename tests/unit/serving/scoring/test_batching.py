@@ -22,12 +22,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from model_server.options import Options
+from model_server.processes.wire import Answer
 from model_server.scoring.batching import MAX_ROWS, NotSplittableError, batches, split
 from model_server.scoring.call import Call
 from model_server.scoring.independence import same
 from model_server.scoring.scorer import Scorer
 from model_server.scoring.table import Table
-from model_server.workers.wire import Answer
 from tests.unit.serving.scoring import models
 from tests.unit.serving.scoring.models import doubles, of_function, of_sklearn, predictions, request
 

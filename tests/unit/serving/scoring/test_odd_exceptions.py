@@ -8,8 +8,8 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from model_server.options import Options
+from model_server.processes import wire
 from model_server.scoring.scorer import Scorer
-from model_server.workers import wire
 from tests.unit.serving.scoring.models import (
     doubles,
     of_function,

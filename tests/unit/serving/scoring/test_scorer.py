@@ -23,12 +23,12 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from model_server.log import A_SECOND, Few
 from model_server.options import Options
+from model_server.processes import wire
 from model_server.scoring import raised
 from model_server.scoring.loading import MAX_CHARACTERS, MAX_WARNINGS, load
 from model_server.scoring.mlflow.reader import written
 from model_server.scoring.prediction import Predictor
 from model_server.scoring.scorer import Scorer
-from model_server.workers import wire
 from tests.unit.serving.scoring import models
 from tests.unit.serving.scoring.models import (
     doubles,

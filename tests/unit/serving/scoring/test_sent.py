@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from model_server.processes.wire import V2
 from model_server.scoring.sent import MAX_VALUES, Sent, TooManyValuesError
-from model_server.workers.wire import V2
 from tests.unit.serving.scoring.models import request
 
 ROW = {"name": "Ann O'Neill", "city": "Ürz\nburg", "age": 47, "score": 0.123456789, "kind": "a"}

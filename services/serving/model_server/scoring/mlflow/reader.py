@@ -36,6 +36,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PyFuncModel, scoring_server
 
 from model_server.errors import RefusedError, without_paths, without_values
+from model_server.processes.wire import WARM_UP, Request
 from model_server.remedies import with_remedy
 from model_server.scoring import raised, typehints
 from model_server.scoring.call import Call
@@ -44,7 +45,6 @@ from model_server.scoring.mlflow.conversion import DeclinedError, compiled, para
 from model_server.scoring.mlflow.strict import StrictBodies, may_have_changed
 from model_server.scoring.sent import TooManyValuesError
 from model_server.scoring.table import Table
-from model_server.workers.wire import WARM_UP, Request
 
 NO_EVENT = object()
 """In place of a first event, where a stream has none."""

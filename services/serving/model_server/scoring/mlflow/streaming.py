@@ -27,10 +27,10 @@ from mlflow.pyfunc.scoring_server import NumpyEncoder
 from pydantic import BaseModel
 
 from model_server.errors import LAST_EVENT, too_late
+from model_server.processes import wire
+from model_server.processes.wire import Answer, Batch, Reply, Request
 from model_server.scoring import raised
 from model_server.scoring.mlflow.reader import NO_EVENT, MlflowReader
-from model_server.workers import wire
-from model_server.workers.wire import Answer, Batch, Reply, Request
 
 log = logging.getLogger(__name__)
 

@@ -26,13 +26,13 @@ from mlflow.models.utils import _enforce_params_schema
 from mlflow.pyfunc import PyFuncModel
 
 from model_server.errors import RefusedError, without_values
+from model_server.processes.wire import Request, output_names
 from model_server.scoring import raised, typehints
 from model_server.scoring.call import Call
 from model_server.scoring.v2 import outputs
 from model_server.scoring.v2.inputs import Columns, Tensors, unsigned
 from model_server.scoring.v2.strict import StrictTensors
 from model_server.scoring.v2.tensors import Tensor, misfit
-from model_server.workers.wire import Request, output_names
 
 DEFAULT_OUTPUT = "predict"
 

@@ -16,8 +16,8 @@ from mlflow.pyfunc import PyFuncModel, scoring_server
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import Array
 
+from model_server.processes.wire import Request
 from model_server.scoring.mlflow.reader import MlflowReader
-from model_server.workers.wire import Request
 
 EXAMPLES = 10_000 if os.environ.get("FULL") == "1" else 1_000
 JSON = "application/json"

@@ -8,9 +8,9 @@ from mlflow.models import Model
 from sklearn.linear_model import Ridge
 
 from model_server.options import Options
+from model_server.processes import wire
 from model_server.scoring.mlflow.example import request_body
 from model_server.scoring.scorer import Scorer
-from model_server.workers import wire
 from tests.unit.serving.scoring.models import doubles, of_sklearn
 
 FRAME = {"type": "dataframe", "pandas_orient": "split"}

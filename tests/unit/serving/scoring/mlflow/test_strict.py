@@ -17,10 +17,10 @@ from mlflow.types.schema import Array, Map, Object, Property
 from pandas._libs.parsers import STR_NA_VALUES
 
 from model_server.options import Options, options
+from model_server.processes.wire import MLFLOW, V2, Request
 from model_server.scoring.changes import MISSING_IN_CSV
 from model_server.scoring.scorer import Scorer
 from model_server.settings import Settings
-from model_server.workers.wire import MLFLOW, V2, Request
 
 CSV, JSON, PARQUET = scoring_server.CONTENT_TYPES
 FORMATS = ("dataframe_split", "dataframe_records", "inputs", "columns", "instances")

@@ -8,8 +8,8 @@ from mlflow.types import ColSpec, Schema, TensorSpec
 from mlflow.types.schema import AnyType
 
 from model_server.front.v2 import metadata
+from model_server.processes.wire import Description, output_names
 from model_server.scoring.v2 import outputs
-from model_server.workers.wire import Description, output_names
 
 FLOAT = np.dtype("float64")
 SIGNATURES = {

@@ -18,8 +18,8 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, Tens
 from mlflow.types.schema import AnyType, Array, Object, Property
 
 from model_server.errors import RefusedError
+from model_server.processes import wire
 from model_server.scoring.v2.reader import V2Reader
-from model_server.workers import wire
 
 
 class Echo(mlflow.pyfunc.PythonModel):

@@ -1,1 +1,0 @@
-"""Worker processes as the HTTP process sees them: started, fed, watched, restarted, ended."""
