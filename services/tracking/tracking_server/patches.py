@@ -85,6 +85,14 @@ REGISTRATIONS = (
     ),
 )
 
+SCOPED_PATH = Patch(
+    HANDLERS,
+    "_get_workspace_scoped_repo_path_if_enabled",
+    ("artifact_path",),
+    "every artifact route of Flask's turns its path into files here",
+    lambda path, context: handlers.proxied_path(path, context.guard),
+)
+
 PATCHES = (
     Patch(
         "mlflow.server:app.view_functions",
@@ -114,19 +122,13 @@ PATCHES = (
         "the same where a trace's data is read",
         lambda repository, context: handlers.trace(repository, context.guard),
     ),
-    Patch(
-        HANDLERS,
-        "_get_workspace_scoped_repo_path_if_enabled",
-        ("artifact_path",),
-        "every artifact route of Flask's turns its path into files here",
-        lambda path, context: handlers.proxied_path(path, context.guard),
-    ),
+    SCOPED_PATH,
     Patch(
         ARTIFACT_ROUTER,
         "_get_workspace_scoped_path",
         ("artifact_path",),
-        "every artifact route of FastAPI's does here",
-        lambda path, context: handlers.native_path(path, context.guard),
+        "every artifact route of FastAPI's does here, by the function of Flask's",
+        lambda _, context: handlers.native_path(original(SCOPED_PATH), context.guard),
     ),
 )
 
@@ -196,9 +198,11 @@ def apply(context: Context) -> None:
     """Replace everything, in this process; once, before MLflow opens its stores."""
     for registration in REGISTRATIONS:
         register(registration, registration.by(context.guard))
-    for patch in (*PATCHES, *(PATCHES_WITH_LOGINS if context.auth else ())):
+    patches = (*PATCHES, *(PATCHES_WITH_LOGINS if context.auth else ()))
+    # All are made before any is there: one may call another's original.
+    replacements = [patch.by(original(patch), context) for patch in patches]
+    for patch, replacement in zip(patches, replacements, strict=True):
         owner = resolve(patch.owner)
-        replacement = patch.by(original(patch), context)
         if isinstance(owner, dict):
             owner[patch.name] = replacement
         else:
