@@ -15,6 +15,7 @@ RUN_BY = {
     "backup": "tests/compose/test_backup.py",
     "team": "tests/compose/team/test_team.py",
     "projects": "tests/compose/test_projects.py",
+    "script": "tests/integration/serving/test_readme.py",
     "model-server": "tests/integration/serving/test_readme.py",
 }
 

@@ -1,8 +1,10 @@
-"""README's way to serve a model without the stack, in an environment of its own."""
+"""README's ways to serve a model: of your own script, and without the stack."""
 
 import os
 import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
@@ -42,3 +44,23 @@ def test_readme_serves_a_model_alone(models, tmp_path):
         got = server.wait_for(answer, 500, "a prediction")
     assert got.json() == {"predictions": [0]}
     assert got.headers["x-model-name"] == "model"
+
+
+@pytest.mark.timeout(600)
+def test_readme_serves_what_your_own_script_logs(local_tracking, following, tmp_path):
+    (block,) = blocks("script")
+    script = block.script.replace("http://localhost:5000", local_tracking.uri)
+    script = script.replace("localhost:8080", str(following.http.base_url).rstrip("/"))
+    binaries = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env=clean_environment(PATH=binaries),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '{"predictions": ["leaves","stays"]}' in done.stdout
+    assert following.model("churn")["version"] == "1"
