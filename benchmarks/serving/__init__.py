@@ -29,8 +29,8 @@ def measure(options: Options) -> list[Section]:
             figures[name], absent = measure_case(options, case, here, cells)
             missing |= {f"{server} ({name})": why for server, why in absent.items()}
     found = tables.sections(options, figures, missing)
-    if picture := plot.draw(figures):
-        found[0].pictures["serving"] = picture
+    pictures = {"serving": plot.draw(figures), "growth": plot.draw_growth(figures)}
+    found[0].pictures.update({name: picture for name, picture in pictures.items() if picture})
     return found
 
 

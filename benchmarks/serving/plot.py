@@ -1,4 +1,4 @@
-"""The two figures that matter most, as a picture."""
+"""Pictures of the figures that matter most."""
 
 import io
 
@@ -39,11 +39,55 @@ def draw(figures: Figures) -> str:
         figure.axes[0].invert_yaxis()  # the first server on top; the other panel shares the axis
         handles = figure.axes[0].get_legend_handles_labels()
         figure.legend(*handles, loc="outside lower center", ncols=2)
-        FigureCanvasSVG(figure)
-        file = io.StringIO()
-        figure.savefig(file, format="svg", metadata={"Date": None})
+        return _svg(figure)
+
+
+def draw_growth(figures: Figures) -> str:
+    """An SVG: requests/s by the number of clients, a line a server, one row a request; or ""."""
+    models = [
+        model
+        for model in GOALS
+        if len({cell.clients for cell in figures.get(model, {}) if cell.rows == 1}) > 1
+    ]
+    if not models:
+        return ""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(10, 4), layout="constrained")
+        panels = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
+        for axes, model in zip(panels, models, strict=True):
+            _lines(axes, figures[model])
+            axes.set_title(f"{TITLES[model]}: requests/s by clients")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+        return _svg(figure)
+
+
+def _svg(figure: Figure) -> str:
+    FigureCanvasSVG(figure)
+    file = io.StringIO()
+    figure.savefig(file, format="svg", metadata={"Date": None})
     # Without the trailing blanks that matplotlib leaves.
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
+
+
+def _lines(axes, cells) -> None:
+    clients = sorted({cell.clients for cell in cells if cell.rows == 1})
+    for number, server in enumerate(SERVERS):
+        by_clients = {
+            cell.clients: found[server.name].rate
+            for cell, found in cells.items()
+            if cell.rows == 1 and server.name in found
+        }
+        if by_clients:
+            bare = server.name.startswith("bare")
+            x = sorted(by_clients)
+            y = [by_clients[count] for count in x]
+            style = {"linestyle": ":" if bare else "-", "linewidth": 2.5 if number == 0 else 1.2}
+            axes.plot(x, y, marker=".", label=server.name, color=f"C{number}", **style)
+    axes.set(xscale="log", yscale="log")
+    axes.set_xticks(clients, [str(count) for count in clients])
+    axes.minorticks_off()
+    axes.grid(visible=True, color="#dddddd")
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _panel(axes, models, what: str) -> None:

@@ -39,18 +39,28 @@ PAGES = sorted(
         *(ROOT / "docs").glob("*.md"),
         *ROOT.glob("*/README.md"),
         *ROOT.glob("*/*/README.md"),
+        *ROOT.glob("services/*/REFERENCE.md"),
     }
 )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_to_files_that_exist(page):
-    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
-        assert (page.parent / target).exists(), f"links to {target}, which is missing"
+def test_links_lead_to_files_and_headings_that_exist(page):
+    for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^):]*))?\)", page.read_text()):
+        path = page.parent / target if target else page
+        assert path.exists(), f"links to {target}, which is missing"
+        if anchor and path.suffix == ".md":
+            assert anchor in anchors(path), f"links to {target}#{anchor}, which is missing"
 
 
 FIGURES = re.compile(r"^<!-- figures: .*?^<!-- end of figures", re.MULTILINE | re.DOTALL)
 CLAIM = re.compile(r"([\d.,]*\d)(?: and ([\d.,]*\d))? times")
+
+
+def anchors(page):
+    """As GitHub makes them of a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_performance_is_claimed_only_with_figures():

@@ -74,7 +74,7 @@ def test_figures_are_written_between_the_marks_of_a_page(tmp_path):
 
 
 def test_the_page_of_the_documentation_has_the_marks_of_every_part():
-    text = Path("docs/performance.md").read_text()
+    text = Path("docs/figures.md").read_text()
 
     for part in PARTS:
         assert text.index(BEGIN.format(part=part)) < text.index(END.format(part=part))

@@ -171,6 +171,16 @@ def test_the_picture_is_the_same_for_the_same_figures(figures):
     assert plot.draw({}) == ""
 
 
+def test_growth_is_drawn_where_there_are_several_numbers_of_clients(figures):
+    assert plot.draw_growth(figures) == ""
+
+    by_server = next(iter(figures["logistic"].values()))
+    figures["logistic"][Cell(rows=1, clients=256, rounds=1)] = by_server
+
+    assert ">256<" in plot.draw_growth(figures)
+    assert ">mosec<" in plot.draw_growth(figures)
+
+
 @pytest.fixture
 def case(tmp_path):
     frame, stays = customers(100)

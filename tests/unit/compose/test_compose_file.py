@@ -145,6 +145,21 @@ def test_documented_defaults_are_those_of_the_service(service, settings):
     assert of_the_service.items() <= documented().items()
 
 
+def test_one_page_has_every_setting_of_the_stack():
+    page = (ROOT / "docs" / "settings.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) ?\|", page, re.MULTILINE))
+    assert documented().keys() <= rows.keys()
+    stack = page.partition("## The stack")[2].partition("## The model server")[0]
+    shown = dict(re.findall(r"^\| `(\w+)` \| (.*?) ?\|", stack, re.MULTILINE))
+    assert shown.items() <= documented().items()
+
+
+def test_one_page_has_every_setting_of_tracking():
+    page = (ROOT / "docs" / "settings.md").read_text()
+    rows = set(re.findall(r"^\| `(TRACKING_\w+)`", page, re.MULTILINE))
+    assert variables(TrackingSettings).keys() <= rows
+
+
 def test_own_images_carry_the_version():
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     tags = {name: service["image"] for name, service in SERVICES.items() if "build" in service}
