@@ -41,11 +41,17 @@ def experiment_of_no_other_file():
 
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory):
-    """The shipped files in a folder of their own; skips where no stack can run."""
+    """The shipped files in a folder of their own, as umask 077 makes it; skips where no stack can
+    run. Open stay the projects, which the runner asks for, and the locks, so that the layers that
+    install packages are those of other builds."""
     if reason := why_no_stack():
         pytest.skip(f"STACK TIER NOT RUN: {reason}")
     folder = tmp_path_factory.mktemp("clone")
     copy_shipped_files(folder)
+    for path in folder.rglob("*"):
+        open_to_others = path.suffix == ".txt" or path.is_relative_to(folder / "projects")
+        if not open_to_others and not path.is_symlink():
+            path.chmod(path.stat().st_mode & 0o700)
     return folder
 
 

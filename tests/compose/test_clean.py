@@ -32,6 +32,7 @@ def switched_off(new_stack) -> Stack:
     stack = new_stack("compose.team.yml")
     stack.compose("up", "--detach", "--build", "--no-deps", "secrets")
     stack.compose("up", "--detach", "--build", "--no-deps", "gateway")
+    assert stack.execute("gateway", "cat", "/etc/caddy/Caddyfile"), "in a clone under umask 077"
     stack.files = ["docker-compose.yml"]
     return stack
 

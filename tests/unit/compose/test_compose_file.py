@@ -15,6 +15,7 @@ from tracking_server.settings import Settings as TrackingSettings
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
 FILES = [ROOT / "docker-compose.yml", *sorted(ROOT.glob("compose.*.yml"))]
+DOCKERFILES = sorted(ROOT.glob("services/*/Dockerfile"))
 MONITORING = yaml.safe_load((ROOT / "compose.monitoring.yml").read_text())["services"]
 TEXT = "".join(file.read_text() for file in FILES)
 REFERENCE = re.compile(r"\$\{(\w+)(?::?-([^}]*)|:\?[^}]*)?\}")
@@ -257,3 +258,13 @@ def test_every_one_shot_is_waited_for():
         if gate["condition"] == "service_completed_successfully"
     }
     assert one_shots == waited_for
+
+
+@pytest.mark.parametrize("service", sorted(path.parent.name for path in DOCKERFILES))
+def test_what_an_image_keeps_of_the_checkout_can_be_read_by_its_user(service):
+    """A clone under umask 077 has files for their owner alone, and so would the image."""
+    text = (ROOT / "services" / service / "Dockerfile").read_text()
+    last = text[text.rindex("\nFROM ") :]
+    copied = [line for line in re.findall(r"^COPY .*", last, re.MULTILINE) if "--from=" not in line]
+    assert copied
+    assert [line for line in copied if not re.match(r"COPY --chmod=[67][45][45] ", line)] == []
