@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -76,7 +77,11 @@ def test_mlflow_run_from_the_host_then_curl(stack, client):
 def test_mlflow_run_from_the_runner(stack, client, manager):
     before = {version.version for version in client.search_model_versions("name='wine'")}
     command = ["mlflow", "run", "projects/wine", *(["--env-manager", *manager] if manager else [])]
-    stack.compose("--profile", "runner", "run", "--rm", "-T", "runner", *command)
+    done = stack.compose("--profile", "runner", "run", "--rm", "-T", "runner", *command)
+    said = done.stdout + done.stderr
+    assert re.search(rf"^run +http://localhost:{stack.tracking_port}/#/", said, re.MULTILINE)
+    assert f"curl http://localhost:{stack.serving_port}/models/wine/invocations " in said
+    assert "http://tracking:5000" not in said
     after = {version.version for version in client.search_model_versions("name='wine'")}
     assert len(after - before) == 1
     assert_wine_is_served(stack, client)

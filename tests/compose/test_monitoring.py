@@ -285,6 +285,8 @@ def test_alerts_tell_what_is_down(watched, prometheus):
     wait_until(lambda: not wanted & active(), 60, "no alert, not even for a slow answer")
     watched.compose("stop", "--timeout", "5", "postgres", "minio", "serving")
     wait_until(lambda: wanted <= active(), 60, "alerts on postgres, minio and serving")
+    told = "".join(a["annotations"]["description"] for a in prometheus.ask("alerts")["alerts"])
+    assert f"curl 127.0.0.1:{watched.tracking_port}/readyz" in told
     wait_until(lambda: prometheus.query("pg_up == 0"), 30, "the exporter's word on PostgreSQL")
     watched.compose("stop", "--timeout", "5", "postgres-exporter")
     wait_until(lambda: ("TargetDown", "postgres") in active(), 60, "an alert on the exporter")

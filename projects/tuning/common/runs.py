@@ -1,5 +1,6 @@
 """The run that everything is recorded in."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
@@ -50,10 +51,14 @@ def owner(run: mlflow.ActiveRun) -> str:
 
 
 def run_page(run: mlflow.ActiveRun) -> str:
-    """The address of the run's page, or its id where no server shows it."""
+    """The address of the run's page, or its id where no server shows it.
+
+    A container reaches the server by another name than people do: TRACKING_SERVER_URL has theirs.
+    """
     if not on_server():
         return run.info.run_id
-    server = mlflow.get_tracking_uri().rstrip("/")
+    server = os.environ.get("TRACKING_SERVER_URL") or mlflow.get_tracking_uri()
+    server = server.rstrip("/")
     return f"{server}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
 
 
