@@ -35,7 +35,7 @@ KNOWN = "from tracking_server.backend.schema import installed; print(*installed(
 
 def main(options: Options) -> int:
     """Raises CommandError, which says what state the stack is in."""
-    where = repository.place("FROM", options.origin)
+    where = repository.place("FROM", options.from_)
     choice.need_backups("restore")
     repository.need_folder(where)
     with repository.alone():
@@ -153,9 +153,8 @@ def _check() -> int:
     command = [*repository.RUN, "serving", "check"]
     try:
         client.do(command, "loading every registered version", aloud=True)
-    except CommandError:
-        raise CommandError(
-            "the backup is restored and served, but not every version can be loaded: see above"
-        ) from None
+    except CommandError as error:
+        counts = str(error).rpartition(": ")[2]  # what it said last
+        raise CommandError(f"the backup is restored, and the stack is up, but: {counts}") from None
     say("\nrestored; the stack is up")
     return 0

@@ -1,7 +1,8 @@
 """`model-server check`: whether every registered version loads and predicts its input example.
 
-One after the other, as they would be served: in the environment that each of them needs, from files
-fetched anew. Beside a running server it uses a folder of its own in that one's cache.
+One after the other, as they would be served, in the environment that each of them needs, from files
+fetched anew; with each stands whether it is served. Beside a running server it uses a folder of its
+own in that one's cache.
 """
 
 import asyncio
@@ -52,12 +53,16 @@ async def _check(settings: Settings, cache: Cache) -> int:
     try:
         wanted = await registry.every_version()
         found = await registry.desired(wanted, carriers=False, timeout=TIMEOUT)
+        followed = [entry for entry in settings.wanted if entry.needs_registry]
+        carriers = not settings.wanted
+        served = await registry.desired(followed, carriers=carriers, timeout=TIMEOUT)
     except RegistryError as error:
         print(f"failed: {settings.tracking_uri}: {error}")
         return 1
     finally:
         await registry.close()
-    failed = 0
+    in_use = {target.uri for target in served.values() if isinstance(target, Target)}
+    failed = failed_in_use = 0
     for entry in wanted:
         target = found[entry.name]
         if not isinstance(target, Target):
@@ -65,11 +70,14 @@ async def _check(settings: Settings, cache: Cache) -> int:
         started = time.monotonic()
         problem = await _problem(loader, target)
         failed += problem is not None
+        failed_in_use += problem is not None and target.uri in in_use
         verdict = f"FAILED: {problem}" if problem else "loads"
         print(f"{entry.model} version {entry.version} {verdict} "
-              f"({time.monotonic() - started:.1f} s)", flush=True)  # fmt: skip
+              f"({'served' if target.uri in in_use else 'not served'}, "
+              f"{time.monotonic() - started:.1f} s)", flush=True)  # fmt: skip
     await loader.close()
-    print(f"{len(wanted) - failed} of {len(wanted)} registered version(s) load")
+    print(f"{len(wanted) - failed} of {len(wanted)} registered version(s) load, "
+          f"{len(in_use) - failed_in_use} of {len(in_use)} that are served")  # fmt: skip
     return 1 if failed else 0
 
 

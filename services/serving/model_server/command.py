@@ -14,10 +14,11 @@ from model_server import log as logs
 from model_server import server, settings, token_command
 from model_server.following.cache import Cache, CacheError
 
-# One line a version is what the user is to see: of this process's children, too.
+# One line a version is what the user is to see: of this process's children, too. What a first try
+# raised is no line of its own: either another environment mends it, or the version's line says it.
 QUIET = {
-    "MODEL_SERVER_LOG_LEVEL": "ERROR",
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MODEL_SERVER_LOG_LEVEL": "CRITICAL",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
     "PYTHONWARNINGS": "ignore",
 }
 
@@ -62,7 +63,7 @@ def check(arguments: list[str]) -> int:
         options = settings.load(arguments)
     except settings.SettingsError as error:
         return _fail(str(error))
-    logs.configure("ERROR")
+    logs.configure("CRITICAL")
     os.environ |= QUIET
     return every_version.check(options)
 
