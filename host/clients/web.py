@@ -19,7 +19,7 @@ LOGIN: dict[str, str] = {}
 
 
 def enter(authorization: Mapping[str, str], certificate: Path | None) -> None:
-    """From now on, send this Authorization header to each address, and trust `certificate`, too."""
+    """Send this Authorization header to each address from now on, and trust `certificate`, too."""
     global _OPENER
     context = ssl.create_default_context()
     if certificate:

@@ -39,7 +39,7 @@ def main(options: Options) -> int:
         unknown = [package["name"] for package in packages if "skip_reason" in package]
         if len(unknown) == len(packages):
             say("\n!!! NOT AUDITED: no database of known holes answers here")
-            return 1 if options.audit_required else status
+            return 1 if options.audit else status
         if unknown:
             say(f"  not in the database: {', '.join(unknown)}")
         if source not in apart and any(hole not in ACCEPTED for hole, _ in holes):

@@ -13,7 +13,7 @@ from host.user.options import Options
 
 def main(options: Options) -> None:
     """Raises CommandError if something is missing or damaged."""
-    where = repository.place("FROM", options.origin)
+    where = repository.place("FROM", options.from_)
     choice.need_backups("backup-verify")
     repository.need_folder(where)
     with repository.alone():

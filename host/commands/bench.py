@@ -18,7 +18,7 @@ def main(options: Options) -> int:
 def run(options: Options, *parts: str, package: str = "benchmarks") -> int:
     """Measure some parts, or the usual ones; the exit status."""
     environment.ensure(environment.DEV)
-    arguments = shlex.split(options.arguments)
+    arguments = shlex.split(options.args)
     command: list[str | Path] = [environment.PYTHON, "-m", package, *parts, *arguments]
     # Ctrl-C is for the package, which stops what it started: wait for that.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -23,7 +23,7 @@ SERVED_DEADLINE = 180.0  # seconds; a model may need an environment of its own, 
 
 def main(options: Options) -> int:
     """Status 0 if every run ended well, and every model answered."""
-    wanted = [run for run in RUNS if options.selection in run.project]
+    wanted = [run for run in RUNS if options.k in run.project]
     if not wanted:
         known = dict.fromkeys(run.project for run in RUNS)
         raise CommandError(f"K: expected one of {', '.join(known)}")

@@ -61,7 +61,7 @@ def _run(tier: str, options: Options) -> Outcome:
     started = time.monotonic()
     if tier == "compose" and (reason := readiness.why_no_stack()):
         say(reason)
-        verdict = "FAILED" if options.compose_required else "NOT RUN"
+        verdict = "FAILED" if options.compose_tier else "NOT RUN"
         return Outcome(tier, verdict, 0, reason)
     verdict = ("passed" if lint.run() else "FAILED") if tier == "lint" else _pytest(tier, options)
     return Outcome(tier, verdict, time.monotonic() - started)
@@ -73,10 +73,10 @@ def _pytest(tier: str, options: Options) -> str:
         command += ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"]
         # Else files of few tests come last, and the longest tests are in such.
         command += ["--no-loadscope-reorder"]
-    command += ["-k", options.selection] if options.selection else []
+    command += ["-k", options.k] if options.k else []
     variables = {**environment.variables(), "FULL": "1" if options.full else ""}
     status = subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode
-    if options.selection and status == NO_TESTS:
+    if options.k and status == NO_TESTS:
         return "empty"
     return "passed" if status == 0 else "FAILED"
 

@@ -148,7 +148,7 @@ class Port:
 
 
 def further_ports() -> list[Port]:
-    """Those that overlays publish besides tracking's and serving's."""
+    """Ports that overlays publish besides tracking's and serving's."""
     return [
         Port(
             name,

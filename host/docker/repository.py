@@ -133,7 +133,7 @@ def tell_recovery_key() -> None:
 
 
 def _run(arguments: list[str], what: str) -> str:
-    """As client.do; the container's own line is the reason, without what ran it."""
+    """Do it as client.do does; the reason of a failure is the container's own line."""
     try:
         return client.do(arguments, what, aloud=True)
     except CommandError as error:

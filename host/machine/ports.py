@@ -40,11 +40,11 @@ def holder(port: int) -> str:
 
 def _listening(port: int) -> set[str]:
     """Links of the sockets that listen on `port`, as /proc/PID/fd shows them."""
-    found = set()
+    links = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with contextlib.suppress(OSError):
             for line in Path(table).read_text().splitlines()[1:]:
                 fields = line.split()
                 if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
-                    found.add(f"socket:[{fields[9]}]")
-    return found
+                    links.add(f"socket:[{fields[9]}]")
+    return links

@@ -8,6 +8,7 @@ from __future__ import annotations
 import platform
 import shutil
 import socket
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from host.user.settings import Settings
 from host.user.terminal import CommandError
 
 GIB = 1024**3
+AIRPLAY = (5000, 7000)  # ports of the receiver that macOS has on by default
 CONNECT_SECONDS = 3
 DISK_PREPARED = 0.5  # once environment or images are there
 
@@ -154,4 +156,7 @@ def _port(name: str, host: str, port: int, held: bool, lowest: int) -> Finding:
         return Finding("ok", subject, "held by this stack")
     holder = ports.holder(port) or "another program"
     way = f"stop it, or set {name} in .env"
+    if sys.platform == "darwin" and port in AIRPLAY:
+        holder = "what may be macOS's AirPlay receiver"
+        way = f"switch it off (System Settings, AirDrop & Handoff), or set {name} in .env"
     return Finding("FAIL", subject, f"expected it free, found {holder} listening: {way}")

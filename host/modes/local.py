@@ -154,14 +154,14 @@ def _serving(settings: Settings) -> Program:
 
 
 def _program(name: str, package: str, settings: Settings, own: dict[str, str]) -> Program:
-    given = {k: v for k, v in settings.services.items() if k.startswith(f"{name.upper()}_")}
+    chosen = {k: v for k, v in settings.services.items() if k.startswith(f"{name.upper()}_")}
     common = {
         "PYTHONPATH": str(ROOT / "services" / name),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         **web.past_proxies(os.environ, settings.host),
     }
     command = (str(environment.PYTHON), "-m", package)
-    return Program(name, command, {**given, **common, **own})
+    return Program(name, command, {**chosen, **common, **own})
 
 
 def _migrate(tracking: Program) -> None:

@@ -26,12 +26,12 @@ def keep(database: Path, *, rotate: bool = False) -> bool:
     Raises CommandError, before anything is changed, if a given file is no secret, or if the
     passphrase is not the one of the database and `rotate` does not say that this is meant.
     """
-    given = {name: _given(GIVEN / name) for name in NAMES if (GIVEN / name).exists()}
+    provided = {name: _given(GIVEN / name) for name in NAMES if (GIVEN / name).exists()}
     # A damaged one counts as lost.
     kept = {name: value for name in NAMES if TAKEN.fullmatch(value := _read(KEPT / name))}
-    values = {name: secrets.token_hex(32) for name in NAMES} | kept | given
+    values = {name: secrets.token_hex(32) for name in NAMES} | kept | provided
     if database.exists() and values[KEK] != kept.get(KEK):
-        _part(database, given.get(KEK), kept.get(KEK), rotate=rotate)
+        _part(database, provided.get(KEK), kept.get(KEK), rotate=rotate)
     KEPT.mkdir(mode=0o700, parents=True, exist_ok=True)
     changed = [name for name in NAMES if values[name] != kept.get(name)]
     for name in changed:
@@ -56,19 +56,19 @@ def _read(path: Path) -> str:
     return path.read_bytes().decode("utf-8", "replace").strip("\r\n")
 
 
-def _part(database: Path, given: str | None, kept: str | None, *, rotate: bool) -> None:
+def _part(database: Path, provided: str | None, kept: str | None, *, rotate: bool) -> None:
     """Part `database` from its passphrase, or raise CommandError if that is not meant.
 
     A given one where none is kept may be the lost one that the user has put back.
     """
-    if given and not kept:
+    if provided and not kept:
         return
     place = KEPT / KEK
     if not rotate:
-        found = f"another one in {shown(GIVEN / KEK)}" if given else "none"
+        instead = f"another one in {shown(GIVEN / KEK)}" if provided else "none"
         raise CommandError(
             f"{shown(place)}: expected the passphrase that {shown(database)} was written with, "
-            f"found {found}: put it back, or take a new one with make up ROTATE=1 (only API keys "
+            f"found {instead}: put it back, or take a new one with make up ROTATE=1 (only API keys "
             "stored in MLflow's AI gateway are lost with the old one)"
         )
     aside = "is lost"

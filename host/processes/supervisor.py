@@ -178,7 +178,7 @@ def _control(*words: str) -> str:
 
 
 def _socket() -> Path:
-    """In LOCAL, or, where that is too long or says something to supervisord, apart."""
+    """A path in LOCAL, or elsewhere if that is too long or says something to supervisord."""
     socket = LOCAL / "run" / "supervisor.sock"
     if len(os.fsencode(socket)) <= LONGEST_SOCKET and not set(str(socket)) & set("%; "):
         return socket

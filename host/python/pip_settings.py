@@ -26,15 +26,15 @@ def in_uv_words(python: Path, known: Mapping[str, str] = os.environ) -> dict[str
     listed = subprocess.run(
         [python, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
     )
-    found = {
+    variables = {
         variable: value
         for option, value in parse(listed.stdout).items()
         if (variable := VARIABLES.get(option)) and variable not in known
     }
-    if "UV_INDEX" in found and "UV_INDEX_STRATEGY" not in known:
+    if "UV_INDEX" in variables and "UV_INDEX_STRATEGY" not in known:
         # pip looks at all indexes for the best version; uv by default stops at the first one.
-        found["UV_INDEX_STRATEGY"] = "unsafe-best-match"
-    return found
+        variables["UV_INDEX_STRATEGY"] = "unsafe-best-match"
+    return variables
 
 
 def parse(listing: str) -> dict[str, str]:
@@ -43,16 +43,16 @@ def parse(listing: str) -> dict[str, str]:
     Sections apply in pip's order: [global], [install], then the environment's variables.
     """
     ranks = {"global": 0, "install": 1, ":env:": 2}
-    found: dict[str, tuple[int, str]] = {}
+    options: dict[str, tuple[int, str]] = {}
     for line in listing.splitlines():
         name, _, literal = line.partition("=")
         section, _, option = name.rpartition(".")
         rank = ranks.get(section)
-        if rank is None or rank < found.get(option, (0, ""))[0]:
+        if rank is None or rank < options.get(option, (0, ""))[0]:
             continue
         try:
             value = str(ast.literal_eval(literal))
         except (SyntaxError, ValueError):
             continue
-        found[option] = (rank, " ".join(value.split()))
-    return {option: value for option, (_, value) in found.items()}
+        options[option] = (rank, " ".join(value.split()))
+    return {option: value for option, (_, value) in options.items()}

@@ -59,37 +59,37 @@ class Settings:
 
 def read(environ: Mapping[str, str] = os.environ) -> Settings:
     """Raises CommandError, which names the variable, what was expected and what was found."""
-    given = {**dotenv.read(ROOT / ".env", environ), **environ}
+    variables = {**dotenv.read(ROOT / ".env", environ), **environ}
     tracking_port, serving_port = (
-        _port(given, "TRACKING_PORT", 5000),
-        _port(given, "SERVING_PORT", 8080),
+        _port(variables, "TRACKING_PORT", 5000),
+        _port(variables, "SERVING_PORT", 8080),
     )
     if tracking_port == serving_port:
         raise CommandError(
             f"SERVING_PORT: expected another port than TRACKING_PORT, found {serving_port} for both"
         )
-    mode = _mode(given)
+    mode = _mode(variables)
     return Settings(
         mode=mode,
-        secure=mode != "local" and _reads(given, TEAM),
-        watched=mode != "local" and _reads(given, MONITORING),
-        domain=given.get("STACK_DOMAIN", ""),
-        host=_host(given),
-        names=given.get("STACK_NAMES", ""),
+        secure=mode != "local" and _reads(variables, TEAM),
+        watched=mode != "local" and _reads(variables, MONITORING),
+        domain=variables.get("STACK_DOMAIN", ""),
+        host=_host(variables),
+        names=variables.get("STACK_NAMES", ""),
         tracking_port=tracking_port,
         serving_port=serving_port,
         services={
             name: value
-            for name, value in given.items()
+            for name, value in variables.items()
             if name.startswith(("TRACKING_", "SERVING_"))
         },
     )
 
 
-def _reads(given: Mapping[str, str], overlay: str) -> bool:
+def _reads(variables: Mapping[str, str], overlay: str) -> bool:
     """Whether Compose does."""
-    separator = given.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
-    files = given.get("COMPOSE_FILE", "").split(separator)
+    separator = variables.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
+    files = variables.get("COMPOSE_FILE", "").split(separator)
     return overlay in {file.rpartition("/")[2] for file in files}
 
 
@@ -97,23 +97,23 @@ def _written(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
     return f"[{address}]" if address.version == 6 else str(address)
 
 
-def _mode(given: Mapping[str, str]) -> str:
-    mode = given.get("STACK_MODE") or "auto"
+def _mode(variables: Mapping[str, str]) -> str:
+    mode = variables.get("STACK_MODE") or "auto"
     if mode not in MODES:
         raise CommandError(f"STACK_MODE: expected auto, compose or local, found {mode}")
     return mode
 
 
-def _port(given: Mapping[str, str], name: str, default: int) -> int:
-    text = given.get(name) or str(default)
+def _port(variables: Mapping[str, str], name: str, default: int) -> int:
+    text = variables.get(name) or str(default)
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
         raise CommandError(f"{name}: expected a port from 1 to 65535, found {text}")
     return int(text)
 
 
-def _host(given: Mapping[str, str]) -> str:
+def _host(variables: Mapping[str, str]) -> str:
     """The address without brackets. Compose takes it with, and no names, so this does too."""
-    written = given.get("STACK_HOST") or "127.0.0.1"
+    written = variables.get("STACK_HOST") or "127.0.0.1"
     host = written[1:-1] if written.startswith("[") and written.endswith("]") else written
     try:
         address = ipaddress.ip_address(host)
@@ -125,7 +125,11 @@ def _host(given: Mapping[str, str]) -> str:
             "STACK_HOST: expected an IP address of this machine, IPv6 in brackets, "
             f"found {written}: set STACK_HOST={meant}"
         )
-    if not address.is_loopback and given.get("STACK_OPEN") != "yes" and not _reads(given, TEAM):
+    if (
+        not address.is_loopback
+        and variables.get("STACK_OPEN") != "yes"
+        and not _reads(variables, TEAM)
+    ):
         raise CommandError(
             f"STACK_HOST={host} lets other machines in without a login: "
             "set STACK_OPEN=yes if that is meant, or STACK_HOST=127.0.0.1"

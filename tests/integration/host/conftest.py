@@ -72,19 +72,19 @@ class Checkout:
     def processes(self) -> list[int]:
         """Everything that runs on this checkout's behalf."""
         mark = f"{MARK}={self.folder / '.local'}".encode()
-        found = []
+        pids = []
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 if mark in (process / "environ").read_bytes().split(b"\0"):
-                    found.append(int(process.name))
+                    pids.append(int(process.name))
             except OSError:
                 continue  # it has ended, or is another user's
-        return found
+        return pids
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """In a folder too deep for a Unix socket."""
+    """A checkout in a folder too deep for a Unix socket."""
     folder = tmp_path_factory.mktemp("checkout") / ("deep" * 20)
     checkout = Checkout(folder)
     yield checkout

@@ -193,15 +193,15 @@ def test_lost_passphrase_is_refused_until_it_is_put_back(stopped):
 
 
 def test_new_passphrase_is_taken_when_that_is_meant(running):
-    given = running.folder / "secrets" / "kek-passphrase"
-    given.write_text("a-passphrase-of-my-own\n")
+    passphrase = running.folder / "secrets" / "kek-passphrase"
+    passphrase.write_text("a-passphrase-of-my-own\n")
     tracking = running.pid("tracking")
     output = running.make("up", status=2)
     assert re.search(r"^mlflow-stack: .*kek-passphrase.*make up ROTATE=1", output, re.MULTILINE)
     assert running.pid("tracking") == tracking
     assert "AI gateway" in running.make("up", "ROTATE=1")
     assert running.pid("tracking") != tracking
-    given.unlink()
+    passphrase.unlink()
     running.make("up")
     assert wait_until(lambda: served(running), 60, "wine is served as before")
 
@@ -221,8 +221,8 @@ def test_clean_asks_first_and_removes_only_what_was_made(running):
 def test_two_demos_at_once_share_a_stack_that_waits_for_its_model(checkout, first):
     assert first
     checkout.make("clean", YES="1")
-    given = {"SERVING_MODELS": "wine"}
-    with checkout.start("demo", **given) as one, checkout.start("demo", **given) as other:
+    variables = {"SERVING_MODELS": "wine"}
+    with checkout.start("demo", **variables) as one, checkout.start("demo", **variables) as other:
         outputs = [process.communicate(timeout=300)[0] for process in (one, other)]
     assert (one.returncode, other.returncode) == (0, 0), outputs
     assert all('{"predictions": [' in output for output in outputs)

@@ -9,13 +9,14 @@ import pytest
 from harness.tracking import on_local_files
 
 DISCOVERY = "/ajax-api/3.0/mlflow/gateway"
+TELEMETRY = "/ajax-api/3.0/mlflow/ui-telemetry"
 PATHS = [
     f"{DISCOVERY}/supported-models",
     f"{DISCOVERY}/supported-models?provider=openai",
     f"{DISCOVERY}/supported-providers",
     f"{DISCOVERY}/provider-config?provider=openai",
     f"{DISCOVERY}/secrets/config",
-    "/ajax-api/3.0/mlflow/ui-telemetry",
+    TELEMETRY,
     "/api/3.0/mlflow/server-info",
 ]
 
@@ -44,6 +45,9 @@ def test_pages_about_models_answer_within_a_second(server, internet):
             answer = http.get(path)
             assert answer.status_code == 200, path
             assert time.monotonic() - began < 1, path
+        assert http.get(TELEMETRY).json()["disable_ui_telemetry"] is True
+        sent = http.post(TELEMETRY, json={"records": [{"event_name": "x", "timestamp_ns": 1}]})
+        assert sent.json() == {"status": "disabled"}, "whatever the switch in the page shows"
         assert len(http.get(PATHS[0]).json()["models"]) > 100
     internet.settimeout(0)
     with pytest.raises(BlockingIOError):

@@ -62,7 +62,7 @@ def test_machine_without_a_python_that_will_do(bare, python3):
     ],
 )
 def test_python_or_system_that_will_not_do_is_told_in_one_line(tmp_path, claim, said):
-    """By host/__init__.py, here under an interpreter that claims to be another."""
+    """host/__init__.py does, here under an interpreter that claims to be another."""
     (tmp_path / "sitecustomize.py").write_text(f"import sys\n{claim}\n")
     done = subprocess.run(
         [shutil.which("python3"), "-c", "import host"],

@@ -15,7 +15,7 @@ FILES = "docker-compose.yml:compose.monitoring.yml"
 
 
 @pytest.fixture
-def given(monkeypatch, tmp_path):
+def stack(monkeypatch, tmp_path):
     monkeypatch.setattr(settings, "ROOT", tmp_path)  # where there is no .env
     ports = {"TRACKING_PORT": str(free_port()), "SERVING_PORT": str(free_port())}
     return settings.read({"COMPOSE_FILE": FILES, **ports})
@@ -35,33 +35,33 @@ def published(monkeypatch):
     return publish
 
 
-def said(given, port, *, running):
+def said(stack, port, *, running):
     chosen = Choice(compose, "for the test", running)
-    (line,) = [str(one) for one in checks._stack(given, chosen) if one.subject == f"port {port}"]
+    (line,) = [str(one) for one in checks._stack(stack, chosen) if one.subject == f"port {port}"]
     return line
 
 
-def test_a_port_that_another_program_has_is_told(given, published):
+def test_a_port_that_another_program_has_is_told(stack, published):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         published(port, running=False)
         for running in (False, True):  # the stack may run without the overlay
-            line = said(given, port, running=running)
+            line = said(stack, port, running=running)
             assert line.startswith(f"FAIL port {port}: expected it free, found")
             assert line.endswith("set GRAFANA_PORT in .env")
         published(port, running=True)
-        assert "held by this stack" in said(given, port, running=True)
+        assert "held by this stack" in said(stack, port, running=True)
 
 
-def test_a_free_port_is_no_obstacle(given, published):
+def test_a_free_port_is_no_obstacle(stack, published):
     port = free_port()
     published(port, running=False)
-    assert said(given, port, running=False).endswith("free")
+    assert said(stack, port, running=False).endswith("free")
 
 
-def test_make_up_says_where_it_is_and_how_to_get_in(given, published):
+def test_make_up_says_where_it_is_and_how_to_get_in(stack, published):
     published(3001, running=True)
-    prometheus, grafana = monitoring.explain(given)
+    prometheus, grafana = monitoring.explain(stack)
     assert prometheus == "Prometheus  http://localhost:3001"
     assert "http://localhost:3001" in grafana
     assert "docker compose run --rm secrets show grafana-password" in grafana

@@ -1,4 +1,4 @@
-"""`make audit`, with the database's answers given."""
+"""`make audit`, with the database's answers said by the test."""
 
 import os
 
@@ -70,6 +70,6 @@ def test_where_no_database_answers_it_says_so_and_fails_if_it_must_not(
     run, monkeypatch, asked, status
 ):
     monkeypatch.setenv("AUDIT", asked)
-    found, said = run([STRANGE], [STRANGE])
-    assert found == status
+    outcome, said = run([STRANGE], [STRANGE])
+    assert outcome == status
     assert "NOT AUDITED" in said

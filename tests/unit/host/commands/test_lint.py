@@ -16,5 +16,5 @@ def test_folders_above_the_checkout_hide_nothing(monkeypatch, tmp_path):
         (root / name).touch()
     monkeypatch.setattr(lint, "ROOT", root)
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = [str(path.relative_to(root)) for path in lint._files()]
-    assert found == ["host/a.py", "services/secrets/b.py"]
+    files = [str(path.relative_to(root)) for path in lint._files()]
+    assert files == ["host/a.py", "services/secrets/b.py"]

@@ -19,13 +19,13 @@ def test_oldest_compose_that_will_do(docker):
 
 @pytest.mark.usefixtures("docker")
 def test_machine_without_docker():
-    found = engine.find()
-    assert not found.answers
-    assert "install Docker" in found.problem
+    answer = engine.find()
+    assert not answer.answers
+    assert "install Docker" in answer.problem
 
 
 @pytest.mark.parametrize(
-    ("script", "answers", "found", "way"),
+    ("script", "answers", "answer", "way"),
     [
         ("echo 24.0.7", True, "24.0.7", "upgrade Docker Engine"),
         ("echo nonsense", True, "nonsense", "upgrade Docker Engine"),
@@ -36,20 +36,20 @@ def test_machine_without_docker():
         ("exit 1", False, "no Docker engine answers", "start it"),
     ],
 )
-def test_engine_that_cannot_be_used_is_told_with_the_way_out(docker, script, answers, found, way):
+def test_engine_that_cannot_be_used_is_told_with_the_way_out(docker, script, answers, answer, way):
     docker(script)
     outcome = engine.find()
     assert outcome.answers is answers
-    assert found in outcome.version
+    assert answer in outcome.version
     assert way in outcome.problem
 
 
 def test_silent_engine_is_given_up_on(docker, monkeypatch):
     monkeypatch.setattr(engine, "PATIENCE", 0.2)
     docker("exec /bin/sleep 20")
-    found = engine.find()
-    assert not found.answers
-    assert "no answer within" in found.version
+    answer = engine.find()
+    assert not answer.answers
+    assert "no answer within" in answer.version
 
 
 def test_docker_that_is_no_program_is_no_engine(docker):

@@ -20,8 +20,8 @@ def configured(monkeypatch):
 
     def configure(*services, **settings):
         tracking = {"environment": {**STORES, **settings}}
-        found = {"services": {"tracking": tracking, **{key: {} for key in services}}}
-        monkeypatch.setattr(project, "_configuration", lambda: found)
+        configuration = {"services": {"tracking": tracking, **{key: {} for key in services}}}
+        monkeypatch.setattr(project, "_configuration", lambda: configuration)
 
     return configure
 

@@ -14,10 +14,10 @@ from host.user.terminal import CommandError
 @pytest.fixture
 def owned(monkeypatch):
     """Root calls; who is given what is recorded: path and user."""
-    given = {}
+    owners = {}
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(os, "chown", lambda path, user, *_, **__: given.update({str(path): user}))
-    return given
+    monkeypatch.setattr(os, "chown", lambda path, user, *_, **__: owners.update({str(path): user}))
+    return owners
 
 
 @pytest.fixture

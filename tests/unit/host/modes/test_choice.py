@@ -18,8 +18,8 @@ ABSENT = engine.Engine(False, "no docker command", "install Docker Engine")
 
 @pytest.fixture
 def choose(monkeypatch):
-    def choose(mode, found, local_runs=False):
-        monkeypatch.setattr(engine, "find", lambda: found)
+    def choose(mode, machine, local_runs=False):
+        monkeypatch.setattr(engine, "find", lambda: machine)
         monkeypatch.setattr(compose, "running", lambda: False)
         monkeypatch.setattr(local, "running", lambda: local_runs)
         return choice.choose(dataclasses.replace(read({}), mode=mode))
@@ -28,7 +28,7 @@ def choose(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("mode", "found", "chosen"),
+    ("mode", "machine", "chosen"),
     [
         ("auto", READY, "compose"),
         ("auto", ABSENT, "local"),
@@ -37,8 +37,8 @@ def choose(monkeypatch):
         ("local", OLD, "local"),
     ],
 )
-def test_mode_follows_setting_and_engine(choose, mode, found, chosen):
-    assert chosen == choose(mode, found).mode.NAME
+def test_mode_follows_setting_and_engine(choose, mode, machine, chosen):
+    assert chosen == choose(mode, machine).mode.NAME
 
 
 def test_what_runs_already_is_kept(choose):
@@ -76,10 +76,12 @@ def test_machine_without_docker_has_nothing_to_ask(monkeypatch, capsys):
     assert capsys.readouterr().out == "nothing of this checkout is running\n"
 
 
-@pytest.mark.parametrize(("mode", "found"), [("auto", OLD), ("compose", OLD), ("compose", ABSENT)])
-def test_engine_that_cannot_be_used_is_refused_with_the_way_out(choose, mode, found):
+@pytest.mark.parametrize(
+    ("mode", "machine"), [("auto", OLD), ("compose", OLD), ("compose", ABSENT)]
+)
+def test_engine_that_cannot_be_used_is_refused_with_the_way_out(choose, mode, machine):
     with pytest.raises(CommandError) as error:
-        choose(mode, found)
-    assert f"found {found.version}" in str(error.value)
-    assert found.problem in str(error.value)
+        choose(mode, machine)
+    assert f"found {machine.version}" in str(error.value)
+    assert machine.problem in str(error.value)
     assert "STACK_MODE=local" in str(error.value)

@@ -12,7 +12,7 @@ def serving(monkeypatch, tmp_path):
     monkeypatch.setattr(settings, "ROOT", tmp_path)
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
-    return lambda **given: local._serving(settings.read(given)).environment
+    return lambda **variables: local._serving(settings.read(variables)).environment
 
 
 def test_only_a_default_model_that_the_user_names_is_one(serving):

@@ -15,12 +15,12 @@ def test_variables_of_pip_win_over_its_files(monkeypatch, tmp_path):
     monkeypatch.setenv("PIP_CONFIG_FILE", str(configuration))
     for name in ("PIP_INDEX_URL", "PIP_CERT"):
         monkeypatch.delenv(name, raising=False)
-    found = pip_settings.in_uv_words(Path(sys.executable), known={})
-    assert found["UV_DEFAULT_INDEX"] == "https://b.example/simple"
-    assert found["SSL_CERT_FILE"] == "/c.pem"
+    variables = pip_settings.in_uv_words(Path(sys.executable), known={})
+    assert variables["UV_DEFAULT_INDEX"] == "https://b.example/simple"
+    assert variables["SSL_CERT_FILE"] == "/c.pem"
     monkeypatch.setenv("PIP_INDEX_URL", "https://c.example/simple")
-    found = pip_settings.in_uv_words(Path(sys.executable), known={})
-    assert found["UV_DEFAULT_INDEX"] == "https://c.example/simple"
+    variables = pip_settings.in_uv_words(Path(sys.executable), known={})
+    assert variables["UV_DEFAULT_INDEX"] == "https://c.example/simple"
 
 
 def test_variable_that_is_set_for_uv_is_kept(monkeypatch):
@@ -31,9 +31,9 @@ def test_variable_that_is_set_for_uv_is_kept(monkeypatch):
 
 def test_several_indexes_are_searched_as_pip_does(monkeypatch):
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "https://a.example/simple https://b.example/simple")
-    found = pip_settings.in_uv_words(Path(sys.executable), known={})
-    assert found["UV_INDEX"] == "https://a.example/simple https://b.example/simple"
-    assert found["UV_INDEX_STRATEGY"] == "unsafe-best-match"
+    variables = pip_settings.in_uv_words(Path(sys.executable), known={})
+    assert variables["UV_INDEX"] == "https://a.example/simple https://b.example/simple"
+    assert variables["UV_INDEX_STRATEGY"] == "unsafe-best-match"
 
 
 def test_other_sections_and_odd_lines_are_passed_over():

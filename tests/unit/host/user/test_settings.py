@@ -13,24 +13,24 @@ def no_dotenv(monkeypatch, tmp_path):
 
 
 def test_defaults_need_no_file():
-    found = settings.read({})
-    assert (found.tracking_url, found.serving_url) == (
+    stack = settings.read({})
+    assert (stack.tracking_url, stack.serving_url) == (
         "http://localhost:5000",
         "http://localhost:8080",
     )
-    assert found.mode == "auto"
+    assert stack.mode == "auto"
 
 
 def test_variable_wins_over_file(no_dotenv):
     no_dotenv.write_text("TRACKING_PORT=6000\nSERVING_PORT=6001\n")
-    found = settings.read({"TRACKING_PORT": "7000"})
-    assert (found.tracking_port, found.serving_port) == (7000, 6001)
+    stack = settings.read({"TRACKING_PORT": "7000"})
+    assert (stack.tracking_port, stack.serving_port) == (7000, 6001)
 
 
 def test_service_settings_are_handed_on_and_empty_ones_stay_empty(no_dotenv):
     no_dotenv.write_text("SERVING_DEFAULT=\n")
-    found = settings.read({"SERVING_POLL": "2", "HOME": "/"})
-    assert found.services == {"SERVING_POLL": "2", "SERVING_DEFAULT": ""}
+    stack = settings.read({"SERVING_POLL": "2", "HOME": "/"})
+    assert stack.services == {"SERVING_POLL": "2", "SERVING_DEFAULT": ""}
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_address_is_one_that_this_machine_can_call(host, url):
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("variables", "said"),
     [
         ({"TRACKING_PORT": "http"}, "TRACKING_PORT: expected a port from 1 to 65535, found http"),
         ({"TRACKING_PORT": "0"}, "TRACKING_PORT"),
@@ -65,21 +65,25 @@ def test_address_is_one_that_this_machine_can_call(host, url):
         ({"STACK_HOST": "0.0.0.0", "STACK_OPEN": "true"}, "STACK_OPEN=yes"),
     ],
 )
-def test_wrong_value_is_named_in_one_line(given, said):
+def test_wrong_value_is_named_in_one_line(variables, said):
     with pytest.raises(CommandError) as error:
-        settings.read(given)
+        settings.read(variables)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_the_team_overlay_has_tls_and_lets_other_addresses_be():
     files = "docker-compose.yml:compose.team.yml"
-    found = settings.read({"COMPOSE_FILE": files, "STACK_HOST": "192.0.2.7"})
-    assert (found.tracking_url, found.serving_url) == (
+    stack = settings.read({"COMPOSE_FILE": files, "STACK_HOST": "192.0.2.7"})
+    assert (stack.tracking_url, stack.serving_url) == (
         "https://192.0.2.7:5000",
         "https://192.0.2.7:8080",
     )
-    given = {"COMPOSE_FILE": files, "STACK_DOMAIN": "mlflow.example.org", "TRACKING_PORT": "443"}
-    assert settings.read(given).tracking_url == "https://mlflow.example.org:443"
+    variables = {
+        "COMPOSE_FILE": files,
+        "STACK_DOMAIN": "mlflow.example.org",
+        "TRACKING_PORT": "443",
+    }
+    assert settings.read(variables).tracking_url == "https://mlflow.example.org:443"
     assert not settings.read({"COMPOSE_FILE": files, "STACK_MODE": "local"}).secure
     assert not settings.read({"COMPOSE_FILE": "docker-compose.yml"}).secure
