@@ -60,7 +60,7 @@ def main(options: Options) -> int:
 
 def _look(where: repository.Place, options: Options) -> bool:
     """All that can be refused before anything is changed; whether the user agreed to lose data."""
-    repository.build("secrets", "backup", "tracking", "serving", *PREPARED_BY)
+    repository.build("secrets", "postgres", "backup", "tracking", "serving", *PREPARED_BY)
     _start_stores()
     here = repository.ask("holds", "looking at what is here")
     asked = bool(here["databases"] and not here["unfinished"])

@@ -484,7 +484,7 @@ def next_major(restored, tmp_path):
     name = f"{new.environment()['STACK_IMAGES']}/postgres-18"
     docker("build", "--quiet", "--tag", name, str(tmp_path / "context"))
     yield name
-    new.compose("build", "database", "backup", "tracking")
+    new.compose("build", "postgres", "database", "backup", "tracking")
     docker("image", "rm", "--force", name)
 
 
@@ -501,14 +501,17 @@ def test_another_major_version_of_postgresql(restored, next_major, tmp_path):
     before = Registered(new).models(tmp_path / "before")
     new.done("backup")
     new.compose("stop", "postgres")
-    refused = new.compose("up", "--detach", "postgres", check=False, POSTGRES_IMAGE=next_major)
+    refused = new.compose(
+        "up", "--detach", "--build", "postgres", check=False, POSTGRES_IMAGE=next_major
+    )
     wait_until(
         lambda: "refused: " in new.compose("logs", "postgres").stdout, 60, "postgres says why"
     )
     said = new.compose("logs", "--no-log-prefix", "postgres").stdout
     assert "postgres-data was made by PostgreSQL 17" in said, refused.stderr
     assert "docs/backup.md" in said
-    new.compose("up", "--detach", "--wait", "postgres")  # as the line says: back to the old one
+    # As the line says: back to the old one.
+    new.compose("up", "--detach", "--build", "--wait", "postgres")
 
     for command in upgrade_commands():
         new.compose(*command[2:])

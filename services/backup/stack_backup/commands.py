@@ -1,7 +1,6 @@
 """What the container does, command by command. All say in plain lines what they are at."""
 
 import json
-import time
 from collections.abc import Callable
 
 from stack_backup import database, versions
@@ -46,8 +45,7 @@ def backup(settings: Settings, shown: str, _: str) -> None:
             f"{_list(lost)}: artifacts are gone from the bucket, so this snapshot lacks them too: "
             "delete such versions, or bring their artifacts back; older snapshots are all kept"
         )
-    work.last.unlink(missing_ok=True)
-    work.last.write_text(json.dumps({"finished": int(time.time()), "snapshot": identity}))
+    work.note_backup(identity)
     print(f"{len(known) - elsewhere} registered version(s), each with artifacts")
 
 

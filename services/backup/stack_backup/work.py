@@ -10,13 +10,16 @@ in the end, and starts nothing before that.
 
 import contextlib
 import fcntl
+import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from stack_backup.errors import RefusedError
 
+LAST, UNFINISHED = "last-backup.json", "unfinished-restore"
 BUCKET, DATABASES, HANDOVER = "bucket", "databases", "handover"
 PARTS = [BUCKET, DATABASES, HANDOVER]
 MLFLOW_DUMP = "mlflow.dump"
@@ -30,9 +33,9 @@ class Work:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.bucket, self.databases, self.handover = (root / part for part in PARTS)
-        self.last = root / "last-backup.json"
+        self.last = root / LAST
         self.fetched = root / "fetched-snapshot"
-        self.unfinished = root / "unfinished-restore"
+        self.unfinished = root / UNFINISHED
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -81,6 +84,11 @@ class Work:
     def restoring(self) -> str:
         """The snapshot of which a restore has begun to replace what is here; "" for none."""
         return self.unfinished.read_text() if self.unfinished.exists() else ""
+
+    def note_backup(self, identity: str) -> None:
+        """Leave word of a good backup, which `secrets` brings to tracking's metrics."""
+        self.last.unlink(missing_ok=True)  # it may be another user's
+        self.last.write_text(json.dumps({"finished": int(time.time()), "snapshot": identity}))
 
     def begin_restore(self) -> None:
         """Note that what is here is being replaced."""

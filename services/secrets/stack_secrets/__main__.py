@@ -12,7 +12,8 @@ from pathlib import Path
 
 from stack_secrets import handover
 from stack_secrets.catalogue import EXTERNAL
-from stack_secrets.keeper import Keeper, RefusedError
+from stack_secrets.errors import RefusedError
+from stack_secrets.keeper import Keeper
 
 USAGE = "usage: docker compose run --rm secrets [rotate [NAME...] | show NAME]"
 

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from stack_secrets import files
 from stack_secrets.catalogue import BACKUP, SERVING, TRACKING
-from stack_secrets.keeper import PREVIOUS, ROTATE, Keeper, RefusedError
+from stack_secrets.errors import RefusedError
+from stack_secrets.keeper import PREVIOUS, ROTATE, Keeper
 
 KEK = "kek-passphrase"
 OF_SERVING = re.compile(r"(deployments|tokens).*")

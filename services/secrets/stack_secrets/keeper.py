@@ -24,6 +24,7 @@ from stack_secrets.catalogue import (
     Secret,
 )
 from stack_secrets.elsewhere import LONGEST
+from stack_secrets.errors import RefusedError
 
 ROTATE = "docker compose run --rm secrets rotate"
 RESTART = "docker compose up -d --force-recreate"
@@ -35,10 +36,6 @@ PEM_LIMIT = 64 * 1024
 KNOWN = SECRETS | GIVEN_ONLY
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]*")  # what URLs, .ini files and libpq take as it is
 _FOREIGN = re.compile(r"[A-Za-z0-9._~+/=-]*")  # and those that other makers of keys use
-
-
-class RefusedError(Exception):
-    """The stack must not start; the message is one line that says why, and the way out."""
 
 
 @dataclass(frozen=True)

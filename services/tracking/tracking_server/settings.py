@@ -27,7 +27,8 @@ PREFIX_OF_ADDRESSES = re.compile(
     r"(mlflow-artifacts:/(?!\d+(/|$))|s3://(?=[^/])|(file://)?/)(?!\.{1,2}(/|$))[^/\\?#%\s]+"
     r"(/(?!\.{1,2}(/|$))[^/\\?#%\s]+)*"
 )
-HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
+LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?"
+HOST_NAME = re.compile(rf"{LABEL}(\.{LABEL})*")
 
 
 class Settings(BaseSettings):

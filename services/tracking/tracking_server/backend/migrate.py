@@ -97,8 +97,10 @@ def back_up(store: Database, folder: Path, state: str) -> Path:
         for killed in folder.glob(f"{state}-*.partial"):
             killed.unlink(missing_ok=True)
         name = time.strftime(f"{state}-%Y%m%d-%H%M%S", time.gmtime())
-        file = store.back_up(folder / name)
-        for older in sorted(folder.glob(f"{state}-*{file.suffix}"))[:-KEPT_BACKUPS]:
+        partial = folder / f"{name}.partial"
+        store.back_up(partial)
+        file = partial.rename(folder / f"{name}{store.suffix}")
+        for older in sorted(folder.glob(f"{state}-*{store.suffix}"))[:-KEPT_BACKUPS]:
             older.unlink(missing_ok=True)
         return file
     except OSError as error:

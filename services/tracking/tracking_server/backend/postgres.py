@@ -34,6 +34,8 @@ TABLE = ["TABLE", "public"]
 class Postgres:
     """MLflow's tables in a PostgreSQL database, reached with the password in pgpass."""
 
+    suffix = ".dump"
+
     def __init__(
         self,
         url: str,
@@ -109,23 +111,19 @@ class Postgres:
         """The URL on which MLflow changes the schema, which PostgreSQL does all or nothing."""
         yield self.url
 
-    def back_up(self, file: Path) -> Path:
+    def back_up(self, file: Path) -> None:
         """Write the whole database to `file`, in pg_dump's custom format."""
-        file = file.with_suffix(".dump")
-        partial = file.with_suffix(".partial")
         self._run(
             "pg_dump",
             "--format=custom",
             "--no-owner",
             "--no-privileges",
             "--file",
-            partial,
+            file,
             "--dbname",
             self._dsn,
         )
-        self._run("pg_restore", "--list", "--file", "/dev/null", partial)
-        partial.rename(file)
-        return file
+        self._run("pg_restore", "--list", "--file", "/dev/null", file)
 
     def tables_in(self, file: Path) -> set[str]:
         """The names of all tables in a backup."""

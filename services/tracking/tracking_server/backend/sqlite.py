@@ -20,6 +20,8 @@ LOCK_POLL_SECONDS = 0.2
 class Sqlite:
     """MLflow's tables in one file on this machine."""
 
+    suffix = ".db"
+
     def __init__(self, url: str, versions: str = "alembic_version") -> None:
         """`versions` is the table that holds the schema's revision."""
         self.url = url
@@ -91,13 +93,9 @@ class Sqlite:
             yield f"{SQLITE}{copy}"
             _copy(copy, self._file)
 
-    def back_up(self, file: Path) -> Path:
+    def back_up(self, file: Path) -> None:
         """Write a consistent copy of the database to `file`."""
-        file = file.with_suffix(".db")
-        partial = file.with_suffix(".partial")
-        _copy(self._file, partial)
-        partial.rename(file)
-        return file
+        _copy(self._file, file)
 
     def tables_in(self, file: Path) -> set[str]:
         """The names of all tables in a backup."""

@@ -17,10 +17,11 @@ class Database(Protocol):
     """A database with tables of MLflow's: its schema's revision, its locks, its backups.
 
     Each method raises UnreachableError where there is no answer now, and RefusedError where
-    waiting does not help.
+    waiting does not help. suffix: that of its backups.
     """
 
     url: str
+    suffix: str
 
     def revision(self, timeout: float = 5) -> str | None:
         """The schema's revision, None when MLflow's tables are not there."""
@@ -41,8 +42,8 @@ class Database(Protocol):
     def upgrading(self) -> AbstractContextManager[str]:
         """The URL on which MLflow changes the schema, all or nothing."""
 
-    def back_up(self, file: Path) -> Path:
-        """Write the whole database to `file`, with a suffix of its kind; the file."""
+    def back_up(self, file: Path) -> None:
+        """Write the whole database to `file`."""
 
     def tables_in(self, file: Path) -> set[str]:
         """The names of all tables in a backup."""

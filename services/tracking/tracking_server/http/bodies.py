@@ -26,7 +26,7 @@ FORMATS = {"gzip": (31,), "deflate": (zlib.MAX_WBITS, -zlib.MAX_WBITS)}
 """`wbits` of zlib, in the order in which MLflow tries them."""
 
 
-class _RefusedError(Exception):
+class _BodyError(Exception):
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
         self.answer = JSONResponse(
@@ -49,7 +49,7 @@ class Bodies:
             return
         is_artifact = scope["method"] == "PUT" and ARTIFACT.match(scope["path"])
         limit = None if is_artifact else self._limit
-        refused: _RefusedError | None = None
+        refused: _BodyError | None = None
         answering = False
         pieces = _pieces(scope, receive, limit)
 
@@ -57,7 +57,7 @@ class Bodies:
             nonlocal refused
             try:
                 return await pieces()
-            except _RefusedError as error:
+            except _BodyError as error:
                 refused = error
                 raise
 
@@ -73,7 +73,7 @@ class Bodies:
             if packed in FORMATS and scope["path"].startswith(TRACES):
                 pieces = await self._small(pieces, packed)
             await self._app(scope, guarded, unless_refused)
-        except _RefusedError as error:
+        except _BodyError as error:
             refused = error
         except Exception:
             if refused is None:
@@ -117,7 +117,7 @@ def _pieces(scope: Scope, receive: Receive, limit: int | None) -> Receive:
                 message = await receive()
         except TimeoutError:
             text = "The rest of the request's body did not come."
-            raise _RefusedError(408, "REQUEST_TIMEOUT", text) from None
+            raise _BodyError(408, "REQUEST_TIMEOUT", text) from None
         more = message.get("more_body", False)
         read += len(message.get("body", b""))
         if limit is not None and read > limit:
@@ -127,9 +127,9 @@ def _pieces(scope: Scope, receive: Receive, limit: int | None) -> Receive:
     return piece
 
 
-def _too_large(limit: int) -> _RefusedError:
+def _too_large(limit: int) -> _BodyError:
     text = f"The request's body is larger than {limit} bytes (TRACKING_BODY_LIMIT)."
-    return _RefusedError(413, "INVALID_PARAMETER_VALUE", text)
+    return _BodyError(413, "INVALID_PARAMETER_VALUE", text)
 
 
 def _fits(body: bytes, packed: str, limit: int) -> bool:
