@@ -5,6 +5,7 @@ FIX=1 mends what can be mended.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import tempfile
@@ -18,6 +19,7 @@ from host.user.options import Options
 from host.user.terminal import say
 
 COMPOSE_TAG = re.compile(r"(?<=: )!(?:reset|override)\b ?(null\b)?")
+SERVICES = (ROOT / "services" / "serving", ROOT / "services" / "tracking")
 BINARY = (".png", ".jpg", ".gif", ".whl", ".onnx", ".gz", ".zip", ".db")
 
 
@@ -82,7 +84,7 @@ def _run_tool(name: str, command: list[str | Path]) -> bool:
     done = subprocess.run(
         [VENV / "bin" / str(command[0]), *command[1:]],
         cwd=ROOT,
-        env={**environment.variables(), "PYTHONPATH": str(ROOT / "services" / "serving")},
+        env={**environment.variables(), "PYTHONPATH": os.pathsep.join(map(str, SERVICES))},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
