@@ -65,3 +65,12 @@ def test_hook_and_container_call_what_the_makefile_has():
     for command in (hook["entry"], container["postCreateCommand"]):
         program, target, *_ = command.split()
         assert (program, target in targets) == ("make", True), command
+
+
+def test_picture_of_the_rooms_has_each_room_and_no_circle():
+    drawn = (ROOT / "docs" / "rooms.svg").read_text()
+    package = ROOT / "services" / "serving" / "model_server"
+    rooms = {path.parent.name for path in package.glob("*/__init__.py")}
+    modules = {path.stem for path in package.glob("*.py")} - {"__init__"}
+    assert set(re.findall(r">\.(\w+)/?</text>", drawn)) == rooms | modules
+    assert "stroke-dasharray" not in drawn
