@@ -1,7 +1,11 @@
 """What is said behind `make COMMAND`: one way to say yes, and a line for everything else."""
 
+import re
+from dataclasses import fields
+
 import pytest
 
+from host.paths import ROOT
 from host.user import options
 from host.user.terminal import CommandError
 
@@ -21,3 +25,9 @@ def test_every_switch_is_said_in_the_same_way(name, on):
 def test_words_are_taken_as_they_are():
     said = options.read({"TO": "s3://bucket", "FROM": "there", "K": "wine", "ARGS": "--quick"})
     assert (said.to, said.from_, said.k, said.args) == ("s3://bucket", "there", "wine", "--quick")
+
+
+def test_one_page_has_every_variable():
+    page = (ROOT / "docs" / "settings.md").read_text().partition("## make")[2]
+    documented = set(re.findall(r"`([A-Z_]+\d?)`", page))
+    assert {f.name.upper().rstrip("_") for f in fields(options.Options)} <= documented
