@@ -23,7 +23,7 @@ demo: ## start the stack, train and promote a model, ask it for a prediction
 projects: ## run every example project on the stack (K=name, T5=folder: not from the hub)
 	@$(STACK) projects
 
-test: ## run every test that this machine can (TIER=unit K=name FULL=1)
+test: ## run every test that this machine can (TIER=unit K=name FULL=1 COVERAGE=1)
 	@$(STACK) test
 
 up: ## start the stack: Docker Compose where an engine answers, else local processes

@@ -1,26 +1,35 @@
 """`make test`: all tiers that this machine can run, and a loud word about those it cannot.
 
 TIER=unit (or unit,stack) selects, K= is pytest's -k, FULL=1 runs long checks at their whole size.
-COMPOSE_TIER=required makes a machine fail that cannot run the compose tier.
+COMPOSE_TIER=required makes a machine fail that cannot run the compose tier. COVERAGE=1 shows how
+much of each package the unit and integration tiers ran, branches too, and takes half as long again.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import IO
 
 from host.commands import lint
 from host.docker import readiness
 from host.modes import checks
-from host.paths import ROOT
-from host.python import environment
+from host.paths import LOCAL, ROOT, shown
+from host.python import coverage, environment
 from host.user.options import Options
 from host.user.terminal import CommandError, say
 
 TIERS = ("lint", "unit", "integration", "compose")
 NO_TESTS = 5  # pytest's status where nothing was selected
+BESIDE = LOCAL / "compose-tests.log"
+OTHERS = LOCAL / "other-tests"
+"""Locked as long as other tiers run, for tests that want the machine for themselves."""
+YIELDING = "5"  # containers have the share of one process, and users' waits are measured in them
 
 
 @dataclass(frozen=True)
@@ -38,12 +47,17 @@ def main(options: Options) -> int:
     chosen = _chosen(options.tier)
     checks.check_machine()
     environment.ensure(environment.DEV)
+    if options.coverage:
+        coverage.forget()
     outcomes = []
+    started = time.monotonic()
     try:
-        for tier in chosen:
-            outcomes.append(_run(tier, options))  # noqa: PERF401 - what ran is shown if one is interrupted
+        for outcome in _outcomes(chosen, options):
+            outcomes.append(outcome)  # noqa: PERF402 - what ran is shown if one is interrupted
     finally:
-        _summarise(outcomes)
+        _summarise(outcomes, time.monotonic() - started)
+        if options.coverage:
+            say("\n" + coverage.figures())
     verdicts = {outcome.verdict for outcome in outcomes}
     return 0 if "passed" in verdicts and "FAILED" not in verdicts else 1
 
@@ -56,35 +70,72 @@ def _chosen(tiers: str) -> list[str]:
     return [tier for tier in TIERS if tier in wanted or not wanted]
 
 
-def _run(tier: str, options: Options) -> Outcome:
+def _outcomes(chosen: list[str], options: Options) -> Iterator[Outcome]:
+    """Of one tier after the other; but the compose tier, which mostly waits for containers, runs
+    beside all others, and is shown last."""
+    first = [tier for tier in chosen if tier != "compose"]
+    if "compose" not in chosen or not first or readiness.why_no_stack():
+        yield from (_run(tier, options) for tier in first)
+        if "compose" in chosen:
+            yield _run("compose", options)
+        return
+    LOCAL.mkdir(exist_ok=True)
+    with ThreadPoolExecutor(1) as aside, BESIDE.open("w") as output:
+        with OTHERS.open("w") as others:
+            fcntl.flock(others, fcntl.LOCK_EX)
+            compose = aside.submit(_timed, "compose", options, output)
+            say(f"the compose tier runs beside the others, and writes to {shown(BESIDE)}")
+            yield from (_run(tier, options, yielding=True) for tier in first)
+        say("\n=== compose ===")
+        outcome = compose.result()
+        say(BESIDE.read_text())
+        yield outcome
+
+
+def _run(tier: str, options: Options, *, yielding: bool = False) -> Outcome:
     say(f"\n=== {tier} ===")
-    started = time.monotonic()
     if tier == "compose" and (reason := readiness.why_no_stack()):
         say(reason)
         verdict = "FAILED" if options.compose_tier else "NOT RUN"
         return Outcome(tier, verdict, 0, reason)
-    verdict = ("passed" if lint.run() else "FAILED") if tier == "lint" else _pytest(tier, options)
-    return Outcome(tier, verdict, time.monotonic() - started)
+    if tier == "lint":
+        started = time.monotonic()
+        verdict = "passed" if lint.run() else "FAILED"
+        return Outcome(tier, verdict, time.monotonic() - started)
+    return _timed(tier, options, yielding=yielding)
 
 
-def _pytest(tier: str, options: Options) -> str:
-    command: list[str] = [str(environment.PYTHON), "-m", "pytest", f"tests/{tier}"]
+def _timed(
+    tier: str, options: Options, output: IO[str] | None = None, *, yielding: bool = False
+) -> Outcome:
+    started = time.monotonic()
+    command = ["nice", "-n", YIELDING] if yielding else []
+    command += [str(environment.PYTHON), "-m", "pytest", f"tests/{tier}"]
     if tier != "compose":  # whose tests share one stack
         command += ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"]
         # Else files of few tests come last, and the longest tests are in such.
         command += ["--no-loadscope-reorder"]
+        command += ["--cov", "--cov-append", "--cov-report="] if options.coverage else []
     command += ["-k", options.k] if options.k else []
     variables = {**environment.variables(), "FULL": "1" if options.full else ""}
-    status = subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode
-    if options.k and status == NO_TESTS:
-        return "empty"
-    return "passed" if status == 0 else "FAILED"
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=variables,
+        check=False,
+        stdout=output,
+        stderr=subprocess.STDOUT if output else None,
+    )
+    empty = options.k and done.returncode == NO_TESTS
+    verdict = "empty" if empty else "FAILED" if done.returncode else "passed"
+    return Outcome(tier, verdict, time.monotonic() - started)
 
 
-def _summarise(outcomes: list[Outcome]) -> None:
+def _summarise(outcomes: list[Outcome], seconds: float) -> None:
     say(f"\n{'tier':<13}{'':<9}seconds")
     for outcome in outcomes:
         say(f"{outcome.tier:<13}{outcome.verdict:<9}{outcome.seconds:7.0f}")
+    say(f"{'all':<22}{seconds:7.0f}")
     for outcome in outcomes:
         if outcome.reason:
             say(f"\n!!! {outcome.tier} tests DID NOT RUN: {outcome.reason}")

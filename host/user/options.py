@@ -20,6 +20,7 @@ class Options:
     upgrade: bool
     rotate: bool
     full: bool
+    coverage: bool
     audit: bool
     compose_tier: bool
     to: str

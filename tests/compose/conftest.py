@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import itertools
 import os
 from pathlib import Path
@@ -17,18 +18,31 @@ from harness.ports import free_port
 from harness.projects import PROJECTS
 from harness.stack import Stack, copy_shipped_files
 from harness.tiny_t5 import build
+from host.commands.test import OTHERS
 from host.docker.readiness import why_no_stack
 
 HERE = Path(__file__).parent
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """One stack serves all tests, so they stay together; building its images takes minutes."""
+    """One stack serves all tests, so they stay together; building its images takes minutes. Those
+    that want the machine for themselves are last, and may wait for the other tiers' end."""
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.xdist_group("compose"))
             if not item.get_closest_marker("timeout"):
-                item.add_marker(pytest.mark.timeout(900))
+                waits = item.get_closest_marker("quiet") is not None
+                item.add_marker(pytest.mark.timeout(7200 if waits else 900))
+    items.sort(key=lambda item: item.get_closest_marker("quiet") is not None)
+
+
+@pytest.fixture(autouse=True)
+def others_have_ended(request):
+    """Wait for what `make test` runs beside this tier, where a test asks for it."""
+    if request.node.get_closest_marker("quiet") and OTHERS.exists():
+        with OTHERS.open() as others:
+            fcntl.flock(others, fcntl.LOCK_SH)
 
 
 @pytest.fixture(scope="module", autouse=True)

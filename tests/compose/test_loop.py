@@ -104,6 +104,7 @@ def test_the_runner_says_how_to_open_projects_that_it_may_not_read(stack, closed
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.quiet
 def test_promotion_and_rollback_under_load(stack, client):
     mlflow.set_experiment("promotion under load")
     first, second = (str(register("swap", value)) for value in (1.0, 2.0))

@@ -27,6 +27,7 @@ def kept(stack):
     mlflow.set_tracking_uri(before)
 
 
+@pytest.mark.quiet
 def test_down_then_up_brings_all_back_in_time(stack, kept):
     stack.down()
     started = time.monotonic()
