@@ -4,7 +4,7 @@ import pytest
 
 from stack_secrets import handover
 from stack_secrets.keeper import PREVIOUS
-from tests.unit.compose.keeping import Stack
+from tests.unit.secrets.keeping import Stack
 
 KEK = "kek-passphrase"
 

@@ -9,7 +9,7 @@ import pytest
 from stack_secrets.__main__ import external
 from stack_secrets.catalogue import OVERLAYS, READERS, SECRETS, VOLUMES
 from stack_secrets.keeper import PREVIOUS, Keeper
-from tests.unit.compose.keeping import Stack
+from tests.unit.secrets.keeping import Stack
 
 OWN = "x" * 20
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"

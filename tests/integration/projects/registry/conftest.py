@@ -9,7 +9,7 @@ from harness.projects import importable, use
 
 importable("registry")
 
-from tests.integration.registry.desk import Desk  # noqa: E402 - needs the project's modules
+from tests.integration.projects.registry.desk import Desk  # noqa: E402 - needs the project's modules
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.projects import Runs
-from tests.integration.registry.desk import TRUE, exact
+from tests.integration.projects.registry.desk import TRUE, exact
 
 
 @pytest.fixture

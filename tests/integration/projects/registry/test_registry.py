@@ -11,7 +11,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from common.promotion import Gate
 from measures import CLASSIFIER, METRICS, REGRESSOR
-from tests.integration.registry.desk import ROWS, TRUE, exact, good, promote, worse
+from tests.integration.projects.registry.desk import ROWS, TRUE, exact, good, promote, worse
 
 COUNTS = {
     "example_count",

@@ -70,7 +70,13 @@ def python(tmp_path_factory):
 def answers(python, local_tracking):
     """What transformers itself answers, once the model is registered."""
     environment = clean_environment(MLFLOW_TRACKING_URI=local_tracking.uri, HF_HUB_OFFLINE="1")
-    command = [python, "-m", "tests.integration.huggingface.torch_t5", "torch-t5", str(TOKENS)]
+    command = [
+        python,
+        "-m",
+        "tests.integration.projects.huggingface.torch_t5",
+        "torch-t5",
+        str(TOKENS),
+    ]
     done = subprocess.run(
         command,
         cwd=ROOT,

@@ -1,7 +1,8 @@
 """Run by a Python that has torch: log the tiny T5 by MLflow's transformers flavor, with the alias
 `champion`, and print what transformers itself answers, as JSON.
 
-    MLFLOW_TRACKING_URI=... python -m tests.integration.huggingface.torch_t5 NAME TOKENS < TEXTS
+    MLFLOW_TRACKING_URI=... \\
+    python -m tests.integration.projects.huggingface.torch_t5 NAME TOKENS < TEXTS
 """
 
 import json

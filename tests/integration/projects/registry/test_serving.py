@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.serving import ModelServer
-from tests.integration.registry.desk import ROWS, TRUE, good, promote
+from tests.integration.projects.registry.desk import ROWS, TRUE, good, promote
 
 
 @pytest.fixture(scope="module")
