@@ -17,8 +17,9 @@ os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_SUPPRESS_PRINTING_URL_
 
 from benchmarks import logging_speed, machine, serving, tracking, validation  # noqa: E402
 from benchmarks.options import QUICK, Options, flag  # noqa: E402
-from benchmarks.report import Section, markdown, save, say  # noqa: E402
+from benchmarks.report import markdown, save  # noqa: E402
 from benchmarks.serving.plan import plan  # noqa: E402
+from harness.report import Section, say  # noqa: E402
 
 SUMMARY = "Measure, print ratios, and save the figures."
 PARTS = {

@@ -11,8 +11,8 @@ import mlflow
 from mlflow.entities import Metric
 
 from benchmarks.options import Options
-from benchmarks.report import Section, say
 from benchmarks.storage import running
+from harness.report import Section, say
 
 KEYS = 10  # metrics of one step
 MOST = 1000  # metrics that the server takes in one request

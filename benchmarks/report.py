@@ -1,42 +1,13 @@
-"""Progress while it runs; then tables for people, in Markdown, and JSON for programs."""
+"""Tables for people, in Markdown, and JSON for programs."""
 
 import json
-import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from benchmarks.options import Options
-
-BEGIN, END = "<!-- figures: {part} -->", "<!-- end of figures: {part} -->"
-BEGAN = time.monotonic()
-
-
-@dataclass(frozen=True)
-class Section:
-    """One table, the sentence below it, pictures, and the numbers that all come from."""
-
-    title: str
-    columns: list[str]
-    rows: list[list[str]]
-    summary: str
-    data: dict[str, Any] = field(default_factory=dict)
-    pictures: dict[str, str] = field(default_factory=dict)  # SVG by name
-
-    def markdown(self, prefix: str = "") -> str:
-        """prefix: what the pictures' files have before their names."""
-        lines = [self.columns, ["---"] * len(self.columns), *self.rows]
-        table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-        shown = "".join(f"\n![{name}]({prefix}{name}.svg)\n" for name in self.pictures)
-        summary = f"{self.summary[0].upper()}{self.summary[1:]}."
-        return f"### {self.title}\n\n{table}\n\n{summary}\n{shown}"
-
-
-def say(line: str) -> None:
-    """One line of progress, with minutes and seconds since the start."""
-    minutes, seconds = divmod(int(time.monotonic() - BEGAN), 60)
-    print(f"{minutes:3d}:{seconds:02d} {line}", file=sys.stderr, flush=True)
+from harness.report import Section
+from host.user.pages import insert
 
 
 def markdown(
@@ -80,10 +51,3 @@ def _draw(folder: Path, sections: list[Section], prefix: str = "") -> list[Path]
             paths.append(folder / f"{prefix}{name}.svg")
             paths[-1].write_text(picture)
     return paths
-
-
-def insert(page: Path, part: str, text: str) -> None:
-    """Put the figures of a part between its two marks."""
-    begin, end = BEGIN.format(part=part), END.format(part=part)
-    before, _, rest = page.read_text().partition(begin)
-    page.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}")

@@ -10,9 +10,9 @@ import httpx
 from benchmarks.loads import LOADS, Load, Target, seed
 from benchmarks.options import Options
 from benchmarks.processes import memory, settle
-from benchmarks.report import Section, say
 from benchmarks.rounds import Comparison, compare
 from benchmarks.storage import Server, running
+from harness.report import Section, say
 
 
 def measure(options: Options) -> list[Section]:

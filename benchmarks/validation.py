@@ -14,7 +14,7 @@ import psutil
 
 from benchmarks.options import Options
 from benchmarks.processes import memory
-from benchmarks.report import Section, say
+from harness.report import Section, say
 
 PROJECT = Path(__file__).resolve().parent.parent / "projects" / "validation"
 HEADER = "id,when,station,temperature,humidity,wind,remark\n"

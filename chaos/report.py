@@ -8,10 +8,10 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from benchmarks.report import Section
 from chaos.load import LOG, MLFLOW, PREDICT, STORE
 from chaos.summary import AT_ONCE, NOTHING, Summary
 from chaos.trial import Result, Unfinished
+from harness.report import Section
 
 COLUMNS = [
     "fault",

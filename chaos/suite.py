@@ -15,7 +15,6 @@ from pathlib import Path
 import httpx
 from mlflow.exceptions import MlflowException
 
-from benchmarks.report import insert, say
 from chaos import report, trial
 from chaos.faults import Fault
 from chaos.options import parse
@@ -23,8 +22,10 @@ from chaos.scene import Quick, Scene, Storm, publish_models
 from chaos.team import OVERLAY, enter
 from chaos.trial import Result, Unfinished
 from harness.ports import free_port
+from harness.report import say
 from harness.stack import copy_shipped_files
 from host.docker.readiness import why_no_stack
+from host.user.pages import insert
 
 # Of the page: its mark, its title.
 ALL = ("faults", "What clients see")

@@ -5,13 +5,13 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.options import Options
-from benchmarks.report import Section, say
 from benchmarks.serving import cases, environments, plot, tables
 from benchmarks.serving.environments import MissingError
 from benchmarks.serving.measuring import Figures
 from benchmarks.serving.measuring import measure as measure_case
 from benchmarks.serving.plan import GOALS, plan
 from benchmarks.serving.servers import Server, known
+from harness.report import Section, say
 
 
 def measure(options: Options) -> list[Section]:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.report import say
+from harness.report import say
 
 FOLDER = Path(__file__).resolve().parents[1] / "peers"
 UV = Path(sys.executable).parent / "uv"

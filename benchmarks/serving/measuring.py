@@ -12,7 +12,6 @@ import httpx
 
 from benchmarks.options import Options
 from benchmarks.processes import memory
-from benchmarks.report import say
 from benchmarks.serving import stages
 from benchmarks.serving.bursts import Burst, burst, other_cores
 from benchmarks.serving.cases import ROWS, Case
@@ -21,6 +20,7 @@ from benchmarks.serving.servers import BEFORE, OURS, PLAIN, REFERENCE, Server
 from benchmarks.serving.stages import Stage
 from harness.ports import free_port
 from harness.processes import Process, clean_environment
+from harness.report import say
 from host.paths import ROOT
 
 START_SECONDS = 180

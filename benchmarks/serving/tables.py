@@ -3,7 +3,6 @@
 from dataclasses import asdict
 
 from benchmarks.options import Options
-from benchmarks.report import Section
 from benchmarks.serving import stages
 from benchmarks.serving.bursts import core, generator, length
 from benchmarks.serving.cases import TITLES
@@ -11,6 +10,7 @@ from benchmarks.serving.goals import goals
 from benchmarks.serving.measuring import Figures, Measured
 from benchmarks.serving.plan import Cell
 from benchmarks.serving.servers import OURS
+from harness.report import Section
 
 
 def sections(options: Options, figures: Figures, missing: dict[str, str]) -> list[Section]:

@@ -8,10 +8,10 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.report import insert
 from host.paths import ROOT, VENV, shown
 from host.python import environment
 from host.user.options import Options
+from host.user.pages import insert
 from host.user.terminal import say
 
 PAGE = ROOT / "docs" / "images.md"

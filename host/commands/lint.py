@@ -19,7 +19,7 @@ from host.user.options import Options
 from host.user.terminal import say
 
 COMPOSE_TAG = re.compile(r"(?<=: )!(?:reset|override)\b ?(null\b)?")
-SERVICES = (ROOT / "services" / "serving", ROOT / "services" / "tracking")
+SERVICES = [ROOT / "services" / name for name in ("backup", "secrets", "serving", "tracking")]
 BINARY = (".png", ".jpg", ".gif", ".whl", ".onnx", ".gz", ".zip", ".db")
 
 

@@ -14,11 +14,12 @@ from tests.integration.serving.models import act
 NAMES = ("nosy", "other")
 FIND = """
 import glob, json, os
-found = {}
+commands, owners = {}, {}
 for pid in filter(str.isdigit, os.listdir("/proc")):
     with open(f"/proc/{pid}/cmdline") as file:
-        found[pid] = file.read().replace("\\0", " ")
-print(json.dumps([found, sorted(glob.glob("/cache/versions/*/model/MLmodel"))]))
+        commands[pid] = file.read().replace("\\0", " ")
+    owners[pid] = os.stat(f"/proc/{pid}/environ").st_uid
+print(json.dumps([commands, owners, sorted(glob.glob("/cache/versions/*/model/MLmodel"))]))
 """
 
 
@@ -60,7 +61,8 @@ def ask(team, served):
 
 @pytest.fixture(scope="module")
 def inside(team, served):  # noqa: ARG001 - it is served by then
-    """The container's processes by number, and the files MLmodel in its cache."""
+    """The container's commands, and the owners of their memory, by number of process; the files
+    MLmodel in its cache."""
     return json.loads(team.stack.execute("serving", "python3", "-c", FIND))
 
 
@@ -85,7 +87,7 @@ def test_the_stacks_secrets_and_tokens_are_closed(ask):
 
 
 def test_the_cache_and_other_versions_are_closed(ask, inside):
-    _, files = inside
+    _, _, files = inside
     answers = ask([f"read|{file}" for file in files])
     (own,) = (file for file, said in zip(files, answers, strict=True) if said == "done")
     (foreign,) = (file for file in files if file != own)
@@ -94,13 +96,22 @@ def test_the_cache_and_other_versions_are_closed(ask, inside):
 
 
 def test_other_processes_are_closed(ask, inside):
-    processes, _ = inside
+    commands, _, _ = inside
     (me,) = ask(["me"])
     own = me.removeprefix("done: ")
-    servers = {pid for pid, command in processes.items() if "model_server" in command} - {own}
+    servers = {pid for pid, command in commands.items() if "model_server" in command} - {own}
     assert len(servers) >= 3, "the HTTP process, what starts workers, the other model's worker"
     for pid in servers:
-        assert probes.wrong(probes.of_processes(int(pid)), ask) == {}, processes[pid]
+        assert probes.wrong(probes.of_processes(int(pid)), ask) == {}, commands[pid]
+
+
+def test_memory_of_the_server_is_closed_to_its_own_user(inside):
+    """Where the kernel knows no Landlock too: core dumps and a debugger of that user's."""
+    commands, owners, _ = inside
+    servers = [pid for pid, command in commands.items() if "model_server" in command]
+    kept = {commands[pid]: owners[pid] for pid in servers if "healthy" not in commands[pid]}
+    assert kept
+    assert set(kept.values()) == {0}, kept
 
 
 def test_networks_are_closed(ask, team):

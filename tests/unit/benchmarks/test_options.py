@@ -6,7 +6,9 @@ import pytest
 
 from benchmarks.__main__ import PARTS, USUAL, parse
 from benchmarks.options import QUICK, Options
-from benchmarks.report import BEGIN, END, Section, save
+from benchmarks.report import save
+from harness.report import Section
+from host.user.pages import BEGIN, END
 
 
 def test_without_flags_the_usual_parts_are_measured_in_full():
