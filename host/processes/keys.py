@@ -10,6 +10,7 @@ import re
 import secrets
 from pathlib import Path
 
+from host.files import write_whole
 from host.paths import LOCAL, ROOT, shown
 from host.user.terminal import CommandError, say
 
@@ -35,7 +36,7 @@ def keep(database: Path, *, rotate: bool = False) -> bool:
     KEPT.mkdir(mode=0o700, parents=True, exist_ok=True)
     changed = [name for name in NAMES if values[name] != kept.get(name)]
     for name in changed:
-        _write(KEPT / name, values[name])
+        write_whole(KEPT / name, values[name])
     return bool(changed)
 
 
@@ -74,13 +75,6 @@ def _part(database: Path, provided: str | None, kept: str | None, *, rotate: boo
     aside = "is lost"
     if kept:
         previous = place.with_name(f"{KEK}.previous")
-        _write(previous, kept)
+        write_whole(previous, kept)
         aside = f"is kept as {shown(previous)}"
     say(f"- taking a new {KEK}: API keys in MLflow's AI gateway need the old, which {aside}")
-
-
-def _write(path: Path, value: str) -> None:
-    temporary = path.with_suffix(".new")
-    temporary.touch(mode=0o600)
-    temporary.write_text(value)
-    temporary.replace(path)

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from host.files import write_whole
 from host.paths import LOCAL, VENV
 from host.python.environment import clean_variables
 from host.user.terminal import CommandError
@@ -88,11 +89,11 @@ def configure(programs: list[Program]) -> None:
     sections = [HEAD.format(socket=_socket())]
     for program in programs:
         content = json.dumps({"command": program.command, "environment": program.environment})
-        _replace(LOCAL / "run" / f"{program.name}.json", content)
+        write_whole(LOCAL / "run" / f"{program.name}.json", content)
         digest = hashlib.sha256(content.encode()).hexdigest()
         section = PROGRAM.format(name=program.name, digest=digest, stop=program.stop)
         sections.append(section)
-    _replace(CONFIGURATION, "\n".join(sections))
+    write_whole(CONFIGURATION, "\n".join(sections))
 
 
 def start() -> None:
@@ -184,10 +185,3 @@ def _socket() -> Path:
         return socket
     place = hashlib.sha256(os.fsencode(LOCAL)).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"mlflow-stack-{os.getuid()}-{place}" / "supervisor.sock"
-
-
-def _replace(path: Path, content: str) -> None:
-    temporary = path.with_suffix(".new")
-    temporary.touch(mode=0o600)
-    temporary.write_text(content)
-    temporary.replace(path)

@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from host.files import write_whole
 from host.paths import ROOT, VENV, shown
 from host.python import pip_settings
 from host.user.alone import alone
@@ -84,10 +85,8 @@ def _read_stamp() -> dict[str, Any]:
 
 def _write_stamp(locks: dict[str, str] | None) -> None:
     """Record what is installed: None while an install runs that may be interrupted."""
-    temporary = STAMP.with_suffix(".new")
     content = {**_identity(), "locks": locks, "uv": pip_settings.in_uv_words(PYTHON)}
-    temporary.write_text(json.dumps(content, indent=1))
-    temporary.replace(STAMP)
+    write_whole(STAMP, json.dumps(content, indent=1))
 
 
 def _sound() -> bool:

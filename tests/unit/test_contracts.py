@@ -7,12 +7,13 @@ import subprocess
 import pytest
 
 from host.paths import ROOT
+from host.processes import keys
 from host.python import pip_settings
 from model_server import settings as serving
 from model_server.environments import uv
 from stack_backup import database, work
 from stack_backup.work import Work
-from stack_secrets import handover
+from stack_secrets import handover, keeper
 from stack_secrets.catalogue import BACKUP, TRACKING, VOLUMES
 from tracking_server import settings as tracking
 from tracking_server.backend import postgres
@@ -83,6 +84,15 @@ def test_backups_and_secrets_use_the_same_files():
     assert work.UNFINISHED == handover.UNFINISHED
     assert f"{work.HANDOVER}/secrets/{handover.KEK}" in work.NEEDED
     assert (VOLUMES["backup-work"], VOLUMES["tracking-backups"]) == (BACKUP, TRACKING)
+
+
+@pytest.mark.parametrize(
+    "value", ["a" * 12, "a" * 128, "a" * 11, "a" * 129, "A1._~-" * 2, "a b" * 4]
+)
+def test_a_passphrase_is_one_with_and_without_docker(value):
+    assert bool(keys.TAKEN.fullmatch(value)) == (keeper._fault(keys.KEK, value) is None)
+    assert keys.KEK == handover.KEK
+    assert set(keys.NAMES) <= keeper.SECRETS.keys()
 
 
 def test_what_is_set_for_pip_has_one_name_in_uv():
