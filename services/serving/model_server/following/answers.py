@@ -16,7 +16,7 @@ class Alias(msgspec.Struct):
     version: str
 
 
-class Model(msgspec.Struct):
+class RegisteredModel(msgspec.Struct):
     name: str
     creation_timestamp: int = 0
     last_updated_timestamp: int = 0
@@ -29,7 +29,7 @@ class Model(msgspec.Struct):
 class ModelsPage(msgspec.Struct):
     """MLflow leaves out what is empty: `{}` is a registry without models."""
 
-    found: list[Model] = msgspec.field(default_factory=list, name="registered_models")
+    entries: list[RegisteredModel] = msgspec.field(default_factory=list, name="registered_models")
     next_page_token: str | None = None
 
 
@@ -38,7 +38,7 @@ class Tag(msgspec.Struct):
     value: str = ""
 
 
-class Version(msgspec.Struct):
+class ModelVersion(msgspec.Struct):
     source: str | None = None
     model_id: str | None = None
     run_id: str | None = None
@@ -47,7 +47,7 @@ class Version(msgspec.Struct):
 
 
 class VersionAnswer(msgspec.Struct):
-    model_version: Version
+    model_version: ModelVersion
 
 
 class Registered(msgspec.Struct):
@@ -56,7 +56,7 @@ class Registered(msgspec.Struct):
 
 
 class VersionsPage(msgspec.Struct):
-    found: list[Registered] = msgspec.field(default_factory=list, name="model_versions")
+    entries: list[Registered] = msgspec.field(default_factory=list, name="model_versions")
     next_page_token: str | None = None
 
 

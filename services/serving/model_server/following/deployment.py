@@ -16,6 +16,7 @@ from model_server import metrics, options
 from model_server.errors import FetchError, FolderChangedError, LoadError
 from model_server.following.loader import Loader
 from model_server.following.registry import Missing
+from model_server.models.entry import Entry
 from model_server.models.target import Target
 from model_server.models.version import Version
 from model_server.remedies import with_remedy
@@ -78,23 +79,28 @@ class Deployment:
         if self._roll:
             self._roll.cancel()
 
-    def status(self) -> dict:
+    @property
+    def invocations(self) -> str:
+        """Path of its predictions."""
+        return f"/models/{quote(self.name, safe='')}/invocations"
+
+    def entry(self) -> Entry:
+        """What /models says of it."""
         wanted, version = self.wanted, self.serving
-        status = {
-            "name": self.name,
-            "state": self.state,
-            "version": version.target.version if version else None,
-            "because": wanted.because if wanted else None,
-            "wanted_version": wanted.version if isinstance(wanted, Target) else None,
-            "problem": self.problem or self.failing,
-            "progress": self.progress,
-            "warnings": version.warnings if version else [],
-            "invocations": f"/models/{quote(self.name, safe='')}/invocations",
-        }
+        entry = Entry(
+            name=self.name,
+            state=self.state,
+            version=version.target.version if version else None,
+            because=wanted.because if wanted else None,
+            wanted_version=wanted.version if isinstance(wanted, Target) else None,
+            problem=self.problem or self.failing,
+            progress=self.progress,
+            warnings=version.warnings if version else [],
+            invocations=self.invocations,
+        )
         if version:
-            status["source"] = version.target.source
-            status |= version.status()
-        return status
+            version.describe(entry)
+        return entry
 
     @property
     def failing(self) -> str | None:

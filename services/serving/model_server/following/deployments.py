@@ -52,9 +52,9 @@ class Deployments:
         """Whether any model would answer."""
         return any(one.serving and not one.is_shadow for one in self._all.values())
 
-    def status(self, permits: Callable[[str], bool] = lambda _: True) -> list[dict]:
-        """Of all whose name `permits` lets see."""
-        return [self._all[name].status() for name in sorted(self._all) if permits(name)]
+    def visible(self, permits: Callable[[str], bool] = lambda _: True) -> list[Deployment]:
+        """All whose name `permits` lets see, in the order of the names."""
+        return [self._all[name] for name in sorted(self._all) if permits(name)]
 
     def wanted(self) -> list[tuple[str, str]]:
         """Name and version of all that is to be served, whether it is or not."""

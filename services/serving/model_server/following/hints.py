@@ -5,7 +5,7 @@ import functools
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from model_server.following.answers import Alias, Model
+from model_server.following.answers import Alias, RegisteredModel
 
 SHOWN = 5
 """Models of one hint, and aliases of one model."""
@@ -13,7 +13,7 @@ ALIKE = 0.8
 """Of difflib's ratio: a letter or two."""
 
 
-def hint(alias: str, models: Iterable[Model], *, serves: bool) -> str | None:
+def hint(alias: str, models: Iterable[RegisteredModel], *, serves: bool) -> str | None:
     """For people who wonder why a model is not served. `models` are those that they may see; with
     `serves` others are served, and only what looks like a mistake is said."""
     without = [model for model in models if model.version(alias) is None]
@@ -30,13 +30,13 @@ def hint(alias: str, models: Iterable[Model], *, serves: bool) -> str | None:
     return " ".join([how, *found])
 
 
-def lacks(alias: str, model: Model) -> str:
+def lacks(alias: str, model: RegisteredModel) -> str:
     """Why a model without the alias is not served."""
     found = mistaken(alias, model) or _aliases(model)
     return f"no version has the alias {alias}; the model has {found}"
 
 
-def _aliases(model: Model) -> str:
+def _aliases(model: RegisteredModel) -> str:
     """Which it has."""
     if not model.aliases:
         return "no alias"
@@ -44,7 +44,7 @@ def _aliases(model: Model) -> str:
     return f"the alias {shown}" if len(model.aliases) == 1 else f"the aliases {shown}"
 
 
-def mistaken(alias: str, model: Model) -> str | None:
+def mistaken(alias: str, model: RegisteredModel) -> str | None:
     """Which alias of the model looks like the one that is asked for, and is another."""
     for one in model.aliases:
         if one.alias.casefold() == alias.casefold():
@@ -55,7 +55,7 @@ def mistaken(alias: str, model: Model) -> str | None:
     return None
 
 
-def _mistakes(alias: str, models: Iterable[Model]) -> Iterator[str]:
+def _mistakes(alias: str, models: Iterable[RegisteredModel]) -> Iterator[str]:
     for model in models:
         if found := mistaken(alias, model):
             yield f"Model {model.name!r} has {found}."

@@ -15,8 +15,8 @@ import httpx
 from model_server.following import hints
 from model_server.following.answers import (
     STRANGE,
-    Model,
     ModelsPage,
+    RegisteredModel,
     RegistryError,
     VersionAnswer,
     VersionsPage,
@@ -66,7 +66,7 @@ class Registry:
     def __init__(self, uri: str, credentials: dict[str, str], alias: str) -> None:
         self.alias = alias
         """That every model is served by which carries it."""
-        self.models: dict[str, Model] = {}
+        self.models: dict[str, RegisteredModel] = {}
         """Every registered model, as of the last look."""
         self.because = f"alias {alias}"
         self._facts: dict[str, _Facts] = {}
@@ -138,13 +138,15 @@ class Registry:
         found = await self._resolve_all(asked.values(), models)
         return found | await self._resolve_all(_shadows(asked, found, models), models)
 
-    async def _resolve_all(self, entries: Iterable[Wanted], models: dict[str, Model]) -> Desired:
+    async def _resolve_all(
+        self, entries: Iterable[Wanted], models: dict[str, RegisteredModel]
+    ) -> Desired:
         found = await asyncio.gather(
             *(self._resolve(entry, models.get(entry.model)) for entry in entries)
         )
         return {target.name: target for target in found}
 
-    async def _resolve(self, entry: Wanted, model: Model | None) -> Target | Missing:
+    async def _resolve(self, entry: Wanted, model: RegisteredModel | None) -> Target | Missing:
         if model is None:
             return Missing(entry.name, entry.because, "no such registered model")
         version = entry.version or model.version(entry.alias)
@@ -162,7 +164,7 @@ class Registry:
             entry.name, version, uri, facts.identity, entry.because, facts.tags, entry.shadows
         )
 
-    async def _learn(self, uri: str, model: Model, version: str) -> _Facts | None:
+    async def _learn(self, uri: str, model: RegisteredModel, version: str) -> _Facts | None:
         times = (model.creation_timestamp, model.last_updated_timestamp)
         known = self._facts.get(uri)
         if known and known.times == times:
@@ -187,9 +189,9 @@ class Registry:
             asked = {"max_results": PAGE} | ({"page_token": token} if token else {})
             content = await self._get(path, asked)
             page = read(content, kind)
-            if not page.found and content.strip() != b"{}":
+            if not page.entries and content.strip() != b"{}":
                 raise RegistryError(STRANGE)
-            for one in page.found:
+            for one in page.entries:
                 yield one
             token = page.next_page_token
             if not token:
@@ -219,7 +221,7 @@ class _RefusedError(RegistryError):
 
 
 def _shadows(
-    asked: dict[str, Wanted], found: Desired, models: dict[str, Model]
+    asked: dict[str, Wanted], found: Desired, models: dict[str, RegisteredModel]
 ) -> Iterator[Wanted]:
     """For each version whose tag names an alias: the version of its model with that alias, if it is
     another. What is asked for, or registered, under the shadow's name goes before it."""

@@ -11,7 +11,6 @@ import time
 from importlib.metadata import version as installed_version
 from itertools import count
 from secrets import token_hex
-from urllib.parse import quote
 
 import msgspec
 
@@ -26,9 +25,9 @@ from model_server.front.guard import PROBES, Guard, host_of
 from model_server.front.refusals import Refusals, is_noted
 from model_server.front.routes import GET, JSON, POST, Response, Route, Routes
 from model_server.front.tokens import NOBODY, Tokens
-from model_server.front.usage import usage
+from model_server.front.usage import explain
 from model_server.models import shadow
-from model_server.models.job import Job, Question
+from model_server.models.job import Job
 from model_server.models.version import Version
 from model_server.processes import wire
 from model_server.settings import Settings
@@ -131,26 +130,30 @@ class App:
     ) -> None:
         if self._running > self._settings.concurrency:
             raise errors.unavailable("Too many requests at one time (SERVING_CONCURRENCY).")
-        found = self._serving(exchange, name, version)
+        asked = self._serving(exchange, name, version)
         headers = exchange.headers
         encoding = headers.get(b"content-encoding")
         if encoding is not None and encoding.lower() != IDENTITY:
             raise _encoded()
         content_type = headers.get(b"content-type")
-        question = Question(
-            exchange.body,
-            None if content_type is None else content_type.decode("latin-1"),
+        request = wire.Request(
+            0,
             exchange.request_id,
+            None if content_type is None else content_type.decode("latin-1"),
+            exchange.body,
+            0.0,
             protocol,
             exchange.trace_id,
         )
-        context = [exchange, found, None]
-        found.submit(question, self._predicted, context, self._streamed)
-        if found.options.shadow:
-            context[2] = shadow.ask(self._shadow_of(found), question)
+        exchange.version = asked
+        exchange.comparison = None
+        asked.submit(request, self._predicted, exchange, self._streamed)
+        if asked.options.shadow:
+            exchange.comparison = shadow.ask(self._shadow_of(asked), request)
 
     def _predicted(self, job: Job, status: int, body: bytes, refusal: RefusedError | None) -> None:
-        exchange, version, comparison = job.context
+        exchange: Exchange = job.context
+        version = exchange.version
         version.metrics.answered(status, time.perf_counter() - exchange.started)
         if job.steer is not None:
             self._note(exchange, status, body)
@@ -161,12 +164,12 @@ class App:
         else:
             head = version.head
         self._answer(exchange, status, head, body)
-        if comparison:
-            comparison.first(status, body)
+        if exchange.comparison:
+            exchange.comparison.first(status, body)
 
     def _streamed(self, job: Job, part: bytes) -> None:
-        exchange, version, _ = job.context
-        streams.write(exchange, version.stamp, job, part, self._settings.timeout)
+        exchange: Exchange = job.context
+        streams.write(exchange, exchange.version.stamp, job, part, self._settings.timeout)
 
     def _shadow_of(self, version: Version) -> Version | None:
         name = version.target.name
@@ -189,7 +192,7 @@ class App:
         default = self._settings.default
         if default and not grant.permits(default):
             return lacks_default()
-        urls = [model["invocations"] for model in self._deployments.status(grant.permits)]
+        urls = [one.invocations for one in self._deployments.visible(grant.permits)]
         if not urls:
             hint = self._hint(grant, serves=False)
             return errors.unavailable(f"No model is served yet. {hint or ''}".strip(), 2)
@@ -255,7 +258,7 @@ class App:
         return 200, [JSON], MLFLOW_VERSION.encode()
 
     async def _models(self, exchange: Exchange) -> Response:
-        models = self._deployments.status(exchange.grant.permits)
+        models = [one.entry() for one in self._deployments.visible(exchange.grant.permits)]
         content = {
             "models": models,
             "registry": self._follower.status(),
@@ -265,11 +268,11 @@ class App:
 
     async def _model(self, exchange: Exchange, name: str) -> Response:
         deployment = served.find(self._deployments, self._follower, name)
-        status = deployment.status()
+        entry = deployment.entry()
         if version := deployment.serving:
-            address = self._base(exchange) + status["invocations"]
-            status |= usage(version, address, with_token=self._closed)
-        return 200, [JSON], _encode(status)
+            address = self._base(exchange) + entry.invocations
+            explain(entry, version, address, with_token=self._closed)
+        return 200, [JSON], _encode(entry)
 
     def _base(self, exchange: Exchange) -> str:
         """The address that the caller came by. That it was TLS only a gateway can say; who asks
@@ -304,10 +307,6 @@ class App:
             content = {"status": "unavailable", "knows": knows, "failing": failing}
             return 503, [JSON], _encode(content)
         return 200, [JSON], _encode({"status": "ready"})
-
-
-def quoted(name: str) -> str:
-    return quote(name, safe="")
 
 
 def _encoded() -> RefusedError:

@@ -2,6 +2,10 @@
 
 from http import HTTPStatus
 
+from msgspec.json import schema_components
+
+from model_server.models.entry import Entry
+
 REFUSALS = {
     400: "The body cannot be read or does not fit, or the model refuses it.",
     401: "The token is missing or wrong.",
@@ -66,7 +70,6 @@ def _refusal(status: int, error: str) -> dict:
     }
 
 
-_FIELDS = {"type": ["array", "null"], "items": schema("Field")}
 _DATATYPE = {
     "type": "string",
     "enum": [
@@ -74,51 +77,12 @@ _DATATYPE = {
         *("FP16", "FP32", "FP64", "BYTES"),
     ],
 }
+_ENTRY = schema_components([Entry], ref_template="#/components/schemas/{name}")[1]
 _SCHEMAS = {
     "Error": record("error_code message", error_code=STRING, message=STRING),
     "V2.Error": record("error error_code message", error=STRING, error_code=STRING, message=STRING),
-    "Model": record(
-        "name state version because problem",
-        name=STRING,
-        state=STRING,
-        version=_TEXT_OR_NULL,
-        wanted_version=_TEXT_OR_NULL,
-        because=_TEXT_OR_NULL,
-        problem=_TEXT_OR_NULL,
-        progress=_TEXT_OR_NULL,
-        source=STRING,
-        workers=array({"type": "integer"}) | {"description": "Numbers of their processes."},
-        asleep=BOOLEAN,
-        environment=_TEXT_OR_NULL,
-        packages={"type": ["array", "null"], "items": _ANY_OBJECT},
-        flavor=_TEXT_OR_NULL,
-        engine=_TEXT_OR_NULL,
-        engine_reason=_TEXT_OR_NULL,
-        streaming=BOOLEAN,
-        batching=BOOLEAN,
-        batching_reason=_TEXT_OR_NULL,
-        threads={"type": ["integer", "null"]},
-        confined=BOOLEAN,
-        confined_reason=_TEXT_OR_NULL,
-        refused_hosts=array(STRING),
-        warnings=array(STRING),
-        invocations=STRING,
-        inputs=_FIELDS,
-        outputs=_FIELDS,
-        params={"type": ["array", "null"], "items": _ANY_OBJECT},
-        input_example={"description": "A body for its invocations."},
-        input_example_reason=_TEXT_OR_NULL,
-        curl=_TEXT_OR_NULL,
-        python=_TEXT_OR_NULL,
-    ),
-    "Field": record(
-        "name type required nullable",
-        name=_TEXT_OR_NULL,
-        type=STRING,
-        shape=array({"type": "integer"}),
-        required=BOOLEAN,
-        nullable=BOOLEAN | {"description": "null is a missing value, in frames."},
-    ),
+    "Model": _ENTRY.pop("Entry"),
+    **_ENTRY,
     "Models": record(
         "models",
         models=array(schema("Model")),

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from model_server.errors import RefusedError
 from model_server.front.grants import Grant
+
+if TYPE_CHECKING:
+    from model_server.models.shadow import Comparison
+    from model_server.models.version import Version
 
 _TRACEPARENT = re.compile(rb"[\da-f]{2}-([\da-f]{32})-[\da-f]{16}-[\da-f]{2}(?:-.*)?")
 """https://www.w3.org/TR/trace-context/: version, trace id, parent id, flags."""
@@ -44,7 +48,7 @@ class Exchange:
 
     __slots__ = (
         *("_connection", "body", "grant", "headers", "keeps_alive", "method", "model", "refusal"),
-        *("request_id", "source", "started", "takes_chunks", "url"),
+        *("comparison", "request_id", "source", "started", "takes_chunks", "url", "version"),
     )
 
     def __init__(self, connection: Connection) -> None:
@@ -69,6 +73,10 @@ class Exchange:
         """What its token lets it do, once it is admitted."""
         self.model: str | None = None
         """The served name that was asked for, once it is known."""
+        self.version: Version
+        """What predicts, once it was asked."""
+        self.comparison: Comparison | None
+        """The same request to its shadow, then."""
 
     @property
     def trace_id(self) -> str | None:

@@ -134,7 +134,7 @@ class Management:
             if deployment.state == "failed":
                 raise RefusedError(409, "RESOURCE_CONFLICT", _reason(deployment))
         status = 200 if deployment.state == "serving" else 202
-        return status, [JSON], _encode(deployment.status())
+        return status, [JSON], _encode(deployment.entry())
 
     async def _undo(self, exchange: Exchange, name: str) -> Response:
         await self._follower.undo(name)

@@ -67,11 +67,10 @@ class OpenApi:
         return 200, [JSON], made[1]
 
     def _served(self, grant: Grant) -> Iterator[Served]:
-        for entry in self._deployments.status(grant.permits):
-            version = self._deployments.find(entry["name"]).serving
-            if version:
-                number, path = version.target.version, entry["invocations"]
-                yield Served(entry["name"], number, path, version.description)
+        for one in self._deployments.visible(grant.permits):
+            if version := one.serving:
+                number = version.target.version
+                yield Served(one.name, number, one.invocations, version.description)
 
 
 def document(

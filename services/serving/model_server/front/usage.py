@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from model_server.front.schemas import UNWRAPPED
+from model_server.models.entry import Entry, Field
 from model_server.models.version import MOST_OF_EXAMPLE, Version
 from model_server.processes.wire import Description
 
@@ -31,22 +32,20 @@ MOST_VALUES = 2000
 """Of a body that is made up."""
 
 
-def usage(version: Version, address: str, *, with_token: bool) -> dict:
-    """Its part of the entry at /models/{name}. `address` is that of its predictions."""
+def explain(entry: Entry, version: Version, address: str, *, with_token: bool) -> None:
+    """Put into the entry at /models/{name} how to ask it. `address` is that of its predictions."""
     description = version.description
     example, reason = _example(version)
     body = example or made_up(description)
     if body and not example:
         reason = f"{reason}: curl and python have values that are made up"
-    return {
-        "inputs": fields(description.inputs),
-        "outputs": fields(description.outputs),
-        "params": description.params,
-        "input_example": msgspec.Raw(example) if example else None,
-        "input_example_reason": reason,
-        "curl": curl(address, body, with_token=with_token) if body else None,
-        "python": python(address, body, with_token=with_token) if body else None,
-    }
+    entry.inputs = fields(description.inputs)
+    entry.outputs = fields(description.outputs)
+    entry.params = description.params
+    entry.input_example = msgspec.Raw(example) if example else None
+    entry.input_example_reason = reason
+    entry.curl = curl(address, body, with_token=with_token) if body else None
+    entry.python = python(address, body, with_token=with_token) if body else None
 
 
 def _example(version: Version) -> tuple[bytes | None, str | None]:
@@ -60,23 +59,21 @@ def _example(version: Version) -> tuple[bytes | None, str | None]:
     return version.example, None
 
 
-def fields(specs: list[dict] | None) -> list[dict] | None:
+def fields(specs: list[dict] | None) -> list[Field] | None:
     """A signature's inputs or outputs, for people: `nullable` is whether null is a missing value
     in dataframe_split and dataframe_records, `required` whether it has to be there. None without
     a signature."""
     return None if specs is None else [_field(spec) for spec in specs]
 
 
-def _field(spec: dict) -> dict:
-    found = {"name": spec.get("name"), "type": _type(spec), "required": spec.get("required", True)}
+def _field(spec: dict) -> Field:
+    name, kind, required = spec.get("name"), _type(spec), spec.get("required", True)
     if spec["type"] == "tensor":
-        found["shape"] = list(spec["tensor-spec"]["shape"])
-        found["nullable"] = found["type"].startswith("float")
-    elif spec["type"] in ("array", "map", "object"):
-        found["nullable"] = not found["required"]
-    else:
-        found["nullable"] = spec["type"] in _NULLABLE
-    return found
+        shape = list(spec["tensor-spec"]["shape"])
+        return Field(name, kind, required, kind.startswith("float"), shape)
+    if spec["type"] in ("array", "map", "object"):
+        return Field(name, kind, required, not required)
+    return Field(name, kind, required, spec["type"] in _NULLABLE)
 
 
 def _type(spec: dict) -> str:

@@ -20,6 +20,7 @@ from model_server.front import served
 from model_server.front.exchange import Exchange
 from model_server.front.grants import Need
 from model_server.front.routes import GET, JSON, POST, Response, Route
+from model_server.models.entry import Entry
 from model_server.models.version import Version
 from model_server.processes.wire import Description, name_of, output_names
 from model_server.settings import Settings
@@ -109,9 +110,9 @@ class V2:
             raise RefusedError(
                 400, "BAD_REQUEST", 'The body must be {"ready": true} or {"ready": false}.'
             ) from None
-        statuses = self._deployments.status(exchange.grant.permits)
-        found = [entry for status in statuses for entry in index(status)]
-        return _ok([entry for entry in found if entry["state"] == "READY" or not only_ready])
+        models = self._deployments.visible(exchange.grant.permits)
+        lines = [line for model in models for line in index(model.entry())]
+        return _ok([line for line in lines if line["state"] == "READY" or not only_ready])
 
     def _serving(self, exchange: Exchange, name: str, version: str | None) -> Version:
         exchange.model = name
@@ -132,21 +133,21 @@ def metadata(name: str, version: str, description: Description) -> dict:
     }
 
 
-def index(status: dict) -> list[dict]:
-    """One entry of /models, as the repository's index has it: what is served, and what is not
-    yet, or not, and why."""
-    found = []
-    if status["version"] is not None:
-        found.append(_entry(status, status["version"], "READY", ""))
-    if status["state"] not in ("serving", "stopping"):
-        state = "LOADING" if status["state"] == "loading" else "UNAVAILABLE"
-        reason = status["problem"] or status["state"]
-        found.append(_entry(status, status["wanted_version"] or "", state, reason))
-    return found
+def index(entry: Entry) -> list[dict[str, str]]:
+    """What the repository's index has of one model: what is served, and what is not yet, or not,
+    and why."""
+    lines = []
+    if entry.version is not None:
+        lines.append(_line(entry, entry.version, "READY", ""))
+    if entry.state not in ("serving", "stopping"):
+        state = "LOADING" if entry.state == "loading" else "UNAVAILABLE"
+        reason = entry.problem or entry.state
+        lines.append(_line(entry, entry.wanted_version or "", state, reason))
+    return lines
 
 
-def _entry(status: dict, version: str, state: str, reason: str) -> dict:
-    return {"name": status["name"], "version": version, "state": state, "reason": reason}
+def _line(entry: Entry, version: str, state: str, reason: str) -> dict[str, str]:
+    return {"name": entry.name, "version": version, "state": state, "reason": reason}
 
 
 def _tensors(schema: list[dict], names: list[str]) -> list[dict]:

@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any
 
 from model_server import errors
 from model_server.errors import RefusedError
-from model_server.processes.wire import CANCEL, MLFLOW, PAUSE, RESUME, Request
+from model_server.processes.wire import CANCEL, PAUSE, RESUME, Request
 
 Done = Callable[["Job", int, bytes, RefusedError | None], None]
 """Gets the status and body of the answer; the refusal as well where there was no answer."""
@@ -19,18 +19,9 @@ CLIENT_GONE = 499
 """What nginx counts where a client closes before it has its answer."""
 
 
-class Question(NamedTuple):
-    """What a version is asked."""
-
-    body: bytes
-    content_type: str | None
-    request_id: str
-    protocol: str = MLFLOW
-    trace: str | None = None
-    """The W3C trace id that it came with."""
-
-
 class Job:
+    """One request in a version's queue or in a worker, until it is answered."""
+
     __slots__ = (
         *("ahead", "context", "deadline", "done", "given", "is_cancelled", "is_done", "is_paused"),
         *("is_suspect", "part", "request", "since", "steer"),
@@ -41,7 +32,7 @@ class Job:
         request: Request,
         since: float,
         done: Done,
-        context: object,
+        context: Any,
         part: Part | None = None,
     ) -> None:
         self.request = request

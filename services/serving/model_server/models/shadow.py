@@ -12,8 +12,9 @@ import time
 import msgspec
 
 from model_server.errors import RefusedError
-from model_server.models.job import Job, Question
+from model_server.models.job import Job
 from model_server.models.version import Version
+from model_server.processes.wire import Request
 
 BEHIND = 64
 """Requests that may wait for the shadow; more are not mirrored."""
@@ -61,16 +62,16 @@ class Comparison:
         self._shadow.metrics.shadow["agrees" if same else "differs"] += 1
 
 
-def ask(shadow: Version | None, question: Question) -> Comparison | None:
+def ask(shadow: Version | None, request: Request) -> Comparison | None:
     """Mirror a request. None: there is nothing to compare with."""
     if shadow is None:
         return None
-    if shadow.metrics.waiting() >= BEHIND or _STREAMS.search(question.body):
+    if shadow.metrics.waiting() >= BEHIND or _STREAMS.search(request.body):
         shadow.metrics.shadow["skipped"] += 1
         return None
     comparison = Comparison(shadow)
     try:
-        shadow.submit(question, comparison.second)
+        shadow.submit(msgspec.structs.replace(request), comparison.second)
     except RefusedError:
         shadow.metrics.shadow["failed"] += 1
         return None

@@ -12,14 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
-import msgspec
-
 from model_server import errors
 from model_server.confinement.quarters import reason
 from model_server.confinement.way_out import way_out
 from model_server.environments.environments import Environment
 from model_server.metrics import VersionMetrics
-from model_server.models.job import Done, Job, Part, Question
+from model_server.models.entry import Entry
+from model_server.models.job import Done, Job, Part
 from model_server.models.launch import Launch
 from model_server.models.replica import Replica
 from model_server.models.target import Target
@@ -101,25 +100,24 @@ class Version:
         """Why nothing can be asked now, while its workers fail again and again."""
         return self._replicas[0].reason if self._keeps_failing else None
 
-    def status(self) -> dict:
-        """Its part of the entry in /models."""
+    def describe(self, entry: Entry) -> None:
+        """Put its part into the entry in /models."""
         description = self.description
-        return {
-            "workers": [replica.pid for replica in self._replicas if replica.is_up],
-            "asleep": self.asleep,
-            "environment": self.environment.because,
-            "packages": msgspec.to_builtins(self.environment.packages),
-            "flavor": description.flavor,
-            "engine": description.engine,
-            "engine_reason": description.engine_reason,
-            "streaming": description.streaming,
-            "batching": description.batching,
-            "batching_reason": description.batching_reason,
-            "threads": description.threads,
-            "confined": self._confined_reason is None,
-            "confined_reason": self._confined_reason,
-            "refused_hosts": list(self._proxy.refused.values()) if self._proxy else [],
-        }
+        entry.source = self.target.source
+        entry.workers = [replica.pid for replica in self._replicas if replica.is_up]
+        entry.asleep = self.asleep
+        entry.environment = self.environment.because
+        entry.packages = self.environment.packages
+        entry.flavor = description.flavor
+        entry.engine = description.engine
+        entry.engine_reason = description.engine_reason
+        entry.streaming = description.streaming
+        entry.batching = description.batching
+        entry.batching_reason = description.batching_reason
+        entry.threads = description.threads
+        entry.confined = self._confined_reason is None
+        entry.confined_reason = self._confined_reason
+        entry.refused_hosts = list(self._proxy.refused.values()) if self._proxy else []
 
     async def start(self, forgives: Callable[[errors.ExampleError], bool] | None = None) -> None:
         """Load, warm up, be ready. `forgives` says whether to serve although the input example
@@ -155,11 +153,11 @@ class Version:
             self.example = example
 
     def submit(
-        self, question: Question, done: Done, context: object = None, part: Part | None = None
+        self, request: wire.Request, done: Done, context: object = None, part: Part | None = None
     ) -> None:
-        """`done` is called once, when there is an answer or it is clear that there will be none;
-        `part` before it, with each part of an answer that is streamed.
-        Raises RefusedError when the request is not even queued."""
+        """Queue the request, which gets its number and deadline here. `done` is called once, when
+        there is an answer or it is clear that there will be none; `part` before it, with each part
+        of an answer that is streamed. Raises RefusedError when it is not even queued."""
         if self._closing or self._keeps_failing:
             raise errors.unavailable(
                 "The model's worker process keeps failing and is restarted: /models says why."
@@ -169,15 +167,8 @@ class Version:
             raise errors.overloaded("Too many requests wait for this model (SERVING_QUEUE_LIMIT).")
         self._number += 1
         self._used = time.monotonic()
-        request = wire.Request(
-            self._number,
-            question.request_id,
-            question.content_type,
-            question.body,
-            self._used + self._settings.timeout,
-            question.protocol,
-            question.trace,
-        )
+        request.number = self._number
+        request.deadline = self._used + self._settings.timeout
         queue.append(Job(request, time.perf_counter(), done, context, part))
         if not self._feeding:
             # Not at once: what else has arrived in this turn of the loop goes along.

@@ -47,13 +47,17 @@ class PeerClosedError(EOFError):
         super().__init__(f"peer closed after {received} of {wanted} bytes")
 
 
-class Request(msgspec.Struct, array_like=True, frozen=True):
+class Request(msgspec.Struct, array_like=True):
+    """What a model is asked."""
+
     number: int
+    """What its answer is known by, counted by the version."""
     request_id: str
     content_type: str | None
     body: bytes
     deadline: float
-    """By time.monotonic(), which processes of one machine share; later, nobody waits for it."""
+    """When nobody waits for it any more, by time.monotonic(), which processes of one machine
+    share. The version sets it."""
     protocol: str = MLFLOW
     trace: str | None = None
     """The W3C trace id that the request came with, for the worker's log lines."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from model_server.following.answers import Alias, Model
+from model_server.following.answers import Alias, RegisteredModel
 from model_server.following.cache import Cache
 from model_server.following.follower import Follower, UnknownModelError
 from model_server.following.registry import Missing, RegistryError
@@ -25,7 +25,7 @@ class Answers:
     alias = "champion"
 
     def __init__(self, *targets: Target) -> None:
-        self.models: dict[str, Model] = {}
+        self.models: dict[str, RegisteredModel] = {}
         self.targets = targets
         self.problem: str | None = None
         self.asked = asyncio.Event()
@@ -190,7 +190,7 @@ async def test_without_a_registry_nothing_is_deployed(cache):
 def test_hints_are_of_models_that_the_asker_may_see(cache):
     registry = Answers()
     for name, alias in (("wine", "Champion"), ("beer", "champions"), ("rum", "champion")):
-        registry.models[name] = Model(name, aliases=[Alias(alias, "1")])
+        registry.models[name] = RegisteredModel(name, aliases=[Alias(alias, "1")])
     follower, _ = follow(cache, registry)
     said = follower.hint(lambda name: name == "wine", serves=True)
     assert "'wine'" in said

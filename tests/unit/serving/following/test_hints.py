@@ -2,13 +2,13 @@
 
 import pytest
 
-from model_server.following.answers import Alias, Model
+from model_server.following.answers import Alias, RegisteredModel
 from model_server.following.hints import SHOWN, hint, mistaken
 
 
-def model(name: str, **aliases: str) -> Model:
+def model(name: str, **aliases: str) -> RegisteredModel:
     found = [Alias(alias, version) for alias, version in aliases.items()]
-    return Model(name, aliases=found)
+    return RegisteredModel(name, aliases=found)
 
 
 def test_an_empty_registry_says_which_alias_to_set():

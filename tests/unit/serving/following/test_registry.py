@@ -2,7 +2,7 @@
 
 import pytest
 
-from model_server.following.answers import Alias, Model
+from model_server.following.answers import Alias, RegisteredModel
 from model_server.following.registry import _shadows
 from model_server.models.target import Target
 from model_server.options import SHADOW
@@ -27,7 +27,7 @@ def test_a_shadow_is_a_version_of_its_own_model_under_a_free_name(
     alias, others, registered, expected
 ):
     aliases = [Alias("champion", "1"), Alias("trial", "2")]
-    models = {name: Model(name, aliases=aliases) for name in ("wine", *registered)}
+    models = {name: RegisteredModel(name, aliases=aliases) for name in ("wine", *registered)}
     entries = [Wanted("", name, "", "wine", "champion") for name in ("wine", *others)]
     asked = {entry.name: entry for entry in entries}
     found = {

@@ -42,19 +42,19 @@ def described(schema: Schema) -> Description:
 def test_columns_say_whether_mlflow_takes_a_null_for_missing(name, required):
     schema = Schema([ColSpec(TYPES[name], "x", required=required), ColSpec("double", "y")])
     field = usage.fields(schema.to_dict())[0]
-    assert (field["name"], field["type"], field["required"]) == ("x", name, required)
+    assert (field.name, field.type, field.required) == ("x", name, required)
     body = {"dataframe_split": {"columns": ["x", "y"], "data": [[None, 1.0]]}}
     try:
         is_missing = pd.isna(read(body, schema)["x"][0])
     except Exception:
         is_missing = False
-    assert bool(is_missing) == field["nullable"]
+    assert bool(is_missing) == field.nullable
 
 
 def test_tensors_have_a_shape():
     schema = Schema([TensorSpec(np.dtype("float32"), (-1, 3), "x")])
     (field,) = usage.fields(schema.to_dict())
-    assert (field["type"], field["shape"], field["nullable"]) == ("float32", [-1, 3], True)
+    assert (field.type, field.shape, field.nullable) == ("float32", [-1, 3], True)
     assert usage.fields(None) is None
 
 
@@ -146,9 +146,11 @@ def test_python_sends_every_character():
 def test_without_a_good_example_commands_have_values_that_are_made_up(example, reason, said):
     description = described(Schema([ColSpec("double", "x")]))
     version = SimpleNamespace(description=description, example=example, example_reason=reason)
-    found = usage.usage(version, ADDRESS, with_token=False)
-    assert found["input_example"] is None
-    assert found["input_example_reason"].startswith(said)
-    assert '"data": [[1.5]]' in found["curl"]
+    entry = SimpleNamespace()
+    usage.explain(entry, version, ADDRESS, with_token=False)
+    assert entry.input_example is None
+    assert entry.input_example_reason.startswith(said)
+    assert '"data": [[1.5]]' in entry.curl
     version.description = Description()
-    assert usage.usage(version, ADDRESS, with_token=False)["curl"] is None
+    usage.explain(entry, version, ADDRESS, with_token=False)
+    assert entry.curl is None
