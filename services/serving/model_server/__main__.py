@@ -4,6 +4,7 @@ import sys
 
 
 def main() -> int:
+    """Run the command line."""
     from model_server.command import run
 
     return run(sys.argv[1:])

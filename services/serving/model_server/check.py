@@ -52,7 +52,7 @@ async def _check(settings: Settings, cache: Cache) -> int:
     registry = Registry(settings.registry or "", credentials, settings.alias)
     try:
         wanted = await registry.every_version()
-        found = await registry.desired(wanted, carriers=False, timeout=TIMEOUT)
+        targets = await registry.desired(wanted, carriers=False, timeout=TIMEOUT)
         followed = [entry for entry in settings.wanted if entry.needs_registry]
         carriers = not settings.wanted
         served = await registry.desired(followed, carriers=carriers, timeout=TIMEOUT)
@@ -64,7 +64,7 @@ async def _check(settings: Settings, cache: Cache) -> int:
     in_use = {target.uri for target in served.values() if isinstance(target, Target)}
     failed = failed_in_use = 0
     for entry in wanted:
-        target = found[entry.name]
+        target = targets[entry.name]
         if not isinstance(target, Target):
             continue  # deleted since
         started = time.monotonic()

@@ -69,7 +69,7 @@ def check(arguments: list[str]) -> int:
 
 
 def healthy(arguments: list[str]) -> int:
-    """For a container's health check: exit status 0 when the server answers and knows what to
+    """Answer a container's health check: exit status 0 when the server answers and knows what to
     serve, else 1 and why. A model that is missing is told, but no fault of the server: on a fresh
     stack it can be trained only once everything is up."""
     try:
@@ -91,7 +91,7 @@ def healthy(arguments: list[str]) -> int:
 
 
 def _judge(answer: bytes) -> int:
-    """Of a /readyz that is not 200."""
+    """The reason in a /readyz that is not 200."""
     text = answer[:2000].decode(errors="replace")
     try:
         unready = msgspec.json.decode(answer, type=_Unready)

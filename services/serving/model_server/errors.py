@@ -12,7 +12,7 @@ REASON_LIMIT = 500
 """Characters of an exception's own words."""
 
 LAST_EVENT = b"data: [DONE]\n\n"
-"""Of every stream, also where it ends with an error."""
+"""The end of every stream, also where it ends with an error."""
 
 UNEXPECTED = "The server met an unexpected error; its log has the details under request id {}."
 
@@ -38,6 +38,7 @@ class RefusedError(Exception):
 
     @property
     def body(self) -> bytes:
+        """The error as JSON."""
         return error_body(self.error_code, str(self))
 
 
@@ -63,6 +64,7 @@ class FolderChangedError(FetchError, LoadError):
 
 
 def error_body(error_code: str, message: str) -> bytes:
+    """An error as MLflow writes it."""
     return msgspec.json.encode({"error_code": error_code, "message": bounded(message)})
 
 
@@ -136,10 +138,11 @@ _VALUES = re.compile(
 
 def without_values(message: str) -> str:
     """Errors pass through logs where what a client sent has no place. Names of columns stay."""
-    return _VALUES.sub(lambda found: found["what"] or found["why"] or found["how"] or "", message)
+    return _VALUES.sub(lambda match: match["what"] or match["why"] or match["how"] or "", message)
 
 
 def overloaded_by(name: str, rate: float, seconds: float) -> RefusedError:
+    """429: a token asks more often than it may."""
     return RefusedError(
         429,
         "REQUEST_LIMIT_EXCEEDED",
@@ -150,14 +153,17 @@ def overloaded_by(name: str, rate: float, seconds: float) -> RefusedError:
 
 # Refusals that more than one module gives.
 def overloaded(message: str) -> RefusedError:
+    """429: too much waits already."""
     return RefusedError(429, "REQUEST_LIMIT_EXCEEDED", message, retry_after=1)
 
 
 def unavailable(message: str, retry_after: int = 1) -> RefusedError:
+    """503: it may work a moment later."""
     return RefusedError(503, "TEMPORARILY_UNAVAILABLE", message, retry_after=retry_after)
 
 
 def too_late() -> RefusedError:
+    """504: the time limit has passed."""
     return RefusedError(
         504, "DEADLINE_EXCEEDED", "No answer within the time limit (SERVING_TIMEOUT)."
     )

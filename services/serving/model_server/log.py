@@ -61,6 +61,7 @@ class Few:
 
     @property
     def is_full(self) -> bool:
+        """Whether the next one is left out."""
         return self._left == 0
 
     def drop(self, count: int) -> None:
@@ -69,6 +70,7 @@ class Few:
             self._dropped += count
 
     def admits(self) -> bool:
+        """Count one; whether it may pass."""
         with self._lock:
             if self._left == 0:
                 self._dropped += 1

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from shutil import disk_usage
+from typing import TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -71,6 +72,7 @@ class Buckets:
         self._sum = 0.0
 
     def observe(self, value: float) -> None:
+        """Count one."""
         self._counts[bisect_left(self._bounds, value)] += 1
         self._sum += value
 
@@ -80,7 +82,7 @@ class Buckets:
         self._sum += other._sum
 
     def cumulated(self) -> tuple[list[tuple[str, float]], float]:
-        """As Prometheus has it: (upper bound, observations up to it), and the sum."""
+        """The form of Prometheus: (upper bound, observations up to it), and the sum."""
         total, buckets = 0, []
         for bound, count in zip((*self._bounds, float("inf")), self._counts, strict=True):
             total += count
@@ -109,6 +111,7 @@ class VersionMetrics:
         _alive.append(self)
 
     def answered(self, status: int, seconds: float) -> None:
+        """Count an answer and its seconds."""
         self.statuses[status] += 1
         self.total.observe(seconds)
 
@@ -184,8 +187,11 @@ class _Versions:
         return [requests, stages, frames, rows, queue, workers, served, restarts, shadow]
 
 
-def _sum(counts: Iterable[Counts]) -> Counts:
-    total: Counts = Counts()
+Key = TypeVar("Key")
+
+
+def _sum(counts: Iterable[Counts[Key]]) -> Counts[Key]:
+    total: Counts[Key] = Counts()
     for one in counts:
         total.update(dict(one))  # a copy: the event loop goes on counting meanwhile
     return total
@@ -215,6 +221,7 @@ class State:
         self._cache = cache
 
     def collect(self) -> Iterable[Metric]:
+        """Gauges of what is, made when they are asked for."""
         wanted = GaugeMetricFamily(
             "model_server_wanted_info", "1 for each version to be served", labels=VERSION
         )
@@ -240,4 +247,5 @@ def forget_failures(model: str) -> None:
 
 
 def page() -> bytes:
+    """All metrics, as Prometheus reads them."""
     return generate_latest(registry)

@@ -6,7 +6,7 @@ Tags are read when the version is loaded.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from model_server.network import rules
 from model_server.network.rules import NOTHING, Network
@@ -37,6 +37,8 @@ TAGS = {
 
 @dataclass(frozen=True)
 class Options:
+    """How one version is served."""
+
     batch: bool | None = None
     """None: where rows are independent by the kind of model."""
     fast: bool = True
@@ -57,7 +59,7 @@ class Options:
 
 def options(settings: "Settings", tags: Mapping[str, str]) -> tuple[Options, list[str]]:
     """The version's options, and a warning for each tag that cannot be read and is ignored."""
-    found = Options(
+    chosen = Options(
         batch=_SWITCH.get(settings.batch),
         fast=settings.fast,
         replicas=settings.replicas,
@@ -76,15 +78,15 @@ def options(settings: "Settings", tags: Mapping[str, str]) -> tuple[Options, lis
             warnings.append(f"tag {tag} is not heeded: {rules.SETTING}={settings.network}")
             continue
         try:
-            found = replace(found, **_read(tag.removeprefix(PREFIX), str(value).strip(), found))
+            chosen = replace(chosen, **_read(tag.removeprefix(PREFIX), str(value).strip(), chosen))
         except (KeyError, ValueError):
             known = TAGS.get(tag.removeprefix(PREFIX))
             instead = f"it can be {known}" if known else f"there are {', '.join(TAGS)}"
             warnings.append(f"tag {tag}={value!r} is ignored: {instead}")
-    return found, warnings
+    return chosen, warnings
 
 
-def _read(name: str, value: str, found: Options) -> dict:
+def _read(name: str, value: str, chosen: Options) -> dict[str, Any]:
     if name == "batch":
         return {"batch": None if value.lower() == "auto" else _SWITCH[value.lower()]}
     if name in ("fast", "strict", "warmup"):
@@ -98,7 +100,7 @@ def _read(name: str, value: str, found: Options) -> dict:
     if name == "environment":
         return {"environment": {"own": "own", "here": "here"}[value.lower()]}
     if name == "network":
-        return {"network": found.network.with_tag(value)}
+        return {"network": chosen.network.with_tag(value)}
     if name == "shadow":
         return {"shadow": value or None}
     raise KeyError(name)

@@ -98,13 +98,13 @@ _TABLE = (
         ),
     ),
 )
-"""By words of exceptions; a remedy may use their groups."""
+"""Words of exceptions, and what to do; a remedy may use their groups."""
 
 
 def with_remedy(problem: str) -> str:
     """The reason why a version is refused, with what to do about it where that is known."""
     for pattern, remedy in _TABLE:
-        if found := re.search(pattern, problem):
+        if match := re.search(pattern, problem):
             end = "" if problem.endswith((".", "!", "?")) else "."
-            return f"{problem}{end} {found.expand(remedy)}"
+            return f"{problem}{end} {match.expand(remedy)}"
     return problem

@@ -61,6 +61,7 @@ def prepare(settings: Settings) -> dict[str, str]:
 def application(
     settings: Settings, deployments: Deployments, follower: Follower, tokens: Tokens
 ) -> App:
+    """Every route of the server, and its guard."""
     routes = [
         *management.routes(settings, follower, deployments),
         *v2.routes(settings, follower, deployments),
@@ -70,7 +71,7 @@ def application(
 
 
 async def serve(settings: Settings, sock: socket.socket, cache: Cache) -> None:
-    """Until SIGTERM or SIGINT: then finish the requests that run, and end every process."""
+    """Serve until SIGTERM or SIGINT, then finish the requests that run, and end every process."""
     os.environ["MODEL_SERVER_LOG_LEVEL"] = settings.log_level
     credentials = prepare(settings)
     fetcher = Fetcher(settings.tracking_uri, credentials, settings.fetch_timeout)
@@ -115,7 +116,7 @@ async def serve(settings: Settings, sock: socket.socket, cache: Cache) -> None:
 
 
 def _open_files() -> int:
-    """As many descriptors as this process may have, having asked for all that it can get."""
+    """Ask for as many descriptors as this process can get. Returns how many it may have."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

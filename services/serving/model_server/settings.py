@@ -14,7 +14,6 @@ from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
-from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from model_server.network import rules
@@ -35,7 +34,7 @@ class SettingsError(Exception):
 
 
 def _tracking_uri(uri: str | None) -> str | None:
-    """As it is, if it is one of a server or of a store on this machine that is there."""
+    """The URI, if it is one of a server or of a store on this machine that is there."""
     if not uri or uri.startswith(_SERVERS):
         return uri.rstrip("/") if uri else None
     scheme, colon, rest = uri.partition(":")
@@ -75,7 +74,7 @@ def _folders(text: str | tuple[str, ...]) -> tuple[Path, ...]:
 
 
 def _name(name: str) -> str:
-    """As it stands in a Host header, without a port."""
+    """A name as it stands in a Host header, without a port."""
     try:
         address = ipaddress.ip_address(name.strip("[]"))
     except ValueError:
@@ -115,6 +114,8 @@ Bytes = Annotated[int, Field(gt=0, lt=2**31)]
 
 
 class Settings(BaseSettings):
+    """Every setting, checked."""
+
     model_config = SettingsConfigDict(
         env_prefix="SERVING_", env_ignore_empty=True, extra="forbid", frozen=True
     )
@@ -265,6 +266,7 @@ class Settings(BaseSettings):
 
     @property
     def wanted(self) -> tuple[Wanted, ...]:
+        """Entries of SERVING_MODELS."""
         return parse_wanted(self.models, self.alias)
 
 
@@ -278,12 +280,12 @@ def load(arguments: list[str]) -> Settings:
     if bare := flags.pop("bare"):
         flags["models"] = ",".join(filter(None, (flags.get("models"), *map(entry_for, bare))))
     # The registry's address keeps MLflow's own variable name, which pydantic calls its alias.
-    given = {
+    values = {
         ("MLFLOW_TRACKING_URI" if name == "tracking_uri" else name): value
         for name, value in flags.items()
     }
     try:
-        settings = Settings(**given)
+        settings = Settings(**values)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
@@ -331,13 +333,15 @@ def _has_default_store() -> bool:
 
 
 def _check_certificates() -> None:
-    """Of the tracking server: MLflow's own variable, a file or a folder."""
+    """Check the tracking server's: MLflow's own variable, a file or a folder."""
     path = os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH")
     if not path:
         return
-    kind = "capath" if Path(path).is_dir() else "cafile"
+    is_folder = Path(path).is_dir()
     try:
-        ssl.create_default_context(**{kind: path})
+        ssl.create_default_context(
+            cafile=None if is_folder else path, capath=path if is_folder else None
+        )
     except OSError as error:  # ssl.SSLError is one
         raise SettingsError(
             f"MLFLOW_TRACKING_SERVER_CERT_PATH={path!r}: no certificates: {error.strerror or error}"
@@ -360,11 +364,13 @@ def tracking_login(settings: Settings) -> dict[str, str]:
 
 
 def variable(name: str) -> str:
+    """The variable of a setting."""
     alias = Settings.model_fields[name].validation_alias
     return str(alias) if alias else f"SERVING_{name.upper()}"
 
 
 def flag(name: str) -> str:
+    """The flag of a setting."""
     return "--" + name.replace("_", "-")
 
 
@@ -390,9 +396,7 @@ def _parser() -> argparse.ArgumentParser:
         "name, or an entry of SERVING_MODELS",
     )
     for name, field in Settings.model_fields.items():
-        default = field.default
-        if default is PydanticUndefined and field.default_factory:
-            default = field.default_factory()
+        default = field.get_default(call_default_factory=True)
         shown = "" if default in (None, "", ()) else f"; default {default}"
         parser.add_argument(
             flag(name),
@@ -403,7 +407,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _warn_of_unknown() -> None:
-    """Not an error: Kubernetes sets SERVING_SERVICE_HOST and the like for a service's name."""
+    """Log them only: Kubernetes sets SERVING_SERVICE_HOST and the like for a service's name."""
     known = {variable(name) for name in Settings.model_fields}
     for name in sorted(os.environ):
         if name.startswith("SERVING_") and name not in known:

@@ -62,7 +62,7 @@ def _list(store: Store, _: argparse.Namespace) -> None:
         print("  ".join(cells).rstrip())
 
 
-def _line(token: Token) -> tuple[str, ...]:
+def _line(token: Token) -> tuple[str, str, str, str, str]:
     names = sorted(name.translate(_ESCAPES) for name in token.models or ())
     models = ["all models"] if token.models is None else names
     scopes = [name for name in ("manage", "metrics") if getattr(token, name)]

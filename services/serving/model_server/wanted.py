@@ -41,6 +41,7 @@ class Wanted:
 
     @property
     def needs_registry(self) -> bool:
+        """Whether it takes the tracking server to find its files."""
         return self.uri is None or self.uri.startswith(("runs:", "models:", "mlflow-artifacts:"))
 
 
@@ -82,6 +83,7 @@ def deployed(name: str, uri: str) -> Wanted:
 
 
 def is_folder(uri: str) -> bool:
+    """Whether this URI is a folder of this machine."""
     return ":/" not in uri or uri.startswith("file:")
 
 
@@ -105,8 +107,8 @@ def _registered(
     text: str, reference: str, name: str | None, default_alias: str | None, because: str
 ) -> Wanted:
     for mark, part in (("@", "alias"), ("/", "version")):
-        model, found, value = reference.partition(mark)
-        if not found:
+        model, is_marked, value = reference.partition(mark)
+        if not is_marked:
             continue
         if not model or not value or {"@", "/"} & set(value):
             raise WantedError(f"{text!r} is not name, name@alias, name/3, name=URI or name=FOLDER")

@@ -9,9 +9,12 @@ from pathlib import Path
 
 
 def main() -> None:
+    """Make `model_server` importable, and become the child."""
     sys.path[:0] = sys.argv[1:]
     name = "model_server"
     spec = spec_from_file_location(name, Path(__file__).parents[1] / "__init__.py")
+    if spec is None or spec.loader is None:
+        raise ImportError(name)
     package = sys.modules[name] = module_from_spec(spec)
     spec.loader.exec_module(package)
 

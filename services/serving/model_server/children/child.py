@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from multiprocessing import util
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from model_server import log as logs
 from model_server.processes import wire
@@ -27,7 +27,7 @@ BOOT = Path(__file__).with_name("boot.py")
 SOCKET = 3
 """The descriptor of a child's socket, the only one that it has beside the standard ones."""
 DOOR = 4
-"""Until it has confined itself."""
+"""The descriptor on which it sends where sockets are asked for, until it has confined itself."""
 UNUSED = 10
 """The first descriptor that is none of these."""
 
@@ -50,7 +50,7 @@ def run(pickled: bytes, sock: int, output: int, door: int | None = None) -> None
     if task.rules:
         _confine(task.rules, has_door=door is not None)
     if task.python:
-        _execute(task)
+        _execute(task.python, task)
     sys.dont_write_bytecode = True  # a model's folder stays as it was saved
     _work(task.module, task.arguments)
 
@@ -70,12 +70,12 @@ def run_as_program() -> None:
 
 def _keep(sock: int, output: int, door: int | None) -> None:
     """These descriptors and no other: what is held open for others is not the child's."""
-    given = (output, output, sock) if door is None else (output, output, sock, door)
-    given = [fcntl.fcntl(one, fcntl.F_DUPFD, UNUSED) for one in given]
+    kept = [output, output, sock] if door is None else [output, output, sock, door]
+    copies = [fcntl.fcntl(one, fcntl.F_DUPFD, UNUSED) for one in kept]
     nothing = os.open(os.devnull, os.O_RDONLY)
-    for place, one in enumerate((nothing, *given)):
+    for place, one in enumerate((nothing, *copies)):
         os.dup2(one, place)
-    os.closerange(len(given) + 1, os.sysconf("SC_OPEN_MAX"))
+    os.closerange(len(kept) + 1, os.sysconf("SC_OPEN_MAX"))
     # Which multiprocessing had opened on another of the parent's.
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
 
@@ -85,27 +85,27 @@ def _confine(rules: "Rules", *, has_door: bool) -> None:
     from model_server.confinement.confine import confine
 
     asked = confine(rules)
-    if has_door:
+    if has_door and asked is not None:
         with socket.socket(fileno=DOOR) as door:
             socket.send_fds(door, [b"x"], [asked])
         os.close(asked)
 
 
-def _execute(task: Task) -> None:
+def _execute(python: str, task: Task) -> None:
     """Become another interpreter, which reads the rest of the task. Raises OSError."""
     with tempfile.TemporaryFile() as file:
         file.write(pickle.dumps((task.module, task.arguments)))
         file.seek(0)
         os.dup2(file.fileno(), 0)
-    os.execv(task.python, [task.python, "-I", str(BOOT), *task.paths])  # noqa: S606
+    os.execv(python, [python, "-I", str(BOOT), *task.paths])  # noqa: S606
 
 
 def _work(module: str, arguments: Sequence[object]) -> None:
     # What a model starts adds nothing to its folder either: Python isolated, as it is in another
     # interpreter, heeds no variable that would say so to what a model spawns.
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-    flags = util._args_from_interpreter_flags
-    util._args_from_interpreter_flags = lambda: [*flags(), "-B"]
+    flags = util._args_from_interpreter_flags  # type: ignore[attr-defined]  # private
+    util._args_from_interpreter_flags = lambda: [*flags(), "-B"]  # type: ignore[attr-defined]
     sock = socket.socket(fileno=SOCKET)
     _allow_children(sock)
     logs.configure(os.environ.get("MODEL_SERVER_LOG_LEVEL", "INFO"))
@@ -118,7 +118,7 @@ def _allow_children(sock: socket.socket) -> None:
     does not choose otherwise, since a fork would copy locks that other threads hold; one that is
     forked all the same must not keep the socket open, whose end says that this process is gone."""
     # As the platform's default, not as a choice, which the model could not make any more.
-    contexts = multiprocessing.context._default_context
+    contexts: Any = multiprocessing.context._default_context
     contexts._default_context = multiprocessing.get_context("spawn")
     contexts._actual_context = None
     sock.set_inheritable(False)

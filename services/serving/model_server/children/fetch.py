@@ -35,10 +35,10 @@ def main(
         target = Path(folder)
         parts = target.with_name(target.name + ".parts")
         parts.mkdir()  # its parent is gone when nobody waits for this any more
-        found = mlflow.artifacts.download_artifacts(_location(uri), dst_path=str(parts))
-        if not (Path(found) / "MLmodel").is_file():
+        downloaded = mlflow.artifacts.download_artifacts(_location(uri), dst_path=str(parts))
+        if not (Path(downloaded) / "MLmodel").is_file():
             problem = "there is no MLmodel file in it"
-        shutil.move(found, target)
+        shutil.move(downloaded, target)
         shutil.rmtree(parts, ignore_errors=True)
     except FetchError as error:
         problem = str(error)
@@ -53,8 +53,8 @@ def _reads(tracking_uri: str) -> bool:
 
 
 def _location(uri: str) -> str:
-    """Of a registered version its files, asked for by name: MLflow reads no `?`, `@` or newline in
-    the name of a `models:/` URI. Any other URI as it is. Raises FetchError."""
+    """Where a registered version's files are, asked for by name: MLflow reads no `?`, `@` or
+    newline in the name of a `models:/` URI. Any other URI as it is. Raises FetchError."""
     if uri.startswith(("models:", "runs:")):
         uri = uri.rstrip("/")  # else MLflow looks for a model of that name
         if not _reads(mlflow.get_tracking_uri()):

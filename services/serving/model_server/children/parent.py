@@ -33,7 +33,7 @@ _forking = multiprocessing.get_context("fork")
 
 
 def main(orders: int, told: int) -> None:
-    """Until the HTTP process closes the sockets, or ends."""
+    """Fork children until the HTTP process closes the sockets, or ends."""
     conceal()
     adopt()
     importlib.import_module(PRELOADED)
@@ -45,7 +45,7 @@ class _Parent:
         self._orders = orders
         self._told = told
         self._children: dict[int, BaseProcess] = {}
-        """By ticket."""
+        """Running ones, by ticket."""
         self._others = _offspring()
         """That are left alone."""
 
@@ -83,10 +83,10 @@ class _Parent:
         try:
             new.start()
         except OSError as error:
-            self._tell(Refused(order.ticket, error.errno))
+            self._tell(Refused(order.ticket, error.errno or 0))
         else:
             self._children[order.ticket] = new
-            self._tell(Started(order.ticket, new.pid))
+            self._tell(Started(order.ticket, new.pid or 0))
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -119,7 +119,8 @@ class _Parent:
 
     def _kill(self, ticket: int) -> None:
         one = self._children.get(ticket)
-        if one is not None:  # which nobody has waited for, so that its number is its own
+        # Nobody has waited for it, so that its number is its own.
+        if one is not None and one.pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(one.pid, signal.SIGKILL)
             _kill_group(one.pid)
@@ -132,11 +133,12 @@ def _offspring() -> set[int]:
     """Direct children of this process, ended ones that nobody has waited for too. None where the
     kernel does not tell."""
     with contextlib.suppress(OSError):
-        found = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
-        return set(map(int, found.split()))
+        numbers = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+        return set(map(int, numbers.split()))
     return set()
 
 
-def _kill_group(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
+def _kill_group(pid: int | None) -> None:
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)

@@ -26,7 +26,9 @@ from model_server.scoring.scorer import Scorer
 log = logging.getLogger(__name__)
 
 _requests = msgspec.msgpack.Decoder(list[wire.Request])
-_messages = msgspec.msgpack.Decoder(list[wire.Request] | wire.Steer)
+_messages: msgspec.msgpack.Decoder[list[wire.Request] | wire.Steer] = msgspec.msgpack.Decoder(
+    list[wire.Request] | wire.Steer
+)
 
 
 def main(
@@ -43,7 +45,7 @@ def main(
         model, warnings = load(Path(folder))
         scorer = Scorer(model, Path(folder), options, name, version)
         call = scorer.example_call
-        warnings += caveats.warnings(model, options.strict, call and call.table)
+        warnings += caveats.warnings(model, options.strict, call.table if call else None)
         example = scorer.example
         if example is not None and len(example) > options.answer_limit // 2:
             example = None
@@ -118,7 +120,8 @@ def answer_side_by_side(sock: socket.socket, scorer: Scorer, most: int) -> None:
         while True:
             message = wire.receive(sock, _messages)
             if isinstance(message, wire.Steer):
-                scorer.streams.steer(message)
+                if scorer.streams is not None:
+                    scorer.streams.steer(message)
                 continue
             for request in message:
                 # With what loading set, as MLflow's server has it: the precision of decimals, say.

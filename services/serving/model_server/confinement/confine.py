@@ -20,20 +20,22 @@ def lacking() -> list[str]:
     """What this machine cannot do; nothing where confinement is whole."""
     if not sys.platform.startswith("linux"):
         return [f"{sys.platform} has no Landlock: only Linux does"]
-    found = []
+    reasons = []
     version = landlock.version()
     if not version:
-        found.append("the kernel has no Landlock, or it is switched off: Linux 5.13 has it")
+        reasons.append("the kernel has no Landlock, or it is switched off: Linux 5.13 has it")
     elif version < landlock.SCOPES_SINCE:
-        found.append(f"the kernel's Landlock ({version}) does not know signals: Linux 6.12's does")
+        reasons.append(
+            f"the kernel's Landlock ({version}) does not know signals: Linux 6.12's does"
+        )
     if seccomp.library() is None:
-        found.append("libseccomp is not installed (libseccomp.so.2)")
-    return found
+        reasons.append("libseccomp is not installed (libseccomp.so.2)")
+    return reasons
 
 
 def confine(rules: Rules) -> int | None:
-    """By whatever this machine has; call it before there is a second thread. Returns what
-    `seccomp.load` does. Raises OSError."""
+    """Confine this process by whatever this machine has; call it before there is a second thread.
+    Returns what `seccomp.load` does. Raises OSError."""
     if not sys.platform.startswith("linux"):
         return None
     _prctl(_SET_NO_NEW_PRIVS, 1)
@@ -70,8 +72,8 @@ def _limit() -> None:
 
 
 def _drop_capabilities() -> None:
-    """Of a server that root has started; others have none. Root goes on to read what belongs to
-    others, where the rules let it."""
+    """Drop the rights of a server that root has started; others have none. Root goes on to read
+    what belongs to others, where the rules let it."""
     libc = ctypes.CDLL(None, use_errno=True)
     header = (ctypes.c_uint32 * 2)(_CAPABILITIES, 0)
     has, keeps = (ctypes.c_uint32 * 6)(), (ctypes.c_uint32 * 6)()

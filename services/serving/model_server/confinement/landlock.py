@@ -18,7 +18,7 @@ EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, REMOVE_DIR, REMOVE_FILE = (1 << bit fo
 MAKE_CHAR, MAKE_DIR, MAKE_REG, MAKE_SOCK, MAKE_FIFO, MAKE_BLOCK = (1 << bit for bit in range(6, 12))
 MAKE_SYM, REFER, TRUNCATE, IOCTL_DEV = (1 << bit for bit in range(12, 16))
 _SINCE = {REFER: 2, TRUNCATE: 3, IOCTL_DEV: 5}
-"""By right: the first version (ABI) that has it; all others have the rest."""
+"""The first version (ABI) that has each right; all have the rest."""
 _OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 
 READ = READ_FILE | READ_DIR | EXECUTE
@@ -59,8 +59,8 @@ class Ruleset:
         self._restricts_tcp = tcp and self._version >= TCP_SINCE
         self._descriptor = _call(_CREATE, attribute, len(attribute), 0)
 
-    def allow(self, rights: int, path: str | os.PathLike) -> None:
-        """For a file, or a folder and what is below it; what is not there is passed over."""
+    def allow(self, rights: int, path: str | os.PathLike[str]) -> None:
+        """Allow them for a file, or a folder and what is below it; none for what is not there."""
         with contextlib.suppress(OSError):
             descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
             try:
@@ -69,6 +69,7 @@ class Ruleset:
                 os.close(descriptor)
 
     def connect_to(self, ports: Iterable[int]) -> None:
+        """Allow TCP connections to these ports."""
         if self._restricts_tcp:
             for port in ports:
                 self._add(_PORT, struct.pack("=QQ", CONNECT, port))
@@ -90,7 +91,7 @@ class Ruleset:
 
 
 def _call(number: int, *arguments: object) -> int:
-    done = _libc.syscall(ctypes.c_long(number), *arguments)
+    done: int = _libc.syscall(ctypes.c_long(number), *arguments)
     if done < 0:
         code = ctypes.get_errno() or errno.ENOSYS
         raise OSError(code, os.strerror(code))

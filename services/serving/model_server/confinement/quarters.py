@@ -15,11 +15,13 @@ from model_server.errors import LoadError
 from model_server.settings import Settings
 
 TEMPORARY = "temporary"
-"""In the cache: folders of workers that run, and what was left of others at the start."""
+"""A folder of the cache: those of workers that run, and what was left of others at the start."""
 
 
 @dataclass(frozen=True)
 class Quarters:
+    """A confined process's rules, folder and way out."""
+
     rules: Rules
     folder: Path
     """The process's own to write to."""
@@ -29,14 +31,14 @@ class Quarters:
 
     @property
     def variables(self) -> dict[str, str]:
-        """By which programs find the folder."""
+        """What programs find the folder by."""
         place = str(self.folder)
-        found = dict.fromkeys(("TMPDIR", "TEMP", "TMP", "JOBLIB_TEMP_FOLDER"), place)
+        variables = dict.fromkeys(("TMPDIR", "TEMP", "TMP", "JOBLIB_TEMP_FOLDER"), place)
         if self.home:
-            return found
+            return variables
         if os.environ.get("HOME") not in self.rules.readable:
-            found["HOME"] = place
-        return found | self.way_out.variables
+            variables["HOME"] = place
+        return variables | self.way_out.variables
 
     def leave(self) -> None:
         """Remove the folder, whatever is in it. Blocks on the disk."""
@@ -57,15 +59,15 @@ def move_in(
     writable: Iterable[Path] = (),
     way_out: WayOut | None = None,
 ) -> Quarters | None:
-    """For a process that reads these and writes those, run by `python`; None where models are not
-    confined. Makes a folder. Raises OSError."""
+    """Quarters of a process that reads these and writes those, run by `python`; None where models
+    are not confined. Makes a folder. Raises OSError."""
     if settings.confinement == "off":
         return None
     place = settings.cache.absolute() / TEMPORARY
     place.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=place))
     way_out = way_out or WayOut()
-    found = rules(
+    allowed = rules(
         readable,
         [folder, *writable],
         python,
@@ -74,7 +76,7 @@ def move_in(
         way_out.network,
         way_out.ports,
     )
-    return Quarters(found, folder, way_out)
+    return Quarters(allowed, folder, way_out)
 
 
 async def enter(move: Callable[..., Quarters | None], *arguments: object) -> Quarters | None:
@@ -83,8 +85,8 @@ async def enter(move: Callable[..., Quarters | None], *arguments: object) -> Qua
     loop = asyncio.get_running_loop()
 
     def leave(moved: asyncio.Future[Quarters | None]) -> None:
-        if not (moved.cancelled() or moved.exception()) and (found := moved.result()):
-            loop.run_in_executor(None, found.leave)
+        if not (moved.cancelled() or moved.exception()) and (quarters := moved.result()):
+            loop.run_in_executor(None, quarters.leave)
 
     moving = asyncio.ensure_future(asyncio.to_thread(move, *arguments))
     try:

@@ -31,7 +31,7 @@ class Rules:
     """Paths may be files, or folders with all that is below them."""
 
     readable: tuple[str, ...] = ()
-    """To run, too."""
+    """Files that it may read, and run."""
     listable: tuple[str, ...] = ()
     """Folders of which names may be read, and nothing in them."""
     writable: tuple[str, ...] = ()
@@ -46,30 +46,33 @@ class Rules:
 
 
 def rules(
-    readable: Iterable[str | os.PathLike],
-    writable: Iterable[str | os.PathLike] = (),
+    readable: Iterable[str | os.PathLike[str]],
+    writable: Iterable[str | os.PathLike[str]] = (),
     python: str | None = None,
-    kept: Iterable[str | os.PathLike] = (),
-    folders: Iterable[str | os.PathLike] = (),
+    kept: Iterable[str | os.PathLike[str]] = (),
+    folders: Iterable[str | os.PathLike[str]] = (),
     network: Network = "none",
     ports: Iterable[int] = (),
 ) -> Rules:
-    """For a process that reads these files and folders, writes those, and is run by `python` (None:
-    this interpreter). `kept` are paths that it must not read, even where a folder of libraries or
-    one of `folders`, which it reads as well, holds them."""
-    kept = [os.path.realpath(one) for one in kept]
-    files, listable = [], []
-    for path in _unique([*_libraries(python), *_system(), *map(os.path.realpath, folders)]):
-        if any(_holds(path, one) for one in kept):
+    """Rules for a process that reads these files and folders, writes those, and is run by `python`
+    (None: this interpreter). `kept` are paths that it must not read, even where a folder of
+    libraries or one of `folders`, which it reads as well, holds them."""
+    closed = [os.path.realpath(one) for one in kept]
+    files: list[str] = []
+    listable: list[str] = []
+    asked = [os.path.realpath(one) for one in readable]
+    also = [os.path.realpath(one) for one in folders]
+    for path in _unique([*_libraries(python), *_system(), *also]):
+        if any(_holds(path, one) for one in closed):
             listable.append(path)
-            files.extend(_around(path, kept))
+            files.extend(_around(path, closed))
         else:
             files.append(path)
     accelerators = (str(one) for name in _ACCELERATORS for one in Path("/dev").glob(name))
     return Rules(
-        tuple(_unique([*files, *map(os.path.realpath, readable)])),
+        tuple(_unique([*files, *asked])),
         tuple(listable),
-        tuple(map(os.path.realpath, writable)),
+        tuple(os.path.realpath(one) for one in writable),
         (*_HARMLESS, *accelerators),
         _SHARED_MEMORY,
         network,
@@ -81,16 +84,16 @@ def _libraries(python: str | None) -> Iterator[str]:
     """Where an interpreter finds its modules, and libraries theirs."""
     yield str(Path(__file__).parents[1])  # of this server: what runs the model
     # But for the folder that the server happened to be started in, which `python -m` adds.
-    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    yield from (folder for folder in sys.path if folder in given or not _is_here(folder))
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    yield from (folder for folder in sys.path if folder in paths or not _is_here(folder))
     yield from (sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib"))
     yield from (sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix)
     if python:
         yield str(Path(python).parents[1])
         yield str(Path(python).resolve().parents[1])
     for name in _LIBRARIES:
-        given = os.environ.get(name, "").split(os.pathsep)
-        yield from (path for path in given if os.path.isabs(path))  # noqa: PTH117
+        paths = os.environ.get(name, "").split(os.pathsep)
+        yield from (path for path in paths if os.path.isabs(path))  # noqa: PTH117
 
 
 def _is_here(folder: str) -> bool:
@@ -109,8 +112,8 @@ def _system() -> Iterator[str]:
 
 def _unique(paths: Iterable[str]) -> list[str]:
     """Each once, those that are there; never all that there is."""
-    found = dict.fromkeys(path for path in paths if os.path.isabs(path))  # noqa: PTH117
-    return [path for path in found if os.path.exists(path) and os.path.realpath(path) != "/"]  # noqa: PTH110
+    absolute = dict.fromkeys(path for path in paths if os.path.isabs(path))  # noqa: PTH117
+    return [path for path in absolute if os.path.exists(path) and os.path.realpath(path) != "/"]  # noqa: PTH110
 
 
 def _holds(folder: str, path: str) -> bool:

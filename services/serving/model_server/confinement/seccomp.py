@@ -18,7 +18,7 @@ TCP and UDP in both directions."""
 
 _ALLOW, _ERRNO, _NOTIFY = 0x7FFF0000, 0x00050000, 0x7FC00000
 _NOTHING = 0
-"""In place of an error: the call is not made, and says that it was."""
+"""Instead of an error: the call is not made, and says that it was."""
 _NE, _EQ, _GT, _MASKED = 1, 4, 6, 7
 _TREE, _NO_SPECULATION_BARRIER = 8, 7
 
@@ -41,12 +41,15 @@ class _Argument(ctypes.Structure):
 
 
 class Rule(NamedTuple):
+    """What becomes of a system call."""
+
     calls: str
     """Names, separated by spaces."""
     error: int | None = errno.EPERM
     """None: the call waits for whoever has the descriptor that `load` returns, and does it."""
     where: tuple[tuple[int, int, int, int], ...] = ()
-    """Of the arguments, counted from 0: position, comparison and its two numbers; all must hold."""
+    """Tests of arguments, counted from 0: position, comparison and its two numbers; all must
+    hold."""
 
 
 def _is(position: int, number: int) -> tuple[int, int, int, int]:
@@ -132,7 +135,7 @@ def _rules(network: Network) -> Iterator[Rule]:
 
 
 def _kind(number: int) -> tuple[int, int, int, int]:
-    """Of a socket, without its flags."""
+    """The kind of a socket, without its flags."""
     return 1, _MASKED, 15, number
 
 
@@ -140,25 +143,25 @@ def _kind(number: int) -> tuple[int, int, int, int]:
 def library() -> ctypes.CDLL | None:
     """libseccomp; None where it is not installed."""
     try:
-        found = ctypes.CDLL("libseccomp.so.2", use_errno=True)
+        libseccomp = ctypes.CDLL("libseccomp.so.2", use_errno=True)
     except OSError:
         return None
-    found.seccomp_init.restype = ctypes.c_void_p
-    found.seccomp_init.argtypes = [ctypes.c_uint32]
-    found.seccomp_attr_set.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_uint32]
-    found.seccomp_load.argtypes = [ctypes.c_void_p]
-    found.seccomp_notify_fd.argtypes = [ctypes.c_void_p]
-    found.seccomp_release.argtypes = [ctypes.c_void_p]
-    found.seccomp_rule_add_array.argtypes = [
+    libseccomp.seccomp_init.restype = ctypes.c_void_p
+    libseccomp.seccomp_init.argtypes = [ctypes.c_uint32]
+    libseccomp.seccomp_attr_set.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_uint32]
+    libseccomp.seccomp_load.argtypes = [ctypes.c_void_p]
+    libseccomp.seccomp_notify_fd.argtypes = [ctypes.c_void_p]
+    libseccomp.seccomp_release.argtypes = [ctypes.c_void_p]
+    libseccomp.seccomp_rule_add_array.argtypes = [
         *(ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int, ctypes.c_uint),
         ctypes.POINTER(_Argument),
     ]
-    return found
+    return libseccomp
 
 
 def load(network: Network) -> int | None:
-    """For this thread and what it starts, for good; no_new_privs must be set. Returns, where the
-    network is `proxy`, a descriptor at which sockets are asked for. Raises OSError."""
+    """Filter calls of this thread and what it starts, for good; no_new_privs must be set. Returns,
+    where the network is `proxy`, a descriptor at which sockets are asked for. Raises OSError."""
     calls = library()
     if calls is None:
         raise OSError(errno.ENOSYS, "libseccomp is not installed")

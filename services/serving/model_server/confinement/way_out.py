@@ -9,7 +9,7 @@ from model_server.network.rules import Network
 
 @dataclass(frozen=True)
 class WayOut:
-    """As the confinement of a worker needs it; nothing unless said."""
+    """What the confinement of a worker lets out; nothing unless said."""
 
     network: seccomp.Network = "none"
     ports: tuple[int, ...] = ()
@@ -17,7 +17,7 @@ class WayOut:
     proxy: int | None = None
     """The port on this machine of the version's proxy, where workers reach nothing else."""
     variables: dict[str, str] = field(default_factory=no_variables)
-    """Of a worker's environment: by which its clients find the proxy."""
+    """Variables by which a worker's clients find the proxy."""
 
 
 def way_out(network: Network, proxy: Proxy | None, port: int) -> WayOut:
@@ -26,7 +26,7 @@ def way_out(network: Network, proxy: Proxy | None, port: int) -> WayOut:
         return WayOut("any", variables={})
     if proxy is None:
         return WayOut("ports", network.ports) if network.ports else WayOut()
-    found = variables(port, proxy.secret)
+    proxied = variables(port, proxy.secret)
     if network.ports or seccomp.library() is None:
-        return WayOut("ports", (*network.ports, port), variables=found)
-    return WayOut("proxy", proxy=port, variables=found)
+        return WayOut("ports", (*network.ports, port), variables=proxied)
+    return WayOut("proxy", proxy=port, variables=proxied)

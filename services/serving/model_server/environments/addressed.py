@@ -29,21 +29,21 @@ _VERSION_CONTROL = re.compile(r"(git|hg|svn|bzr)\+")
 
 
 def requirement(line: str) -> Requirement | None:
-    """By name, and by version where that can be read from a file's name."""
+    """The requirement by name, and by version where that can be read from a file's name."""
     text = _OPTION.split(_EDITABLE.sub("", line), 1)[0].strip()
     if text.startswith("-"):
         return None
     try:
-        found = Requirement(text)
+        entry = Requirement(text)
     except InvalidRequirement:
         address = text.split()[0]
         name, version = _named(address)
         return _exact(name, version) if name else None
-    if found.url:
-        exact = _exact(found.name, _named(found.url)[1])
-        exact.extras = found.extras
+    if entry.url:
+        exact = _exact(entry.name, _named(entry.url)[1])
+        exact.extras = entry.extras
         return exact
-    return found
+    return entry
 
 
 def applies(line: str) -> bool:
@@ -58,12 +58,13 @@ def applies(line: str) -> bool:
 
 def address(line: str) -> str | None:
     """The one in the line, without a login."""
-    found = re.search(r"(?:\w+\+)?\w+://[^\s;]+", line)
-    return without_login(found[0]) if found and not is_option(line) else None
+    match = re.search(r"(?:\w+\+)?\w+://[^\s;]+", line)
+    return without_login(match[0]) if match and not is_option(line) else None
 
 
 def is_option(line: str) -> bool:
-    """Of the installer's, as `--pre` or `-c constraints.txt`; bringing nothing by itself."""
+    """Whether it is the installer's, as `--pre` or `-c constraints.txt`, and brings nothing by
+    itself."""
     return line.startswith("-") and not _EDITABLE.match(line)
 
 

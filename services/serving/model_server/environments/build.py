@@ -50,7 +50,7 @@ def build(
     variables: dict[str, str],
     say: Callable[[str], None],
 ) -> None:
-    """On the first of the recipe's Pythons that all of it works on; else on the first that it
+    """Build on the first of the recipe's Pythons that all of it works on; else on the first that it
     works on without what no index has. Raises BuildError, OSError."""
     places = [f"{sys.exec_prefix}/bin", os.environ.get("PATH", os.defpath)]
     program = shutil.which("uv", path=os.pathsep.join(places))
@@ -120,8 +120,8 @@ def _to_be_had(uv: Uv, recipe: Recipe, say: Callable[[str], None]) -> tuple[list
 def _install(uv: Uv, lines: list[str], say: Callable[[str], None]) -> None:
     say("finding its packages")
     for line in uv.install(lines):
-        if found := re.match(r"Resolved (\d+) package", line):
-            say(f"installing {found[1]} packages")
+        if match := re.match(r"Resolved (\d+) package", line):
+            say(f"installing {match[1]} packages")
 
 
 def _packages(uv: Uv, lines: list[str]) -> list[Package]:

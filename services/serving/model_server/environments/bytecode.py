@@ -68,7 +68,7 @@ def compile_known(folder: Path) -> None:
     the process that workers are forked from, these are what a worker needs before its model's own.
     None of its code is run. Raises OSError."""
     packages = {*map(sysconfig.get_path, ("purelib", "platlib"))}
-    known = set()
+    known: set[Path] = set()
     for module in list(sys.modules.values()):
         file = Path(getattr(module, "__file__", None) or "")
         known.update(file.relative_to(place) for place in packages if file.is_relative_to(place))

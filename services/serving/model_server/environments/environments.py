@@ -36,11 +36,11 @@ log = logging.getLogger(__name__)
 KEEP_UNUSED = 24 * 3600
 SETTLED_AFTER = 3600
 BUILDS = min(4, os.cpu_count() or 1)
-"""At one time, after the first, which goes alone: what it fetches, the others then share, while
-two at one time would each fetch their own."""
+"""Builds at one time, after the first, which goes alone: what it fetches, the others then share,
+while two at one time would each fetch their own."""
 
 LOOKS = 8
-"""At one time, each a process for some tenths of a second."""
+"""Looks at one time, each a process for some tenths of a second."""
 COMPILE_WITHIN = 120.0
 """Seconds."""
 
@@ -75,8 +75,10 @@ class Environment:
 
 
 class Environments:
+    """Finds or builds the environment of each version."""
+
     def __init__(self, settings: Settings, variables: Mapping[str, str]) -> None:
-        """Of `variables`, those of uv and pip are for the building process, and for it alone."""
+        """`variables`: those of uv and pip are for the building process, and for it alone."""
         self._settings = settings
         self._folder = settings.cache.absolute() / "environments"
         self._off = settings.environments == "off"
@@ -87,10 +89,10 @@ class Environments:
         self._turns = asyncio.Semaphore(1)
         self._is_first = True
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        """By digest: equal recipes are built once."""
+        """One by digest: equal recipes are built once."""
         self._failed: dict[str, tuple[float, str]] = {}
-        """By digest: when it was tried last, and why it could not be built. It holds for those
-        who waited meanwhile."""
+        """Failures by digest: when it was tried last, and why it could not be built. It holds for
+        those who waited meanwhile."""
         self._builds = 0
         self._tidying = asyncio.Lock()
         self._used: Set[str] = frozenset()
@@ -109,21 +111,21 @@ class Environments:
         return Environment(warnings=fit.warnings, fit=Fit() if mode == "here" else fit)
 
     async def instead(self, model: Path, first: Environment, say: Say) -> Environment:
-        """For a version that did not load in the server's: one with all that it requires.
+        """What a version gets that did not load in the server's: one with all that it requires.
         Raises LoadError."""
         return await self._own(model, first.fit, first.fit.missing, say)
 
-    async def compile(self, environment: Environment, files: list[str]) -> None:
-        """Keep bytecode of these files, which a worker in this environment of a model's own had to
-        compile, for all to come. What goes wrong costs them time, and nothing else."""
-        folder = Path(environment.python).parents[1]
+    async def compile(self, python: str, files: list[str]) -> None:
+        """Keep bytecode of these files for all to come: a worker in the environment of this
+        interpreter had to compile them. What goes wrong costs time, and nothing else."""
+        folder = Path(python).parents[1]
         try:
-            quarters = await enter(move_in, self._settings, [folder], environment.python, [folder])
+            quarters = await enter(move_in, self._settings, [folder], python, [folder])
             child = await process.spawn(
                 "model_server.environments.bytecode",
                 files,
                 name="compile",
-                python=environment.python,
+                python=python,
                 quarters=quarters,
             )
         except (LoadError, OSError) as error:
@@ -212,7 +214,7 @@ class Environments:
         self, model: Path, folder: Path, recipe: Recipe, because: str, say: Say
     ) -> str | None:
         """What went wrong, if anything."""
-        facts = {"environment": recipe.digest, "because": because}
+        facts: dict[str, object] = {"environment": recipe.digest, "because": because}
         log.info("building an environment", extra=facts)
         started = time.monotonic()
         quarters = await enter(workshop, self._settings, model, folder, self._variables)

@@ -38,7 +38,8 @@ log = logging.getLogger(__name__)
 
 MLFLOW = ("mlflow", "mlflow-skinny", "mlflow-tracing")
 BYSTANDERS = (*MLFLOW, "psutil")
-"""Of no weight. MLflow imports psutil where it is there, and so notes it for nearly every model."""
+"""Packages of no weight. MLflow imports psutil where it is there, and so notes it for nearly every
+model."""
 DATA = ("numpy", "pandas", "pyarrow", "scipy")
 """Their minor versions come often and keep the form and meaning of data: here the major counts."""
 WORKER = ("msgspec>=0.19", "numpy", "pandas", "pyarrow", "python-json-logger>=3.2")
@@ -76,7 +77,9 @@ def judge(needs: Needs, installed: Mapping[str, str], python: tuple[int, int]) -
     """`installed`: versions by canonical name, that which a package counts as."""
     required = {counts_as(canonicalize_name(entry.name)): entry for entry in _all_of(needs)}
     all_count = needs.flavor not in LIBRARIES
-    reasons, missing, different = [], [], []
+    reasons: list[str] = []
+    missing: list[str] = []
+    different: list[str] = []
     for name in sorted(needs.loads_with.keys() | required.keys()):
         if name in BYSTANDERS:
             continue
@@ -124,7 +127,7 @@ def _wanted(requirement: Requirement | None, recorded: str | None) -> SpecifierS
 
 
 def _same(name: str, wanted: SpecifierSet, here: str) -> bool:
-    """As far as it counts: in major and minor version; of ranges, whether they allow it."""
+    """Whether it is the same as far as that counts: major and minor version, or within a range."""
     parts = 1 if name in DATA else 2
     exact = [entry.version for entry in wanted if entry.operator in ("==", "===")]
     try:
@@ -136,13 +139,13 @@ def _same(name: str, wanted: SpecifierSet, here: str) -> bool:
 
 
 def _release(text: str, parts: int) -> tuple[int, ...]:
-    """Of 1.4.2, 1.4.* or 2.13.0+cpu."""
+    """The numbers of 1.4.2, 1.4.* or 2.13.0+cpu."""
     release = Version(text.removesuffix(".*")).release
     return (*release, 0, 0)[:parts]
 
 
 def _allows(wanted: SpecifierSet, here: str) -> bool:
-    """Of 2.13.0+cpu and 2.13.0+cu130, which are one version built twice, either will do."""
+    """Whether it is allowed: 2.13.0+cpu and 2.13.0+cu130 are one version built twice."""
     public = SpecifierSet(re.sub(r"\+[\w.]+", "", str(wanted)))
     return public.contains(here.partition("+")[0], prereleases=True)
 
@@ -199,15 +202,15 @@ def _recipe(needs: Needs, pythons: list[tuple[int, int]]) -> Recipe | None:
 
 
 def _is_mlflow(line: str) -> bool:
-    """By address or with hashes: the server's is taken all the same."""
+    """Whether it is MLflow, by address or with hashes too: the server's is taken all the same."""
     entry = requirement(line)
     return entry is not None and canonicalize_name(entry.name) in MLFLOW
 
 
 def _bounds(mlflow: str | None) -> list[str]:
-    """For a model that this release of MLflow saved."""
+    """Bounds for a model that this release of MLflow saved."""
     with contextlib.suppress(InvalidVersion, TypeError):
-        saved = Version(mlflow).release
+        saved = Version(mlflow or "").release
         return [line for before, line in BOUNDS if saved < before]
     return []
 
@@ -240,13 +243,13 @@ def _dotted(python: tuple[int, int]) -> str:
 
 def installed(needs: Needs) -> dict[str, str]:
     """The versions, here, of what it needs, by the name that it counts as."""
-    found = {}
+    versions = {}
     asked = {counts_as(canonicalize_name(entry.name)) for entry in _all_of(needs)}
     for name in {*needs.loads_with, *asked, *_of_mlflow(needs)}:
         for other in reversed(names(name)):
             with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-                found[name] = importlib.metadata.version(other)
-    return found
+                versions[name] = importlib.metadata.version(other)
+    return versions
 
 
 def main(sock: socket.socket, folder: str) -> None:

@@ -18,27 +18,28 @@ _CONSTRAINTS = re.compile(r"(?:-c|--constraint)[\s=]*(?P<file>.+)")
 
 
 def lines_of(folder: Path, file: Path, seen: frozenset[Path] = frozenset()) -> list[str]:
-    """Without comments. Raises OSError, ValueError."""
+    """The lines without comments. Raises OSError, ValueError."""
     text = re.sub(r"\\\n", " ", file.read_text())
-    found = (re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines())
-    return expanded(folder, filter(None, found), seen | {file.resolve()})
+    stripped = (re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines())
+    return expanded(folder, filter(None, stripped), seen | {file.resolve()})
 
 
 def expanded(folder: Path, lines: Iterable[str], seen: frozenset[Path] = frozenset()) -> list[str]:
     """The lines, and in place of `-r FILE` those of the file."""
-    found = []
+    whole = []
     for line in lines:
         file = _named(_REQUIREMENTS, line, folder)
         if file is None:
-            found.append(line)
+            whole.append(line)
         elif file not in seen:
-            found += lines_of(folder, file, seen)
-    return found
+            whole += lines_of(folder, file, seen)
+    return whole
 
 
 def has_effect(folder: Path, line: str) -> bool:
-    """Not an option that stops uv and that pip would go on without: a folder with packages that
-    stayed behind where the model was logged; hashes for all, where the server adds its own."""
+    """Whether it is no option that stops uv and that pip would go on without: a folder with
+    packages that stayed behind where the model was logged; hashes for all, where the server adds
+    its own."""
     if line == "--require-hashes":
         return False
     place = _PACKAGES.fullmatch(line)
@@ -47,7 +48,7 @@ def has_effect(folder: Path, line: str) -> bool:
 
 def constraints(folder: Path, lines: Iterable[str]) -> dict[str, Requirement]:
     """What the files hold that these lines name with `-c`, by canonical name."""
-    found = {}
+    bounds: dict[str, Requirement] = {}
     for file in filter(None, (_named(_CONSTRAINTS, line, folder) for line in lines)):
         for line in lines_of(folder, file):
             try:
@@ -55,14 +56,14 @@ def constraints(folder: Path, lines: Iterable[str]) -> dict[str, Requirement]:
             except InvalidRequirement:
                 continue
             if entry.marker is None or entry.marker.evaluate():
-                found[canonicalize_name(entry.name)] = entry
-    return found
+                bounds[canonicalize_name(entry.name)] = entry
+    return bounds
 
 
-def _named(option: re.Pattern, line: str, folder: Path) -> Path | None:
+def _named(option: re.Pattern[str], line: str, folder: Path) -> Path | None:
     """The file of the model that the line names with this option."""
-    if not (found := option.fullmatch(line)):
+    if not (match := option.fullmatch(line)):
         return None
     own = folder.resolve()
-    file = (own / found["file"].strip("'\"")).resolve()
+    file = (own / match["file"].strip("'\"")).resolve()
     return file if file.is_relative_to(own) and os.path.isfile(file) else None  # noqa: PTH113

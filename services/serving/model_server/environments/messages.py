@@ -10,12 +10,12 @@ class Recipe(msgspec.Struct, frozen=True):
     """How to make an environment."""
 
     lines: list[str]
-    """As in requirements.txt."""
+    """Lines as in requirements.txt."""
     pythons: list[str]
     """Minor versions, the preferred one first."""
     digest: str
     optional: list[str] = []
-    """Of the lines, those that are left out where no index has them."""
+    """Lines that are left out where no index has them."""
 
 
 class Package(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 from packaging.requirements import InvalidRequirement, Requirement
@@ -15,7 +16,7 @@ from model_server.environments import listed
 from model_server.environments.addressed import applies
 from model_server.environments.pickled import holds_code
 
-LIBRARIES = {
+LIBRARIES: dict[str, dict[str, str | None]] = {
     "sklearn": {"scikit-learn": "sklearn_version"},
     "xgboost": {"xgboost": "xgb_version"},
     "lightgbm": {"lightgbm": "lgb_version"},
@@ -27,7 +28,7 @@ LIBRARIES = {
     "prophet": {"prophet": "prophet_version"},
     "pmdarima": {"pmdarima": "pmdarima_version"},
 }
-"""By flavor: the packages that it loads with, and the key of its entry that has their version."""
+"""Packages that each flavor loads with, and the key of its entry that has their version."""
 
 CODE = "python_function"
 """The flavor of models whose code is their own. Those of flavors not in LIBRARIES are like it: all
@@ -38,11 +39,13 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True)
 class Needs:
+    """What a model's files say that it needs."""
+
     flavor: str = CODE
     loads_with: dict[str, str | None] = field(default_factory=dict)
     """Packages that the flavor loads with, and the version that MLmodel notes."""
     requirements: tuple[Requirement, ...] = ()
-    """As the model's author or MLflow's inference wrote them; for this machine."""
+    """Lines as the model's author or MLflow's inference wrote them; for this machine."""
     lines: tuple[str, ...] = ()
     """What else stands in requirements.txt: files, addresses, options."""
     attached: str = ""
@@ -84,7 +87,7 @@ def read(folder: Path) -> Needs:
     )
 
 
-def metadata(folder: Path) -> dict:
+def metadata(folder: Path) -> dict[str, Any]:
     """What the model was logged with as its metadata; empty for a folder that is no model."""
     try:
         noted = _yaml(folder / "MLmodel").get("metadata")
@@ -94,7 +97,7 @@ def metadata(folder: Path) -> dict:
 
 
 def _lines(folder: Path) -> list[str]:
-    """Of requirements.txt; of conda.yaml for models older than that."""
+    """Lines of requirements.txt; of conda.yaml for models older than that."""
     try:
         return listed.lines_of(folder, folder / "requirements.txt")
     except FileNotFoundError:
@@ -141,11 +144,11 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _minor(version: object) -> tuple[int, int] | None:
-    found = re.match(r"(\d+)\.(\d+)", str(version or ""))
-    return (int(found[1]), int(found[2])) if found else None
+    match = re.match(r"(\d+)\.(\d+)", str(version or ""))
+    return (int(match[1]), int(match[2])) if match else None
 
 
-def _yaml(file: Path) -> dict:
+def _yaml(file: Path) -> dict[str, Any]:
     with file.open("rb") as stream:
         content = yaml.load(stream, _LOADER)  # noqa: S506 - a SafeLoader
     if not isinstance(content, dict):

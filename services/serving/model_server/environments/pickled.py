@@ -32,7 +32,7 @@ _ARGUMENTS = {
     ord(opcode.code): opcode.arg and (opcode.arg.n, opcode.arg.name)
     for opcode in pickletools.opcodes
 }
-"""By opcode: the size of its argument, which may stand in its first bytes, and its form."""
+"""Opcodes: the size of its argument, which may stand in its first bytes, and its form."""
 
 
 def holds_code(file: Path) -> bool:
@@ -91,7 +91,7 @@ def _pickle_holds_code(stream: BinaryIO, size: int) -> bool:
 
 
 def _is_at_ends(stream: BinaryIO, start: int, end: int, size: int) -> bool:
-    """Within the first or the last `size` bytes of this part."""
+    """Whether it is in the first or the last `size` bytes of this part."""
     head, tail = min(end, start + size), max(start, end - size)
     return _is_within(stream, start, head) or (head < end and _is_within(stream, tail, end))
 

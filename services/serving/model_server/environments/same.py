@@ -10,7 +10,7 @@ SAME = {
     "faiss-cpu": ("faiss-gpu", "faiss-gpu-cu11", "faiss-gpu-cu12"),
     "pillow": ("pillow-simd",),
 }
-"""By the name that the others count as."""
+"""Packages by the name that the others count as."""
 
 _COUNTS_AS = {other: name for name, others in SAME.items() for other in others}
 

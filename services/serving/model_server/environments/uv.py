@@ -27,7 +27,8 @@ class BuildError(Exception):
 
 
 class Uv:
-    """For one environment: its `folder`, and the `model` whose requirements may name files."""
+    """Runs uv for one environment: its `folder`, and the `model` whose requirements may name
+    files."""
 
     def __init__(self, program: str, model: Path, folder: Path, settings: dict[str, str]) -> None:
         self._program = program
@@ -54,8 +55,8 @@ class Uv:
         return None
 
     def origins(self, lines: list[str]) -> dict[str, tuple[str, str]]:
-        """By name: the version that satisfies the lines and the index that has it. Raises
-        BuildError."""
+        """What each name comes to: the version that satisfies the lines and the index that has it.
+        Raises BuildError."""
         options = ("--emit-index-annotation", "--no-annotate", "--no-header", "--quiet")
         try:  # what was installed a moment ago is in uv's cache
             text = "\n".join(self._pip("compile", lines, *options, "--offline"))
@@ -66,11 +67,11 @@ class Uv:
     def installed(self) -> dict[str, str]:
         """Versions by canonical name."""
         places = [str(place) for place in self._folder.glob("lib/python*/site-packages")]
-        found = importlib.metadata.distributions(path=places)
-        return {canonicalize_name(one.name): one.version for one in found}
+        distributions = importlib.metadata.distributions(path=places)
+        return {canonicalize_name(one.name): one.version for one in distributions}
 
     def _pip(self, command: str, lines: list[str], *options: str) -> Iterator[str]:
-        given = ("-",) if command == "compile" else ("--requirements", "-")
+        source = ("-",) if command == "compile" else ("--requirements", "-")
         if self._settings.get("UV_NO_BUILD", "1").lower() not in ("0", "false", "no", "off"):
             # A source distribution runs its code while it is built, here with the index's login.
             options += ("--no-build",)
@@ -78,10 +79,10 @@ class Uv:
             options += ("--prerelease", "allow")
         python = self._folder / "bin" / "python"
         return self._lines(
-            "pip", command, "--python", python, *options, *given, given="\n".join(lines)
+            "pip", command, "--python", python, *options, *source, stdin="\n".join(lines)
         )
 
-    def _lines(self, *arguments: object, given: str = "") -> Iterator[str]:
+    def _lines(self, *arguments: object, stdin: str = "") -> Iterator[str]:
         """What uv writes, line by line, while it works. Raises BuildError if it fails."""
         lines = []
         with subprocess.Popen(
@@ -95,10 +96,11 @@ class Uv:
             errors="replace",
             preexec_fn=die_with_parent,
         ) as process:
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.write(given)
-                process.stdin.close()
-            for line in process.stdout:
+            if process.stdin:
+                with contextlib.suppress(BrokenPipeError):
+                    process.stdin.write(stdin)
+                    process.stdin.close()
+            for line in process.stdout or ():
                 lines.append(line.rstrip())
                 yield lines[-1]
         if process.returncode:
@@ -125,7 +127,7 @@ def _share_files(one: Path, other: Path) -> bool:
 
 
 def _shown(index: str) -> str:
-    """Without login and folders."""
+    """An index's address without login and folders."""
     if index.startswith("file:"):
         return f"a folder {Path(index).name}"
     return without_login(index).rstrip("/")

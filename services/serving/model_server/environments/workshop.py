@@ -14,10 +14,10 @@ from model_server.environments.uv import uv_settings
 from model_server.settings import Settings
 
 _SETTINGS = (".config/uv", ".config/pip", ".pip", ".netrc", ".pyenv", ".local/share/uv")
-"""In the user's home."""
+"""Settings in the user's home."""
 _SYSTEM = ("/etc/uv", "/etc/pip.conf", "/etc/xdg")
 _BEFORE_PATH = re.compile(r"([\w.-]+=)?(file://(localhost)?)?")
-"""Of an entry: the name of an index, the scheme."""
+"""What may precede a path: the name of an index, the scheme."""
 
 
 def workshop(

@@ -12,17 +12,22 @@ class RegistryError(Exception):
 
 
 class Alias(msgspec.Struct):
+    """A name that a model's version carries."""
+
     alias: str
     version: str
 
 
 class RegisteredModel(msgspec.Struct):
+    """A registered model, as a search finds it."""
+
     name: str
     creation_timestamp: int = 0
     last_updated_timestamp: int = 0
     aliases: list[Alias] = []
 
     def version(self, alias: str | None) -> str | None:
+        """The version that carries the alias."""
         return next((entry.version for entry in self.aliases if entry.alias == alias), None)
 
 
@@ -34,11 +39,15 @@ class ModelsPage(msgspec.Struct):
 
 
 class Tag(msgspec.Struct):
+    """A key and its value."""
+
     key: str
     value: str = ""
 
 
 class ModelVersion(msgspec.Struct):
+    """One version's own entry."""
+
     source: str | None = None
     model_id: str | None = None
     run_id: str | None = None
@@ -47,15 +56,21 @@ class ModelVersion(msgspec.Struct):
 
 
 class VersionAnswer(msgspec.Struct):
+    """The answer about one version."""
+
     model_version: ModelVersion
 
 
 class Registered(msgspec.Struct):
+    """A version, as a search for versions finds it."""
+
     name: str
     version: str
 
 
 class VersionsPage(msgspec.Struct):
+    """A page of versions."""
+
     entries: list[Registered] = msgspec.field(default_factory=list, name="model_versions")
     next_page_token: str | None = None
 

@@ -38,12 +38,16 @@ class CacheError(Exception):
 
 
 class Index(msgspec.Struct):
+    """The record, as it is written."""
+
     registry: str | None = None
     """The tracking server that the entries came from."""
     served: dict[str, Target] = {}
 
 
 class Cache:
+    """Versions' files on disk, and the record of what is served."""
+
     def __init__(self, folder: Path, registry: str | None, limit: int) -> None:
         """Open it, for this process alone; `limit` is in bytes. Raises CacheError."""
         self._folder = folder
@@ -66,6 +70,7 @@ class Cache:
         self._index = self._read_index()
 
     def close(self) -> None:
+        """Let another server have the folder."""
         self._lock.close()
 
     def served(self) -> dict[str, Target]:
@@ -125,7 +130,8 @@ class Cache:
         `needed` or on record."""
         on_record = {target.identity for target in self._index.served.values()}
         keep = {self._name(identity) for identity in {*needed, *on_record}}
-        kept, others = [], []
+        kept: list[Path] = []
+        others: list[Path] = []
         for folder in (self._folder / "versions").iterdir():
             (kept if folder.name in keep else others).append(folder)
         for folder in kept:

@@ -40,7 +40,8 @@ class Deployment:
         self.serving: Version | None = None
         self.problem: str | None = None
         self.own_files: frozenset[str] = frozenset()
-        """In its folder, that the model rewrites: a cache that it kept there before a restart."""
+        """Files in its folder that the model rewrites: a cache that it kept there before a
+        restart."""
         self.progress: str | None = None
         """What takes long about the version that comes."""
         self._loader = loader
@@ -49,7 +50,7 @@ class Deployment:
         self._settled = asyncio.Event()
         self._anew = False
         self._rewritten: frozenset[str] = frozenset()
-        self._roll: asyncio.Task | None = None
+        self._roll: asyncio.Task[None] | None = None
         self._task = asyncio.create_task(self._follow(), name=f"deployment {name}")
 
     def want(self, wanted: Target | Missing | None) -> None:
@@ -64,13 +65,13 @@ class Deployment:
     def try_again(self) -> None:
         """If it failed, or is served by other tags than the version has by now."""
         if self.state == "failed" or (
-            self.state == "serving" and _tags(self.wanted) != _tags(self.serving.target)
+            self.state == "serving" and _tags(self.wanted) != _tags(self._target)
         ):
             self._anew = True
             self._start_over()
 
     async def settled(self) -> None:
-        """Until what is wanted is served, or is known to fail."""
+        """Wait until what is wanted is served, or is known to fail."""
         await self._settled.wait()
 
     def _start_over(self) -> None:
@@ -103,9 +104,14 @@ class Deployment:
         return entry
 
     @property
+    def _target(self) -> Target | None:
+        """What is served."""
+        return self.serving.target if self.serving else None
+
+    @property
     def failing(self) -> str | None:
         """Why what is served cannot be asked now."""
-        return self.serving and self.serving.failing
+        return self.serving.failing if self.serving else None
 
     @property
     def is_shadow(self) -> bool:
@@ -115,7 +121,7 @@ class Deployment:
     def shadows(self, name: str) -> bool:
         """Whether the version that it serves is there for the requests of `name`: another model
         may have been asked for under the name that the shadow has."""
-        target = self.wanted if self.state == "serving" else self.serving and self.serving.target
+        target = self.wanted if self.state == "serving" else self._target
         return isinstance(target, Target) and target.shadows == name
 
     @property
@@ -126,11 +132,12 @@ class Deployment:
             return "stopping"
         if isinstance(self.wanted, Missing):
             return self.wanted.state
-        if _identity(self.wanted) == _identity(self.serving and self.serving.target):
+        if _identity(self.wanted) == _identity(self._target):
             return "serving"
         return "failed" if self.problem else "loading"
 
     async def close(self) -> None:
+        """End its task and its workers."""
         self._task.cancel()
         await asyncio.wait([self._task])
         metrics.forget_failures(self.name)
@@ -165,7 +172,7 @@ class Deployment:
         self.problem = wanted.problem if isinstance(wanted, Missing) else None
         if not isinstance(wanted, Target):
             self._swap(None)
-        elif self._anew or _identity(wanted) != _identity(self.serving and self.serving.target):
+        elif self._anew or _identity(wanted) != _identity(self._target):
             older = None if self.serving else self._loader.served_before(wanted)
             protects = bool(self.serving or older)
             try:
@@ -179,7 +186,7 @@ class Deployment:
         self._anew = False
 
     async def _go_back(self, older: Target, wanted: Target, problem: Exception) -> None:
-        """After a restart, what was served before it stays, as it would have without one."""
+        """Keep what was served before a restart, as it would have stayed without one."""
         try:
             version = await self._loader.bring_up(older, self._say, must_answer=False)
         except (FetchError, LoadError) as error:
@@ -250,6 +257,8 @@ def _identity(target: Target | Missing | None) -> str | None:
     return target.identity if isinstance(target, Target) else None
 
 
-def _tags(target: Target) -> dict[str, str]:
+def _tags(target: Target | Missing | None) -> dict[str, str]:
     """Those that say how it is served."""
+    if not isinstance(target, Target):
+        return {}
     return {tag: value for tag, value in target.tags.items() if tag.startswith(options.PREFIX)}

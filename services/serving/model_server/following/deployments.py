@@ -14,6 +14,8 @@ from model_server.models.version import Version
 
 
 class Deployments:
+    """Every served name, and its deployment."""
+
     def __init__(self, loader: Loader, default: str | None = None) -> None:
         """`default`: SERVING_DEFAULT, the name that is meant where none is said."""
         self._loader = loader
@@ -38,6 +40,7 @@ class Deployments:
         self._loader.expect(self._coming())
 
     def find(self, name: str) -> Deployment | None:
+        """The deployment of this name."""
         return self._all.get(name)
 
     def default(self, permits: Callable[[str], bool] = lambda _: True) -> Deployment | None:

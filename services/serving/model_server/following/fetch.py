@@ -15,6 +15,8 @@ _problem = msgspec.msgpack.Decoder(str | None)
 
 @dataclass(frozen=True)
 class Fetcher:
+    """Starts the processes that fetch."""
+
     tracking_uri: str | None
     credentials: dict[str, str]
     timeout: float

@@ -10,9 +10,11 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from model_server import metrics
 from model_server.following import hints
+from model_server.following.answers import RegistryError
 from model_server.following.cache import Cache
 from model_server.following.deployments import Deployments
 from model_server.following.registry import (
@@ -20,7 +22,6 @@ from model_server.following.registry import (
     Desired,
     Missing,
     Registry,
-    RegistryError,
     in_local_store,
     without_registry,
 )
@@ -39,7 +40,7 @@ class UnknownModelError(Exception):
 
 
 class Follower:
-    """Without a registry, only the models that need none are served."""
+    """Looks again and again; without a registry, only models that need none are served."""
 
     def __init__(
         self,
@@ -73,7 +74,8 @@ class Follower:
     def _asks(self) -> bool:
         return self._carriers or (self._registry is not None and bool(self._entries()))
 
-    def status(self) -> dict | None:
+    def status(self) -> dict[str, Any] | None:
+        """How the registry is, for /models; None where it is not asked."""
         if not self._asks:
             return None
         return {"reachable": self.problem is None, "problem": self.problem, "since": self._since}
@@ -81,19 +83,20 @@ class Follower:
     def hint(self, permits: Callable[[str], bool], *, serves: bool) -> str | None:
         """What to do about registered models that are not served, of those that `permits` lets
         see; with `serves` others are."""
-        if not self._carriers or self.problem:
+        if not self._carriers or self.problem or self._registry is None:
             return None
         models = (model for name, model in self._registry.models.items() if permits(name))
         return hints.hint(self._registry.alias, models, serves=serves)
 
     def why_not(self, name: str) -> str | None:
         """Why a registered model is not served, where it lacks the alias."""
-        if not self._carriers:
+        if not self._carriers or self._registry is None:
             return None
         alias, model = self._registry.alias, self._registry.models.get(name)
         return hints.lacks(alias, model) if model and not model.version(alias) else None
 
     async def run(self) -> None:
+        """Look until cancelled."""
         while True:
             started = time.monotonic()
             await self._look()
@@ -101,8 +104,8 @@ class Follower:
             await asyncio.sleep(max(self._poll, time.monotonic() - started))
 
     async def deploy(self, wanted: Wanted) -> None:
-        """From now on, over restarts too. Raises UnknownModelError, RegistryError, OSError, and
-        then nothing has changed."""
+        """Serve it from now on, over restarts too. Raises UnknownModelError, RegistryError,
+        OSError, and then nothing has changed."""
         if self._registry is None:
             raise UnknownModelError("This server follows no registry: MLFLOW_TRACKING_URI.")
         target = await self._registry.resolve(wanted)
@@ -113,7 +116,7 @@ class Follower:
         self._apply_orders()
 
     async def undo(self, name: str) -> None:
-        """Of a deployment; what else asks for the name is served by the next look.
+        """Forget a deployment; what else asks for the name is served by the next look.
         Raises UnknownModelError, OSError."""
         if name not in self._orders.deployed:
             raise UnknownModelError(f"Nothing was deployed as {name!r} through the API.")
@@ -123,7 +126,7 @@ class Follower:
         await self._look()
 
     async def unload(self, name: str) -> None:
-        """Whatever the registry says, over restarts too, until `load`.
+        """Serve it no more, whatever the registry says, over restarts too, until `load`.
         Raises UnknownModelError, OSError."""
         if self._deployments.find(name) is None:
             raise UnknownModelError(f"There is no model {name!r}; see /models.")
@@ -148,10 +151,10 @@ class Follower:
         """Ask once; again when the API gave an order meanwhile, which the answer cannot know."""
         await self._look_at_folders()
         while True:
-            given = self._orders_given
-            if self._asks:
-                await self._ask()
-            if given == self._orders_given:
+            orders = self._orders_given
+            if self._asks and self._registry:
+                await self._ask(self._registry)
+            if orders == self._orders_given:
                 break
         self.knows = True
         self._apply()
@@ -170,11 +173,11 @@ class Follower:
                     files=watch.taken,
                 )
 
-    async def _ask(self) -> None:
-        cached = {} if self.knows else self._from_cache()
+    async def _ask(self, registry: Registry) -> None:
+        cached: Desired = {} if self.knows else self._from_cache(registry)
         timeout = FIRST_TIMEOUT if cached else TIMEOUT
         try:
-            self._last = await self._registry.desired(self._entries(), self._carriers, timeout)
+            self._last = await registry.desired(self._entries(), self._carriers, timeout)
         except RegistryError as error:
             self._note(str(error))
             if not self.knows:
@@ -193,7 +196,7 @@ class Follower:
         self._apply()
 
     def _apply(self) -> None:
-        unloaded = {
+        unloaded: Desired = {
             name: Missing(name, "unloaded through the API", None, "unloaded")
             for name in self._orders.unloaded
         }
@@ -203,7 +206,7 @@ class Follower:
             if not (isinstance(target, Target) and target.shadows in unloaded)
             and (name in self._orders.deployed or name not in self._fixed)
         }
-        fixed = {
+        fixed: Desired = {
             name: Missing(name, target.because, "its folder is being written", "loading")
             if name in self._watches and target.files is None
             else target
@@ -211,11 +214,11 @@ class Follower:
         }
         self._deployments.apply(fixed | last | unloaded)
 
-    def _from_cache(self) -> Desired:
+    def _from_cache(self, registry: Registry) -> Desired:
         """What was served before, as far as it is still asked for."""
         asked = {entry.because for entry in self._entries()}
         if self._carriers:
-            asked.add(self._registry.because)
+            asked.add(registry.because)
         served = self._cache.served()
         return {name: target for name, target in served.items() if target.because in asked}
 

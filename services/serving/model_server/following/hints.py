@@ -10,30 +10,30 @@ from model_server.following.answers import Alias, RegisteredModel
 SHOWN = 5
 """Models of one hint, and aliases of one model."""
 ALIKE = 0.8
-"""Of difflib's ratio: a letter or two."""
+"""The ratio of difflib that a letter or two leave."""
 
 
 def hint(alias: str, models: Iterable[RegisteredModel], *, serves: bool) -> str | None:
-    """For people who wonder why a model is not served. `models` are those that they may see; with
-    `serves` others are served, and only what looks like a mistake is said."""
+    """What to tell people who wonder why a model is not served. `models` are those that they may
+    see; with `serves` others are served, and only what looks like a mistake is said."""
     without = [model for model in models if model.version(alias) is None]
     mistakes = islice(_mistakes(alias, without), SHOWN)
     if serves:
         return " ".join(mistakes) or None
     rest = (f"Model {model.name!r} has {_aliases(model)}." for model in without)
-    found = list(mistakes) or list(islice(rest, SHOWN))
+    shown = list(mistakes) or list(islice(rest, SHOWN))
     how = (
         f"Served is the version of a registered model that carries the alias {alias!r}: set it by "
         f"MlflowClient().set_registered_model_alias(NAME, {alias!r}, VERSION), or on the model's "
         "page in MLflow."
     )
-    return " ".join([how, *found])
+    return " ".join([how, *shown])
 
 
 def lacks(alias: str, model: RegisteredModel) -> str:
     """Why a model without the alias is not served."""
-    found = mistaken(alias, model) or _aliases(model)
-    return f"no version has the alias {alias}; the model has {found}"
+    aliases = mistaken(alias, model) or _aliases(model)
+    return f"no version has the alias {alias}; the model has {aliases}"
 
 
 def _aliases(model: RegisteredModel) -> str:
@@ -57,8 +57,8 @@ def mistaken(alias: str, model: RegisteredModel) -> str | None:
 
 def _mistakes(alias: str, models: Iterable[RegisteredModel]) -> Iterator[str]:
     for model in models:
-        if found := mistaken(alias, model):
-            yield f"Model {model.name!r} has {found}."
+        if other := mistaken(alias, model):
+            yield f"Model {model.name!r} has {other}."
 
 
 def _words(one: Alias) -> str:

@@ -44,15 +44,16 @@ class Loader:
         """Identities of versions, from their way in to the end of their workers: files stay."""
         self._coming: list[Target] = []
         self._disk = asyncio.Lock()
-        """For writing the record and dropping files, one at a time."""
+        """Held to write the record or drop files, one at a time."""
         self._background: set[asyncio.Task[None]] = set()
 
     def served_before(self, target: Target) -> Target | None:
         """The other version that was served under its name by the same word, when the server
         ended."""
         older = self._cache.served().get(target.name)
-        is_other = older is not None and older.identity != target.identity
-        return older if is_other and older.because == target.because else None
+        if older is None or older.identity == target.identity:
+            return None
+        return older if older.because == target.because else None
 
     async def bring_up(self, target: Target, say: Say, *, must_answer: bool = True) -> Version:
         """A version that is ready to answer; to be given to `retire` in the end. `say` is told
@@ -121,8 +122,9 @@ class Loader:
                 raise
             except LoadError as error:
                 raise LoadError(environment.explain(error)) from None
-        if version.uncompiled:
-            self.in_background(self._environments.compile(environment, version.uncompiled))
+        if version.uncompiled and environment.python:
+            compiling = self._environments.compile(environment.python, version.uncompiled)
+            self.in_background(compiling)
         return version
 
     @contextlib.asynccontextmanager
@@ -209,8 +211,8 @@ _Done = TypeVar("_Done")
 
 
 async def _to_its_end(call: Callable[..., _Done], *arguments: object) -> _Done:
-    """In a thread, which cannot be cancelled: whoever gives up waits, so that nothing touches its
-    files meanwhile."""
+    """Call in a thread, which cannot be cancelled: whoever gives up waits, so that nothing touches
+    its files meanwhile."""
     work = asyncio.create_task(asyncio.to_thread(call, *arguments))
     try:
         return await asyncio.shield(work)

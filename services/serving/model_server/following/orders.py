@@ -1,4 +1,4 @@
-"""What was asked for through the API, kept over restarts in one file:
+"""What was asked for through the API, kept over restarts in one file.
 
     {"deployed": {"wine": "models:/wine@champion"}, "unloaded": ["slow"]}
 
@@ -25,12 +25,14 @@ class _Kept(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Orders:
+    """Orders of the API, on disk."""
+
     def __init__(self, file: Path) -> None:
         """A file that cannot be understood is kept beside, under another name. Raises OSError."""
         self._file = file
         self._changing = threading.Lock()
         self.deployed: dict[str, Wanted] = {}
-        """By served name. Like `unloaded` replaced, never changed."""
+        """Deployments by served name. Like `unloaded` replaced, never changed."""
         self.unloaded: frozenset[str] = frozenset()
         try:
             kept = msgspec.json.decode(file.read_bytes(), type=_Kept)
@@ -59,10 +61,12 @@ class Orders:
             self._write(others, self.unloaded - {name})
 
     def unload(self, name: str) -> None:
+        """Serve this name no more."""
         with self._changing:
             self._write(self.deployed, self.unloaded | {name})
 
     def load(self, name: str) -> None:
+        """Undo an unload."""
         with self._changing:
             self._write(self.deployed, self.unloaded - {name})
 

@@ -70,8 +70,8 @@ class Registry:
         """Every registered model, as of the last look."""
         self.because = f"alias {alias}"
         self._facts: dict[str, _Facts] = {}
-        """By URI. What a look does not need is forgotten, so a version that an alias moves to is
-        asked for anew, and its tags are those of that moment."""
+        """Known facts by URI. What a look does not need is forgotten, so a version that an alias
+        moves to is asked for anew, and its tags are those of that moment."""
         self._questions = asyncio.Semaphore(AT_ONCE)
         get = credentials.get
         headers = {}
@@ -88,6 +88,7 @@ class Registry:
         )
 
     async def close(self) -> None:
+        """Close its connections."""
         await self._http.aclose()
 
     async def desired(
@@ -106,12 +107,12 @@ class Registry:
 
     async def every_version(self) -> list[Wanted]:
         """Every version of every registered model, one entry each. Raises RegistryError."""
-        found = [one async for one in self._search(SEARCH_VERSIONS, VersionsPage)]
-        found.sort(key=lambda one: (one.name, int(one.version)))
-        uris = [f"models:/{one.name}/{one.version}" for one in found]
+        versions = [one async for one in self._search(SEARCH_VERSIONS, VersionsPage)]
+        versions.sort(key=lambda one: (one.name, int(one.version)))
+        uris = [f"models:/{one.name}/{one.version}" for one in versions]
         return [
             Wanted(uri, uri, "it is registered", one.name, version=one.version)
-            for uri, one in zip(uris, found, strict=True)
+            for uri, one in zip(uris, versions, strict=True)
         ]
 
     def forget(self, target: Target) -> None:
@@ -135,23 +136,23 @@ class Registry:
                 for name, model in models.items()
                 if model.version(self.alias)
             } | asked
-        found = await self._resolve_all(asked.values(), models)
-        return found | await self._resolve_all(_shadows(asked, found, models), models)
+        targets = await self._resolve_all(asked.values(), models)
+        return targets | await self._resolve_all(_shadows(asked, targets, models), models)
 
     async def _resolve_all(
         self, entries: Iterable[Wanted], models: dict[str, RegisteredModel]
     ) -> Desired:
-        found = await asyncio.gather(
-            *(self._resolve(entry, models.get(entry.model)) for entry in entries)
+        targets = await asyncio.gather(
+            *(self._resolve(entry, models.get(entry.model or "")) for entry in entries)
         )
-        return {target.name: target for target in found}
+        return {target.name: target for target in targets}
 
     async def _resolve(self, entry: Wanted, model: RegisteredModel | None) -> Target | Missing:
         if model is None:
             return Missing(entry.name, entry.because, "no such registered model")
         version = entry.version or model.version(entry.alias)
         if version is None:
-            return Missing(entry.name, entry.because, hints.lacks(entry.alias, model))
+            return Missing(entry.name, entry.because, hints.lacks(entry.alias or "", model))
         uri = f"models:/{entry.model}/{version}"
         try:
             facts = await self._learn(uri, model, version)
@@ -175,7 +176,7 @@ class Registry:
                 entry = read(await self._get(GET_VERSION, asked), VersionAnswer).model_version
         except _NotFoundError:
             return None
-        facts = [model.name, version, entry.source, entry.model_id, entry.run_id]
+        facts: list[object] = [model.name, version, entry.source, entry.model_id, entry.run_id]
         facts.append(entry.creation_timestamp)
         identity = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
         tags = {tag.key: tag.value for tag in entry.tags}
@@ -197,7 +198,7 @@ class Registry:
             if not token:
                 return
 
-    async def _get(self, path: str, asked: dict) -> bytes:
+    async def _get(self, path: str, asked: dict[str, Any]) -> bytes:
         try:
             response = await self._http.get(path, params=asked)
             if response.status_code == 404:
@@ -221,14 +222,17 @@ class _RefusedError(RegistryError):
 
 
 def _shadows(
-    asked: dict[str, Wanted], found: Desired, models: dict[str, RegisteredModel]
+    asked: dict[str, Wanted], targets: Desired, models: dict[str, RegisteredModel]
 ) -> Iterator[Wanted]:
-    """For each version whose tag names an alias: the version of its model with that alias, if it is
-    another. What is asked for, or registered, under the shadow's name goes before it."""
+    """The version that shadows each one whose tag names an alias: that of its model with this
+    alias, if it is another. What is asked for, or registered, under the shadow's name goes before
+    it."""
     for name, entry in asked.items():
-        target = found[name]
+        target = targets[name]
         alias = target.tags.get(SHADOW) if isinstance(target, Target) else None
-        version = models[entry.model].version(alias) if alias else None
+        if not isinstance(target, Target) or not alias:
+            continue
+        version = models[entry.model or ""].version(alias)
         shadow = f"{name}@{alias}"
         is_taken = shadow in asked or shadow in models
         if version and version != target.version and not is_taken:
@@ -245,7 +249,7 @@ def in_local_store(entry: Wanted) -> Wanted:
     return replace(entry, uri=f"models:/{entry.model}{mark}{part}", because=because)
 
 
-def without_registry(wanted: Iterable[Wanted]) -> Desired:
+def without_registry(wanted: Iterable[Wanted]) -> dict[str, Target]:
     """Entries that name a folder or a URI; they need no question."""
     return {
         entry.name: Target(
@@ -263,7 +267,7 @@ def without_registry(wanted: Iterable[Wanted]) -> Desired:
 def _identity(entry: Wanted) -> str:
     # What has a name in a local store may be another by the next start.
     start = f" {time.time_ns()}" if entry.model else ""
-    return hashlib.sha256(f"{entry.name} {_local(entry.uri)}{start}".encode()).hexdigest()
+    return hashlib.sha256(f"{entry.name} {_local(entry.uri or '')}{start}".encode()).hexdigest()
 
 
 def _local(uri: str) -> str:

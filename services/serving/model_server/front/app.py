@@ -8,6 +8,7 @@ import asyncio
 import logging
 import re
 import time
+from collections.abc import Awaitable
 from importlib.metadata import version as installed_version
 from itertools import count
 from secrets import token_hex
@@ -20,7 +21,7 @@ from model_server.following.deployments import Deployments
 from model_server.following.follower import Follower
 from model_server.front import served, streams
 from model_server.front.exchange import Exchange
-from model_server.front.grants import OPEN, Grant, Need, lacks_default
+from model_server.front.grants import NOT_ASKED, OPEN, Grant, Need, lacks_default
 from model_server.front.guard import PROBES, Guard, host_of
 from model_server.front.refusals import Refusals, is_noted
 from model_server.front.routes import GET, JSON, POST, Response, Route, Routes
@@ -45,6 +46,8 @@ _PROTOCOLS = {"invoke": wire.MLFLOW, "infer": wire.V2}
 
 
 class App:
+    """Answers every request, or has it answered."""
+
     def __init__(
         self,
         settings: Settings,
@@ -64,7 +67,7 @@ class App:
         self._refusals = Refusals()
         self._running = 0
         self._ids = (f"{token_hex(4)}{number:08x}" for number in count())
-        self._tasks: set[asyncio.Task] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self.table = [*self._own(), *routes]
         """Every route that there is."""
         self._routes = Routes(self.table)
@@ -94,13 +97,15 @@ class App:
     def handle(self, exchange: Exchange) -> None:
         """Sees to it that the exchange is answered, now or later."""
         self._running += 1
-        given = exchange.headers.get(b"x-request-id")
-        sane = given is not None and _REQUEST_ID.fullmatch(given)
-        exchange.request_id = given.decode() if sane else next(self._ids)
+        theirs = exchange.headers.get(b"x-request-id")
+        if theirs is not None and _REQUEST_ID.fullmatch(theirs):
+            exchange.request_id = theirs.decode()
+        else:
+            exchange.request_id = next(self._ids)
         try:
             if exchange.refusal is not None:
                 raise exchange.refusal
-            if exchange.grant is None:
+            if exchange.grant is NOT_ASKED:
                 self._admit(exchange)
             route, values = self._routes.find(exchange)
             if route.needs is Need.MANAGEMENT:
@@ -232,12 +237,12 @@ class App:
         message = UNEXPECTED.format(exchange.request_id)
         self._refuse(exchange, RefusedError(500, "INTERNAL_ERROR", message))
 
-    def _start(self, exchange: Exchange, work) -> None:
+    def _start(self, exchange: Exchange, work: Awaitable[Response]) -> None:
         task = asyncio.create_task(self._run(exchange, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, exchange: Exchange, work) -> None:
+    async def _run(self, exchange: Exchange, work: Awaitable[Response]) -> None:
         try:
             status, headers, body = await work
         except RefusedError as refusal:
@@ -250,8 +255,8 @@ class App:
     # Everything else.
 
     async def _ping(self, _: Exchange) -> Response:
-        """As MLflow's: 200 when a model is loaded, else 404. Any model: without a default one, a
-        load balancer is not to take out a server that works."""
+        """The same as MLflow's: 200 when a model is loaded, else 404. Any model: without a default
+        one, a load balancer is not to take out a server that works."""
         return (200 if self._deployments.serve_any else 404), [JSON], b"\n"
 
     async def _version(self, _: Exchange) -> Response:

@@ -1,6 +1,7 @@
 """What the operations in /openapi.json share: schemas, headers, and an answer for each refusal."""
 
 from http import HTTPStatus
+from typing import Any
 
 from msgspec.json import schema_components
 
@@ -31,37 +32,41 @@ _TEXT_OR_NULL = {"type": ["string", "null"]}
 _ANY_OBJECT = {"type": "object", "additionalProperties": True}
 
 
-def ref(kind: str, name: str) -> dict:
+def ref(kind: str, name: str) -> dict[str, Any]:
+    """A reference to a component."""
     return {"$ref": f"#/components/{kind}/{name}"}
 
 
-def schema(name: str) -> dict:
+def schema(name: str) -> dict[str, Any]:
+    """A reference to a schema."""
     return ref("schemas", name)
 
 
-def array(items: dict) -> dict:
+def array(items: dict[str, Any]) -> dict[str, Any]:
+    """A list of such items."""
     return {"type": "array", "items": items}
 
 
-def record(required: str = "", /, **properties: dict) -> dict:
+def record(required: str = "", /, **properties: dict[str, Any]) -> dict[str, Any]:
     """An object; the names in `required` are separated by spaces."""
     return {"type": "object", "required": required.split(), "properties": properties}
 
 
-def json_of(content: dict) -> dict:
+def json_of(content: dict[str, Any]) -> dict[str, Any]:
     """A body of this schema."""
     return {"application/json": {"schema": content}}
 
 
-def headers(*names: str) -> dict:
+def headers(*names: str) -> dict[str, Any]:
+    """References to these headers."""
     return {name: ref("headers", name) for name in names}
 
 
-def _header(description: str, kind: str = "string") -> dict:
+def _header(description: str, kind: str = "string") -> dict[str, Any]:
     return {"description": description, "schema": {"type": kind}}
 
 
-def _refusal(status: int, error: str) -> dict:
+def _refusal(status: int, error: str) -> dict[str, Any]:
     more = ["Retry-After"] if status in _RETRY_AFTER else []
     return {
         "description": f"{HTTPStatus(status).phrase}. {REFUSALS[status]}",

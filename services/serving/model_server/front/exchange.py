@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from model_server.errors import RefusedError
-from model_server.front.grants import Grant
+from model_server.front.grants import NOT_ASKED
 
 if TYPE_CHECKING:
     from model_server.models.shadow import Comparison
@@ -57,11 +57,11 @@ class Exchange:
         self.url = b""
         """The request's target as it came: path, escapes and query."""
         self.headers: dict[bytes, bytes] = {}
-        """By lower-case name. Of a name that comes twice, the values joined by a comma."""
+        """Values by lower-case name. Of a name that comes twice, the values joined by a comma."""
         self.body = b""
         self.keeps_alive = True
         self.takes_chunks = True
-        """Not so in HTTP/1.0, where an answer in parts ends with its connection."""
+        """False for HTTP/1.0, where an answer in parts ends with its connection."""
         self.source: Source | None = None
         """Who writes an answer in parts; None before it begins."""
         self.started = 0.0
@@ -69,7 +69,7 @@ class Exchange:
         self.refusal: RefusedError | None = None
         """Why this is no request to be handled: to be answered, and nothing else."""
         self.request_id = ""
-        self.grant: Grant | None = None
+        self.grant = NOT_ASKED
         """What its token lets it do, once it is admitted."""
         self.model: str | None = None
         """The served name that was asked for, once it is known."""
@@ -80,9 +80,9 @@ class Exchange:
 
     @property
     def trace_id(self) -> str | None:
-        """Of the trace that the client makes it a part of."""
-        found = _TRACEPARENT.fullmatch(self.headers.get(b"traceparent", b""))
-        return found[1].decode() if found else None
+        """The id of the trace that the client makes it a part of."""
+        match = _TRACEPARENT.fullmatch(self.headers.get(b"traceparent", b""))
+        return match[1].decode() if match else None
 
     def answer(self, status: int, head: bytes, body: bytes) -> None:
         """Once. `head` is header lines, each with its line's end, but for the length and date."""
@@ -95,7 +95,9 @@ class Exchange:
         self._connection.begin(self, status, head)
 
     def write(self, part: bytes) -> None:
+        """Write a part."""
         self._connection.write(self, part)
 
     def end(self) -> None:
+        """End an answer in parts."""
         self._connection.end(self)

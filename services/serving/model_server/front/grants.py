@@ -19,11 +19,11 @@ class Need(Enum):
     MODEL = auto()
     """The one that the path names."""
     MANAGEMENT = auto()
-    """Of the model that the path names."""
+    """Managing the model that the path names."""
 
 
 class Bucket:
-    """At most `rate` requests a second, and as many at once as fit into one second."""
+    """Lets pass at most `rate` requests a second, and as many at once as fit into one second."""
 
     __slots__ = ("_at", "_left", "_most", "rate")
 
@@ -57,7 +57,8 @@ class Grant:
     expires: float | None = None
     bucket: Bucket | None = field(default=None, compare=False)
 
-    def permits(self, model: str) -> bool:
+    def permits(self, model: str | None) -> bool:
+        """Whether it opens this model."""
         return self.models is None or model in self.models
 
     def need(self, need: Need, model: str | None = None) -> None:
@@ -74,7 +75,7 @@ class Grant:
                 raise _lacks("management")
             self.need_model(model)
 
-    def need_model(self, model: str) -> None:
+    def need_model(self, model: str | None) -> None:
         """Raises RefusedError 403: whether there is such a model is nobody's business either."""
         if not self.permits(model):
             raise _lacks(f"the model {model!r}")
@@ -94,8 +95,12 @@ OPEN = Grant("", models=None, metrics=True)
 """Everybody's where no token is asked for. Management always takes one."""
 
 
+NOT_ASKED = Grant("")
+"""What a request has before it is admitted."""
+
+
 def lacks_default() -> RefusedError:
-    """Without its name."""
+    """The refusal of a default model, without its name."""
     return _lacks("the default model")
 
 

@@ -19,8 +19,8 @@ READING = (b"GET", b"HEAD")
 
 
 def path_of(url: bytes) -> bytes:
-    """Of a request's target: without the query, and without the slash that some clients end it
-    with: `/invocations/` is `/invocations`."""
+    """The path of a request's target: without the query, and without the slash that some clients
+    end it with: `/invocations/` is `/invocations`."""
     path = url.partition(b"?")[0] if b"?" in url else url
     return path[:-1] if path.endswith(b"/") and len(path) > 1 else path
 
@@ -31,6 +31,8 @@ def host_of(url: bytes, header: bytes) -> bytes:
 
 
 class Guard:
+    """Checks Host and Origin."""
+
     def __init__(self, names: Sequence[str]) -> None:
         self._names = {*LOCAL, *(name.lower() for name in names)}
         self.knows_host = functools.lru_cache(256)(self._knows_host)

@@ -12,13 +12,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Protocol
+from typing import Any, Protocol
 
 import httptools
 
 from model_server import errors
 from model_server.errors import RefusedError
-from model_server.front.exchange import Exchange
+from model_server.front.exchange import Exchange, Source
 
 HEAD_LIMIT = 64 * 2**10
 """Bytes of a request line and headers; more: 431."""
@@ -69,13 +69,15 @@ class Front(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """From the first byte to the last. What it waits for, it waits for until `deadline`."""
+    """One connection from the first byte to the last. What it waits for, it waits for until
+    `deadline`."""
 
     def __init__(self, front: Front) -> None:
         self._front = front
-        self._transport: asyncio.Transport = None
+        self._transport: asyncio.Transport
         self._parser = httptools.HttpRequestParser(self)
-        self._reading: Exchange | None = None
+        self._reading: Any = None
+        """The Exchange whose request comes, if one does: the parser's order says when."""
         self._body: bytes | bytearray = b""
         """What has come of the one that is being read."""
         self._in_head = False
@@ -92,13 +94,15 @@ class Connection(asyncio.Protocol):
         self._ready: deque[Exchange] = deque()
         """Whole requests, in order; the first is being handled."""
         self._refused = False
-        self._offered: Exchange | None = None
+        self._offered: Exchange
         """A request that would rather go on in another protocol."""
         self.deadline = time.monotonic() + KEEP_ALIVE
 
     # What the transport calls.
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    # typeshed does not know that a stream's transport is one that writes.
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin, or refuse one connection too many."""
         self._transport = transport
         self._front.connections.add(self)
         if len(self._front.connections) > self._front.limits.connections:
@@ -107,16 +111,18 @@ class Connection(asyncio.Protocol):
             )
 
     def connection_lost(self, _: Exception | None) -> None:
+        """Give back what its requests held."""
         self._front.connections.discard(self)
         self._release(len(self._body))
         # The first is being handled: it is released when it is answered.
         self._release(sum(len(exchange.body) for exchange in list(self._ready)[1:]))
         if streaming := self._streaming:
             self._ready.clear()
-            streaming.source.gone()
+            streaming.gone()
         self._front.note_end()
 
     def data_received(self, data: bytes) -> None:
+        """Parse, which calls the handlers below."""
         if self._refused:
             return
         self._moved = False
@@ -150,14 +156,16 @@ class Connection(asyncio.Protocol):
         return False
 
     def pause_writing(self) -> None:
+        """Read and answer no more: the client does not read."""
         self._is_full = True
         self._left = self._transport.get_write_buffer_size()
         self._rest()
         self._transport.pause_reading()
         if streaming := self._streaming:
-            streaming.source.pause()
+            streaming.pause()
 
     def resume_writing(self) -> None:
+        """Go on where `pause_writing` stopped."""
         self._is_full = False
         if self._refused and not self._ready:
             self.deadline = time.monotonic() + PATIENCE
@@ -166,11 +174,12 @@ class Connection(asyncio.Protocol):
         if len(self._ready) < PIPELINE:
             self._transport.resume_reading()
         if streaming := self._streaming:
-            streaming.source.resume()
+            streaming.resume()
 
     # What the parser calls.
 
     def on_message_begin(self) -> None:
+        """Begin a request."""
         if self._refused:
             raise httptools.HttpParserError  # the last answer was given: nobody hears this
         self._reading = Exchange(self)
@@ -178,10 +187,12 @@ class Connection(asyncio.Protocol):
         self._head = 0
 
     def on_url(self, url: bytes) -> None:
+        """Take a piece of the target."""
         self._reading.url += url
         self._count(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
         self._count(name)
         self._count(value)
         if not self._in_head:
@@ -195,6 +206,7 @@ class Connection(asyncio.Protocol):
         headers[name] = value
 
     def on_headers_complete(self) -> None:
+        """Look whether the body is to be read."""
         self._in_head = False
         self._moved = True
         exchange = self._reading
@@ -217,9 +229,11 @@ class Connection(asyncio.Protocol):
             self._transport.write(_CONTINUE)
 
     def on_chunk_header(self) -> None:
+        """Note that something came."""
         self._moved = True
 
     def on_body(self, chunk: bytes) -> None:
+        """Take a piece of the body."""
         self._moved = True
         if self._body:
             # Not a list of chunks: of two bytes each, they would take twenty times their size.
@@ -233,6 +247,7 @@ class Connection(asyncio.Protocol):
             raise problem
 
     def on_message_complete(self) -> None:
+        """Hand the request over, or let it wait its turn."""
         exchange, self._reading = self._reading, None
         if self._parser.should_upgrade():
             self._offered = exchange
@@ -250,6 +265,7 @@ class Connection(asyncio.Protocol):
     # What the application calls.
 
     def answer(self, exchange: Exchange, status: int, head: bytes, body: bytes) -> None:
+        """Write a whole answer, the one to the first request."""
         front = self._front
         front.held -= len(exchange.body)
         transport = self._transport
@@ -277,7 +293,8 @@ class Connection(asyncio.Protocol):
         exchange.body = b""
         if self._is_over(exchange):
             source, exchange.source = exchange.source, None
-            source.gone()
+            if source:
+                source.gone()
             return
         if not exchange.takes_chunks:
             exchange.keeps_alive = False
@@ -292,10 +309,11 @@ class Connection(asyncio.Protocol):
                 b"connection: close\r\n" if closes else b"",
             )
         )
-        if self._is_full:  # of the answers before it
+        if self._is_full and exchange.source:  # of the answers before it
             exchange.source.pause()
 
     def write(self, exchange: Exchange, part: bytes) -> None:
+        """Write a part of an answer."""
         if self._is_over(exchange) or exchange.method == b"HEAD" or not part:
             return
         if exchange.takes_chunks:
@@ -305,6 +323,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(part)
 
     def end(self, exchange: Exchange) -> None:
+        """End an answer in parts."""
         if self._is_over(exchange):
             return
         if exchange.takes_chunks and exchange.method != b"HEAD":
@@ -318,10 +337,10 @@ class Connection(asyncio.Protocol):
         return self._transport.is_closing() or not ready or ready[0] is not exchange
 
     @property
-    def _streaming(self) -> Exchange | None:
-        """The one whose answer is in the middle."""
+    def _streaming(self) -> Source | None:
+        """Who writes the answer that is in the middle."""
         ready = self._ready
-        return ready[0] if ready and ready[0].source else None
+        return ready[0].source if ready else None
 
     def _go_on(self, closes: bool) -> None:
         """An answer is written."""
@@ -353,10 +372,12 @@ class Connection(asyncio.Protocol):
             self.abort()
 
     def close_when_idle(self) -> None:
+        """Close it unless it is busy."""
         if not self._ready and self._reading is None:
             self._transport.close()
 
     def abort(self) -> None:
+        """Close it now."""
         self._transport.abort()
 
     def _handle(self, exchange: Exchange) -> None:

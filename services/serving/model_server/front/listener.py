@@ -37,9 +37,10 @@ class Listener:
         self.is_closing = False
         self._is_empty = asyncio.Event()
         self._server: asyncio.Server | None = None
-        self._ticker: asyncio.Task | None = None
+        self._ticker: asyncio.Task[None] | None = None
 
     async def start(self, sock: socket.socket) -> None:
+        """Begin to listen."""
         loop = asyncio.get_running_loop()
         self._refresh_date()
         self._server = await loop.create_server(lambda: Connection(self), sock=sock, backlog=2048)
@@ -49,7 +50,8 @@ class Listener:
         """Take no new connections, let running requests be answered, close the rest after `grace`
         seconds."""
         self.is_closing = True
-        self._server.close()
+        if self._server:
+            self._server.close()
         for connection in list(self.connections):
             connection.close_when_idle()
         if self.connections:
@@ -59,7 +61,8 @@ class Listener:
                     await self._is_empty.wait()
         for connection in list(self.connections):
             connection.abort()
-        self._ticker.cancel()
+        if self._ticker:
+            self._ticker.cancel()
 
     def note_end(self) -> None:
         """A connection has ended."""

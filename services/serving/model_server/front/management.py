@@ -32,10 +32,11 @@ import msgspec
 
 from model_server import errors
 from model_server.errors import RefusedError
+from model_server.following.answers import RegistryError
 from model_server.following.deployment import Deployment
 from model_server.following.deployments import Deployments
 from model_server.following.follower import Follower, UnknownModelError
-from model_server.following.registry import RegistryError
+from model_server.front import served
 from model_server.front.exchange import Exchange
 from model_server.front.grants import Need
 from model_server.front.routes import JSON, POST, Response, Route
@@ -66,19 +67,23 @@ class _Load(msgspec.Struct):
 
 
 def routes(settings: Settings, follower: Follower, deployments: Deployments) -> list[Route]:
+    """Routes that change what is served."""
     return Management(settings, follower, deployments).routes()
 
 
 class Management:
+    """Handlers of these routes."""
+
     def __init__(self, settings: Settings, follower: Follower, deployments: Deployments) -> None:
         self._follower = follower
         self._deployments = deployments
         self._running: Counter[str] = Counter()
-        """By the token's name."""
+        """Running requests by the token's name."""
         # A version's whole way in.
         self._patience = settings.fetch_timeout + settings.build_timeout + settings.load_timeout
 
     def routes(self) -> list[Route]:
+        """Routes and their handlers."""
         v2 = "/v2/repository/models/{name}"
         return [
             self._route(("PUT",), "/models/{name}", self._deploy),
@@ -127,7 +132,7 @@ class Management:
         exchange.grant.need_model(wanted.model)
         await self._follower.deploy(wanted)
         _note("deployed", exchange, uri=wanted.text)
-        deployment = self._deployments.find(name)
+        deployment = served.find(self._deployments, self._follower, name)
         deployment.try_again()
         if wait:
             await _settled(deployment, wait)
@@ -148,7 +153,7 @@ class Management:
             raise _bad("A model is loaded as the registry has it: send no parameters.") from None
         await self._follower.load(name)
         _note("loaded", exchange)
-        deployment = self._deployments.find(name)
+        deployment = served.find(self._deployments, self._follower, name)
         await _settled(deployment, self._patience)
         if deployment.serving is None or deployment.problem:
             raise RefusedError(409, "RESOURCE_CONFLICT", _reason(deployment))
@@ -157,12 +162,13 @@ class Management:
     async def _unload(self, exchange: Exchange, name: str) -> Response:
         await self._follower.unload(name)
         _note("unloaded", exchange)
-        await _settled(self._deployments.find(name), self._patience)
+        deployment = served.find(self._deployments, self._follower, name)
+        await _settled(deployment, self._patience)
         return 200, [JSON], b"{}"
 
 
 def _note(what: str, exchange: Exchange, **more: str) -> None:
-    """In the log: what was done through the API, by whose token."""
+    """Log what was done through the API, by whose token."""
     log.info(
         what,
         extra={
@@ -175,7 +181,7 @@ def _note(what: str, exchange: Exchange, **more: str) -> None:
 
 
 async def _settled(deployment: Deployment, seconds: float) -> None:
-    """At most so long."""
+    """Wait for it, at most so long."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await deployment.settled()
@@ -186,11 +192,11 @@ def _reason(deployment: Deployment) -> str:
 
 
 def _wait(url: bytes) -> float:
-    """Of ?wait=SECONDS; 0 without. Raises RefusedError."""
-    given = parse_qs(url.partition(b"?")[2].decode("latin-1")).get("wait", ["0"])[-1]
-    if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", given, re.ASCII):
+    """The seconds of ?wait=SECONDS; 0 without. Raises RefusedError."""
+    seconds = parse_qs(url.partition(b"?")[2].decode("latin-1")).get("wait", ["0"])[-1]
+    if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", seconds, re.ASCII):
         raise _bad("wait is a number of seconds.")
-    return min(float(given), LONGEST_WAIT)
+    return min(float(seconds), LONGEST_WAIT)
 
 
 def _bad(message: str) -> RefusedError:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -28,11 +29,12 @@ class Served:
     name: str
     version: str
     path: str
-    """Of its predictions."""
+    """Where its predictions are."""
     description: Description
 
 
 def routes(settings: Settings, deployments: Deployments) -> list[Route]:
+    """The route of the document."""
     return [Route(GET, "/openapi.json", OpenApi(settings, deployments).get, Need.SOME_MODEL)]
 
 
@@ -48,9 +50,10 @@ class OpenApi:
         self._required = settings.tokens_required
         self._deployments = deployments
         self._made: dict[object, tuple[object, bytes]] = {}
-        """By what the token lets see: what the document was made for, and itself."""
+        """What a document was made for, and itself, by what the token lets see."""
 
     async def get(self, exchange: Exchange) -> Response:
+        """Answer with the document that fits the token."""
         grant = exchange.grant
         served = list(self._served(grant))
         default = self._deployments.default(grant.permits)
@@ -75,7 +78,7 @@ class OpenApi:
 
 def document(
     served: Sequence[Served], default: str | None, *, manages: bool, closed: bool = False
-) -> dict:
+) -> dict[str, Any]:
     """`default` is the name behind /invocations; `manages`: with deploy, load and unload; `closed`:
     everything but the probes takes a token."""
     of_default = next((one.description for one in served if one.name == default), Description())
@@ -91,11 +94,13 @@ def document(
     if manages:
         for path, item in operations.WITH_TOKEN.items():
             paths[path] = paths.get(path, {}) | item
-    content = {
+    whole: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {"title": "model-server", "version": __version__, "description": ABOUT},
         "tags": [{"name": tag, "description": text} for tag, text in operations.TAGS.items()],
         "paths": paths,
         "components": COMPONENTS,
     }
-    return content | {"security": [{"token": []}]} if closed else content
+    if closed:
+        whole["security"] = [{"token": []}]
+    return whole

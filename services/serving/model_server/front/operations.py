@@ -1,5 +1,7 @@
 """What can be asked of the server, as /openapi.json says it."""
 
+from typing import Any
+
 from model_server.front import schemas
 from model_server.front.components import STRING, headers, json_of, ref, schema
 from model_server.processes.wire import Description
@@ -17,21 +19,21 @@ ANYWHERE = (403, 408, 413, 429, 431, 500, 503)
 PREDICTING = (400, 404, 415, 504)
 MANAGING = (400, 401, 404)
 
-ANYTHING: dict = {}
+ANYTHING: dict[str, Any] = {}
 
 
 def operation(
     tag: str,
     name: str,
     summary: str,
-    answer: dict,
+    answer: dict[str, Any],
     *refusals: int,
-    body: dict | None = None,
+    body: dict[str, Any] | None = None,
     is_v2: bool = False,
-    **more: object,
-) -> dict:
+    **more: Any,
+) -> dict[str, Any]:
     """`answer` and `body` are schemas of JSON; `more` is what else the operation has."""
-    found = {
+    described: dict[str, Any] = {
         "tags": [tag],
         "operationId": name,
         "summary": summary,
@@ -45,41 +47,41 @@ def operation(
     }
     for refusal in sorted({*ANYWHERE, *refusals}):
         response = f"V2.{refusal}" if is_v2 else f"{refusal}"
-        found["responses"][f"{refusal}"] = ref("responses", response)
+        described["responses"][f"{refusal}"] = ref("responses", response)
     if body is not None:
-        found["requestBody"] = {"content": json_of(body), "required": True}
-    return found | more
+        described["requestBody"] = {"content": json_of(body), "required": True}
+    return described | more
 
 
-def prediction(*details: object, **more: object) -> dict:
-    """As `operation`, with the headers that a prediction has."""
-    found = operation(*details, *PREDICTING, **more)
-    good = found["responses"]["200"]
+def prediction(*details: Any, **more: Any) -> dict[str, Any]:
+    """An `operation` with the headers that a prediction has."""
+    predict = operation(*details, *PREDICTING, **more)
+    good = predict["responses"]["200"]
     good["headers"] = headers("X-Request-Id", "X-Model-Name", "X-Model-Version")
-    found["parameters"] = [ref("parameters", "X-Request-Id"), ref("parameters", "traceparent")]
-    return found
+    predict["parameters"] = [ref("parameters", "X-Request-Id"), ref("parameters", "traceparent")]
+    return predict
 
 
-def invocations(name: str, summary: str, description: Description) -> dict:
+def invocations(name: str, summary: str, description: Description) -> dict[str, Any]:
     """The path item of a model in MLflow's protocol."""
-    found = prediction(
+    invoke = prediction(
         MODELS, name, summary, schemas.answer(description), body=schemas.request(description)
     )
-    found["requestBody"]["content"] |= {
+    invoke["requestBody"]["content"] |= {
         "text/csv": {"schema": STRING},
         "application/vnd.apache.parquet": {"schema": ANYTHING},
     }
     if description.streaming:
-        found["description"] = 'With `"stream": true`: server-sent events, the last one `[DONE]`.'
-        found["responses"]["200"]["content"]["text/event-stream"] = {"schema": STRING}
-    return {"post": found}
+        invoke["description"] = 'With `"stream": true`: server-sent events, the last one `[DONE]`.'
+        invoke["responses"]["200"]["content"]["text/event-stream"] = {"schema": STRING}
+    return {"post": invoke}
 
 
-def _v2(name: str, summary: str, answer: str, *refusals: int, **more: object) -> dict:
+def _v2(name: str, summary: str, answer: str, *refusals: int, **more: Any) -> dict[str, Any]:
     return operation(V2, name, summary, schema(answer), *refusals, is_v2=True, **more)
 
 
-def _v2_model(path: str, suffix: str, *parameters: str) -> dict:
+def _v2_model(path: str, suffix: str, *parameters: str) -> dict[str, Any]:
     infer = prediction(
         V2,
         f"infer{suffix}",
@@ -99,8 +101,13 @@ def _v2_model(path: str, suffix: str, *parameters: str) -> dict:
 
 
 def _managed(
-    name: str, summary: str, answer: dict, *refusals: int, is_v2: bool = False, **more: object
-) -> dict:
+    name: str,
+    summary: str,
+    answer: dict[str, Any],
+    *refusals: int,
+    is_v2: bool = False,
+    **more: Any,
+) -> dict[str, Any]:
     return operation(
         MANAGEMENT,
         name,
@@ -114,29 +121,29 @@ def _managed(
     )
 
 
-def _ping(name: str, summary: str) -> dict:
+def _ping(name: str, summary: str) -> dict[str, Any]:
     """MLflow's, whose 404 has no body of ours."""
-    found = operation(SERVER, name, summary, ANYTHING)
-    found["responses"]["404"] = {"description": "There is no such model, or it is not loaded."}
-    return found
+    ping = operation(SERVER, name, summary, ANYTHING)
+    ping["responses"]["404"] = {"description": "There is no such model, or it is not loaded."}
+    return ping
 
 
-def _readyz() -> dict:
+def _readyz() -> dict[str, Any]:
     """Its own 503 says what is missing."""
-    found = operation(SERVER, "readyz", "What is named is served", schema("Health"))
+    readyz = operation(SERVER, "readyz", "What is named is served", schema("Health"))
     content = json_of({"anyOf": [schema("Health"), schema("Error")]})
-    found["responses"]["503"] = {"description": "Not all of it.", "content": content}
-    return found
+    readyz["responses"]["503"] = {"description": "Not all of it.", "content": content}
+    return readyz
 
 
-def _metrics() -> dict:
-    found = operation(SERVER, "metrics", "Prometheus", STRING)
-    found["responses"]["200"]["content"] = {"text/plain": {"schema": STRING}}
-    return found
+def _metrics() -> dict[str, Any]:
+    metrics = operation(SERVER, "metrics", "Prometheus", STRING)
+    metrics["responses"]["200"]["content"] = {"text/plain": {"schema": STRING}}
+    return metrics
 
 
-def _deploy() -> dict:
-    found = _managed(
+def _deploy() -> dict[str, Any]:
+    deploy = _managed(
         "deploy",
         "Serve a version under this name",
         schema("Model"),
@@ -144,15 +151,15 @@ def _deploy() -> dict:
         body=schema("Deploy"),
         parameters=[ref("parameters", "wait")],
     )
-    responses = found["responses"]
+    responses = deploy["responses"]
     responses["202"] = responses["200"] | {"description": "It is on its way."}
-    return found
+    return deploy
 
 
 _NAME = {"parameters": [ref("parameters", "name")]}
 _EMPTY = {"type": "object"}
 
-ALWAYS = {
+ALWAYS: dict[str, dict[str, Any]] = {
     "/models": {"get": operation(MODELS, "models", "What is served, and why", schema("Models"))},
     "/models/{name}": {
         "get": operation(MODELS, "model", "One model", schema("Model"), 404, 503),
@@ -177,7 +184,7 @@ ALWAYS = {
 }
 """Path items, whatever is served."""
 
-WITH_TOKEN = {
+WITH_TOKEN: dict[str, dict[str, Any]] = {
     "/models/{name}": {
         "put": _deploy(),
         "delete": _managed("undeploy", "Undo a deployment", _EMPTY),

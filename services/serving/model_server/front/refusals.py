@@ -27,10 +27,13 @@ class _Error(msgspec.Struct):
 
 
 class Refusals:
+    """Logs refusals, a few of each kind."""
+
     def __init__(self) -> None:
         self._few = Few(_later, _say_more)
 
     def note(self, exchange: Exchange, status: int, body: bytes) -> None:
+        """Log it, unless many like it were logged."""
         if not self._few.admits():
             return
         try:

@@ -19,6 +19,8 @@ POST = ("POST",)
 
 
 class Route(NamedTuple):
+    """An address, who answers there, and what a token needs for it."""
+
     methods: tuple[str, ...]
     pattern: str
     """Such as "/models/{name}"."""
@@ -30,6 +32,8 @@ class Route(NamedTuple):
 
 
 class Routes:
+    """Finds the route of a request."""
+
     def __init__(self, routes: Iterable[Route]) -> None:
         self._exact: dict[bytes, dict[bytes, Route]] = {}
         self._patterns: list[tuple[list[str], dict[bytes, Route]]] = []

@@ -1,9 +1,11 @@
 """JSON Schemas of what a model takes and gives by MLflow's protocol, from its signature as
 `Schema.to_dict()` writes it. Without one, anything goes."""
 
+from typing import Any
+
 from model_server.processes.wire import Description
 
-_TYPES = {
+_TYPES: dict[str, dict[str, Any]] = {
     "boolean": {"type": "boolean"},
     "integer": {"type": "integer", "format": "int32"},
     "long": {"type": "integer", "format": "int64"},
@@ -19,8 +21,8 @@ UNWRAPPED = {"messages", "prompt", "input"}
 """Names of MLflow for language models: bodies that have one are the model's input itself."""
 
 
-def request(description: Description) -> dict:
-    """Of a body in JSON: one of MLflow's input formats, and params."""
+def request(description: Description) -> dict[str, Any]:
+    """The schema of a body in JSON: one of MLflow's input formats, and params."""
     specs = description.inputs
     untyped = {
         "dataframe_split": _split({}, 0),
@@ -35,25 +37,29 @@ def request(description: Description) -> dict:
     else:
         formats = _of_columns(specs)
     params = _params(description.params or [])
-    found = [
+    bodies = [
         {"type": "object", "required": [name], "properties": {name: schema} | params}
         for name, schema in formats.items()
     ]
     if _names(specs or []) & UNWRAPPED:
-        found.append(_record(specs) | {"additionalProperties": True})
-    return {"anyOf": found}
+        bodies.append(_record(specs or []) | {"additionalProperties": True})
+    return {"anyOf": bodies}
 
 
-def answer(description: Description) -> dict:
-    """Of a 200."""
-    predictions = {"type": "object", "required": ["predictions"]}
-    predictions["properties"] = {"predictions": _predictions(description.outputs or [])}
+def answer(description: Description) -> dict[str, Any]:
+    """The schema of a 200."""
+    values = _predictions(description.outputs or [])
+    predictions = {
+        "type": "object",
+        "required": ["predictions"],
+        "properties": {"predictions": values},
+    }
     if _names(description.inputs or []) & UNWRAPPED:
         return {"anyOf": [predictions, {}]}
     return predictions
 
 
-def _of_columns(specs: list[dict]) -> dict:
+def _of_columns(specs: list[dict[str, Any]]) -> dict[str, Any]:
     types = _one_of([_type(spec) for spec in specs])
     in_frames = _one_of([_in_frames(spec) for spec in specs])
     least = sum(spec.get("required", True) for spec in specs)
@@ -79,19 +85,19 @@ def _of_columns(specs: list[dict]) -> dict:
     }
 
 
-def _of_tensors(specs: list[dict]) -> dict:
+def _of_tensors(specs: list[dict[str, Any]]) -> dict[str, Any]:
     if not _names(specs):
         tensor = _tensor(specs[0])
         return {"inputs": tensor, "instances": tensor}
     names = [str(spec["name"]) for spec in specs]
-    whole = {"type": "object", "required": names}
-    row = dict(whole)
-    whole["properties"] = {spec["name"]: _tensor(spec) for spec in specs}
-    row["properties"] = {spec["name"]: _tensor(spec, of_a_row=True) for spec in specs}
+    record = {"type": "object", "required": names}
+    whole = record | {"properties": {spec["name"]: _tensor(spec) for spec in specs}}
+    rows = {spec["name"]: _tensor(spec, of_a_row=True) for spec in specs}
+    row = record | {"properties": rows}
     return {"inputs": whole, "instances": {"anyOf": [_array(row), whole]}}
 
 
-def _predictions(specs: list[dict]) -> dict:
+def _predictions(specs: list[dict[str, Any]]) -> dict[str, Any]:
     if not specs:
         return {}
     if specs[0]["type"] == "tensor":
@@ -105,7 +111,7 @@ def _predictions(specs: list[dict]) -> dict:
     return {"anyOf": [_array(_record(specs, in_frames=True)), plain]} if _names(specs) else plain
 
 
-def _params(specs: list[dict]) -> dict:
+def _params(specs: list[dict[str, Any]]) -> dict[str, Any]:
     if not specs:
         return {}
     properties = {}
@@ -117,7 +123,7 @@ def _params(specs: list[dict]) -> dict:
     return {"params": {"type": "object", "properties": properties}}
 
 
-def _record(specs: list[dict], *, in_frames: bool = False) -> dict:
+def _record(specs: list[dict[str, Any]], *, in_frames: bool = False) -> dict[str, Any]:
     kind_of = _in_frames if in_frames else _type
     return {
         "type": "object",
@@ -126,11 +132,11 @@ def _record(specs: list[dict], *, in_frames: bool = False) -> dict:
     }
 
 
-def _in_frames(spec: dict) -> dict:
+def _in_frames(spec: dict[str, Any]) -> dict[str, Any]:
     return dict(_MISSING_IN_FRAMES) if spec["type"] == "string" else _type(spec)
 
 
-def _split(values: dict, least: int) -> dict:
+def _split(values: dict[str, Any], least: int) -> dict[str, Any]:
     return {
         "type": "object",
         "required": ["columns", "data"],
@@ -143,8 +149,8 @@ def _split(values: dict, least: int) -> dict:
     }
 
 
-def _type(spec: dict) -> dict:
-    """Of one value of a column, a property or a param."""
+def _type(spec: dict[str, Any]) -> dict[str, Any]:
+    """The schema of one value of a column, a property or a param."""
     kind = spec["type"]
     if kind == "array":
         schema = _array(_type(spec["items"]))
@@ -164,7 +170,7 @@ def _type(spec: dict) -> dict:
     return schema
 
 
-def _tensor(spec: dict, *, of_a_row: bool = False) -> dict:
+def _tensor(spec: dict[str, Any], *, of_a_row: bool = False) -> dict[str, Any]:
     info = spec["tensor-spec"]
     schema = _element(info["dtype"])
     for length in reversed(info["shape"][1:] if of_a_row else info["shape"]):
@@ -172,7 +178,7 @@ def _tensor(spec: dict, *, of_a_row: bool = False) -> dict:
     return schema
 
 
-def _element(dtype: str) -> dict:
+def _element(dtype: str) -> dict[str, Any]:
     if dtype.startswith("float"):
         return {"type": ["number", "null"]}
     if dtype.startswith(("int", "uint")):
@@ -182,14 +188,14 @@ def _element(dtype: str) -> dict:
     return {} if dtype == "object" else {"type": "string"}
 
 
-def _array(items: dict) -> dict:
+def _array(items: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": items}
 
 
-def _one_of(schemas: list[dict]) -> dict:
+def _one_of(schemas: list[dict[str, Any]]) -> dict[str, Any]:
     distinct = [schema for at, schema in enumerate(schemas) if schema not in schemas[:at]]
     return distinct[0] if len(distinct) == 1 else {"anyOf": distinct}
 
 
-def _names(specs: list[dict]) -> set[str]:
+def _names(specs: list[dict[str, Any]]) -> set[str]:
     return {spec["name"] for spec in specs if "name" in spec}

@@ -15,6 +15,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -38,6 +39,7 @@ class Token(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     expires: float | None = None
 
     def is_over(self, now: float) -> bool:
+        """Whether it has expired by `now`."""
         return self.expires is not None and self.expires <= now
 
 
@@ -50,19 +52,20 @@ class TokenError(Exception):
 
 
 def digest(token: bytes) -> bytes:
+    """What is kept of a token."""
     return hashlib.sha256(token).digest()
 
 
 def parse(content: bytes) -> list[Token]:
     """Raises TokenError when it is not what this module writes."""
     try:
-        found = msgspec.json.decode(content, type=_File).tokens
-        for token in found:
+        tokens = msgspec.json.decode(content, type=_File).tokens
+        for token in tokens:
             if len(bytes.fromhex(token.digest)) != 32:
                 raise ValueError(token.name)
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
         raise TokenError("it is no file of tokens") from None
-    return found
+    return tokens
 
 
 class Store:
@@ -79,13 +82,13 @@ class Store:
         except FileNotFoundError:
             return []
         try:
-            found = parse(content)
+            tokens = parse(content)
         except TokenError as error:
             raise TokenError(f"{self._file}: {error}: mend or remove it") from None
         now = time.time()
-        return [token for token in found if not token.is_over(now)]
+        return [token for token in tokens if not token.is_over(now)]
 
-    def add(self, name: str, **scopes: object) -> str:
+    def add(self, name: str, **scopes: Any) -> str:
         """Returns the token, which is kept nowhere."""
         with self._changing() as tokens:
             if any(token.name == name for token in tokens):
@@ -113,6 +116,7 @@ class Store:
         return text
 
     def remove(self, name: str) -> None:
+        """Forget all tokens of this name."""
         with self._changing() as tokens:
             if all(token.name != name for token in tokens):
                 raise _unknown(name)

@@ -38,18 +38,20 @@ _State = tuple[int, int, int, int]
 
 
 class Tokens:
+    """Tokens of all files, looked at again as they change."""
+
     def __init__(self, settings: Settings) -> None:
         self.required = settings.tokens_required
         self._files = [
-            _File(settings.token_file, _written(models=None, manage=True)),
-            _File(settings.metrics_token_file, _written(metrics=True)),
+            _File(settings.token_file, _written(Grant("", models=None, manage=True))),
+            _File(settings.metrics_token_file, _written(Grant("", metrics=True))),
             _File(settings.kept_tokens, _made),
         ]
         self._grants: dict[bytes, Grant] = {}
-        """By digest."""
+        """Scopes by the token's digest."""
         self._known: dict[bytes, Grant] = {}
-        """By header, as nearly all clients write it, so that no digest is made twice: one a token,
-        however else its bearer may write it."""
+        """Scopes by header, as nearly all clients write it, so that no digest is made twice: one a
+        token, however else its bearer may write it."""
         self._looked = float("-inf")
         self._wrong = 0
 
@@ -160,44 +162,46 @@ class _File:
         state, before = None, self._content
         try:
             if self._path is not None:
-                found = self._path.stat()
-                state = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_mode)
+                status = self._path.stat()
+                state = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_mode)
             if state != self._state:
-                self._content = self._path.read_bytes() if state else b""
-                if self._content and found.st_mode & stat.S_IROTH:
+                self._content = self._path.read_bytes() if state and self._path else b""
+                if self._content and status.st_mode & stat.S_IROTH:
                     log.warning("every user of this machine can read the token file")
         except FileNotFoundError:
             self._content = b""
         except OSError as error:
             self._content = b""
             if state != self._state or state is None:
-                log.error("token file cannot be read", extra={"reason": os.strerror(error.errno)})
+                log.error(
+                    "token file cannot be read", extra={"reason": os.strerror(error.errno or 0)}
+                )
         self._state = state
         return self._content != before
 
     def grants(self, buckets: _Buckets) -> _Grants:
-        """By digest; none where the file is not what it should be."""
+        """Scopes by digest; none where the file is not what it should be."""
         if not self._content:
             return {}
         try:
-            found = self._read(self._content, buckets)
+            grants = self._read(self._content, buckets)
         except TokenError as error:
             log.error("token file cannot be read", extra={"reason": str(error)})
             return {}
-        log.info("token file read", extra={"tokens": len(found)})
-        return found
+        log.info("token file read", extra={"tokens": len(grants)})
+        return grants
 
 
-def _written(**scopes: object) -> Callable[[bytes, _Buckets], _Grants]:
+def _written(grant: Grant) -> Callable[[bytes, _Buckets], _Grants]:
     """Reads what a user wrote, or a generated secret: one token a line, # for comments."""
 
     def read(content: bytes, _: _Buckets) -> _Grants:
         lines = [line.strip() for line in content.splitlines()]
-        found = [line for line in lines if line and not line.startswith(b"#")]
-        good = [token for token in found if len(token) >= LEAST]
-        if len(good) < len(found):
+        tokens = [line for line in lines if line and not line.startswith(b"#")]
+        good = [token for token in tokens if len(token) >= LEAST]
+        if len(good) < len(tokens):
             log.warning("short tokens do not count", extra={"least_characters": LEAST})
-        return {digest(token): Grant("", **scopes) for token in good}
+        return dict.fromkeys(map(digest, good), grant)
 
     return read
 

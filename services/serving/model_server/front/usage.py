@@ -4,6 +4,7 @@ import json
 import math
 import shlex
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
@@ -29,7 +30,7 @@ _TEXT = "text"
 _CONVERTED = frozenset(("integer", "float", "datetime", "binary"))
 """Types that JSON has no values of, and MLflow makes none of but in columns of a table."""
 MOST_VALUES = 2000
-"""Of a body that is made up."""
+"""Values in a body that is made up."""
 
 
 def explain(entry: Entry, version: Version, address: str, *, with_token: bool) -> None:
@@ -59,14 +60,14 @@ def _example(version: Version) -> tuple[bytes | None, str | None]:
     return version.example, None
 
 
-def fields(specs: list[dict] | None) -> list[Field] | None:
+def fields(specs: list[dict[str, Any]] | None) -> list[Field] | None:
     """A signature's inputs or outputs, for people: `nullable` is whether null is a missing value
     in dataframe_split and dataframe_records, `required` whether it has to be there. None without
     a signature."""
     return None if specs is None else [_field(spec) for spec in specs]
 
 
-def _field(spec: dict) -> Field:
+def _field(spec: dict[str, Any]) -> Field:
     name, kind, required = spec.get("name"), _type(spec), spec.get("required", True)
     if spec["type"] == "tensor":
         shape = list(spec["tensor-spec"]["shape"])
@@ -76,10 +77,10 @@ def _field(spec: dict) -> Field:
     return Field(name, kind, required, spec["type"] in _NULLABLE)
 
 
-def _type(spec: dict) -> str:
-    kind = spec["type"]
+def _type(spec: dict[str, Any]) -> str:
+    kind: str = spec["type"]
     if kind == "tensor":
-        return spec["tensor-spec"]["dtype"]
+        return str(spec["tensor-spec"]["dtype"])
     if kind == "array":
         return f"array of {_type(spec['items'])}"
     if kind == "map":
@@ -124,18 +125,18 @@ def made_up(description: Description) -> bytes | None:
     return body if len(body) <= MOST_OF_EXAMPLE else None
 
 
-def _has_no_form(spec: dict) -> bool:
+def _has_no_form(spec: dict[str, Any]) -> bool:
     """Whether it is made of what MLflow takes from no JSON where it is in a list or an object."""
     if spec["type"] == "array":
         inner = [spec["items"]]
     elif spec["type"] == "map":
         inner = [spec["values"]]
     else:
-        inner = spec["properties"].values() if spec["type"] == "object" else ()
+        inner = list(spec["properties"].values()) if spec["type"] == "object" else []
     return any(one["type"] in _CONVERTED - {"binary"} or _has_no_form(one) for one in inner)
 
 
-def _value(spec: dict) -> object:
+def _value(spec: dict[str, Any]) -> object:
     kind = spec["type"]
     if kind == "array":
         return [_value(spec["items"])]
@@ -146,12 +147,12 @@ def _value(spec: dict) -> object:
     return _VALUES.get(kind, _TEXT)
 
 
-def _tensor(info: dict) -> object:
+def _tensor(info: dict[str, Any]) -> object:
     """None for complex numbers."""
     kinds = {"float": 1.5, "int": 1, "uint": 1, "bool": True}
     if info["dtype"].startswith("complex"):
         return None
-    value = kinds.get(info["dtype"].rstrip("0123456789"), _TEXT)
+    value: object = kinds.get(info["dtype"].rstrip("0123456789"), _TEXT)
     if info["dtype"].startswith("datetime"):
         value = _VALUES["datetime"]
     for length in reversed(info["shape"]):
@@ -160,7 +161,7 @@ def _tensor(info: dict) -> object:
 
 
 def curl(address: str, body: bytes, *, with_token: bool) -> str:
-    """For a POSIX shell that has the token in TOKEN."""
+    """A command for a POSIX shell that has the token in TOKEN."""
     words = ["curl", shlex.quote(address), "-H 'content-type: application/json'"]
     if with_token:
         words.append('-H "authorization: Bearer $TOKEN"')

@@ -10,6 +10,8 @@ extension. What the protocol leaves open:
   by MLServer's parameter content_type.
 """
 
+from typing import Any
+
 import msgspec
 
 from model_server import __version__, errors
@@ -53,29 +55,33 @@ class _Index(msgspec.Struct):
 
 
 def routes(settings: Settings, follower: Follower, deployments: Deployments) -> list[Route]:
+    """Routes of the protocol."""
     return V2(settings, follower, deployments).routes()
 
 
 class V2:
+    """Handlers of these routes."""
+
     def __init__(self, settings: Settings, follower: Follower, deployments: Deployments) -> None:
         self._required = [entry.name for entry in settings.wanted]
         self._follower = follower
         self._deployments = deployments
 
     def routes(self) -> list[Route]:
-        found = [
+        """Routes and their handlers."""
+        routes = [
             Route(GET, "/v2", self._server, Need.SOME_MODEL),
             Route(GET, "/v2/health/live", self._live, Need.NOTHING),
             Route(GET, "/v2/health/ready", self._ready, Need.NOTHING),
             Route(POST, "/v2/repository/index", self._index, Need.SOME_MODEL),
         ]
         for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
-            found += [
+            routes += [
                 Route(GET, model, self._model, Need.MODEL),
                 Route(GET, f"{model}/ready", self._model_ready, Need.MODEL),
                 Route(POST, f"{model}/infer", "infer", Need.MODEL),
             ]
-        return found
+        return routes
 
     async def _server(self, _: Exchange) -> Response:
         return _ok({"name": NAME, "version": __version__, "extensions": EXTENSIONS})
@@ -84,7 +90,7 @@ class V2:
         return _ok({"live": True})
 
     async def _ready(self, exchange: Exchange) -> Response:
-        """As /readyz."""
+        """The same as /readyz."""
         if not self._follower.knows:
             raise errors.unavailable("The registry was not asked yet.")
         if missing := self._deployments.missing(self._required):
@@ -94,8 +100,8 @@ class V2:
         return _ok({"live": True, "ready": True})
 
     async def _model(self, exchange: Exchange, name: str, version: str | None = None) -> Response:
-        found = self._serving(exchange, name, version)
-        return _ok(metadata(name, found.target.version, found.description))
+        serving = self._serving(exchange, name, version)
+        return _ok(metadata(name, serving.target.version, serving.description))
 
     async def _model_ready(
         self, exchange: Exchange, name: str, version: str | None = None
@@ -120,7 +126,7 @@ class V2:
         return served.version_of(deployment, version)
 
 
-def metadata(name: str, version: str, description: Description) -> dict:
+def metadata(name: str, version: str, description: Description) -> dict[str, Any]:
     """A model's metadata; without a signature its inputs and outputs are not known."""
     inputs, outputs = description.inputs or [], description.outputs or []
     input_names = [name_of(spec, f"input-{at}") for at, spec in enumerate(inputs)]
@@ -150,21 +156,21 @@ def _line(entry: Entry, version: str, state: str, reason: str) -> dict[str, str]
     return {"name": entry.name, "version": version, "state": state, "reason": reason}
 
 
-def _tensors(schema: list[dict], names: list[str]) -> list[dict]:
+def _tensors(schema: list[dict[str, Any]], names: list[str]) -> list[dict[str, Any]]:
     return [{"name": name, **_tensor(spec)} for name, spec in zip(names, schema, strict=True)]
 
 
-def _tensor(spec: dict) -> dict:
+def _tensor(spec: dict[str, Any]) -> dict[str, Any]:
     if spec["type"] == "tensor":
         dtype, shape = spec["tensor-spec"]["dtype"], list(spec["tensor-spec"]["shape"])
         datatype, content_type = _TENSORS.get(dtype, "BYTES"), None
     else:
         shape = [-1]
         datatype, content_type = _COLUMNS.get(spec["type"], ("BYTES", "json"))
-    found = {"datatype": datatype, "shape": shape}
+    tensor: dict[str, Any] = {"datatype": datatype, "shape": shape}
     if content_type:
-        found["parameters"] = {"content_type": content_type}
-    return found
+        tensor["parameters"] = {"content_type": content_type}
+    return tensor
 
 
 def _ok(content: object) -> Response:

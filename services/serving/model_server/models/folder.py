@@ -26,10 +26,11 @@ class Look:
     place: str
     """Where links lead to."""
     files: dict[str, tuple[int, int]]
-    """By name: size and the time of the last change, in ns since 1970."""
+    """File by name: size and the time of the last change, in ns since 1970."""
 
     @property
     def identity(self) -> str:
+        """A digest of what it saw."""
         content = json.dumps([self.place, sorted(self.files.items())])
         return hashlib.sha256(content.encode()).hexdigest()
 
@@ -55,11 +56,13 @@ class Look:
         return changed if is_same else frozenset()
 
     def without(self, names: frozenset[str]) -> "Look":
+        """The same without these files."""
         files = {name: one for name, one in self.files.items() if name not in names}
         return Look(self.place, files)
 
 
 def look(folder: str | Path) -> Look:
+    """Look at a folder. Blocks on the disk."""
     files = {}
     seen = set()
     for path, folders, names in os.walk(folder, followlinks=True):

@@ -23,8 +23,8 @@ class Job:
     """One request in a version's queue or in a worker, until it is answered."""
 
     __slots__ = (
-        *("ahead", "context", "deadline", "done", "given", "is_cancelled", "is_done", "is_paused"),
-        *("is_suspect", "part", "request", "since", "steer"),
+        *("ahead", "context", "deadline", "done", "is_cancelled", "is_done", "is_paused"),
+        *("is_suspect", "part", "request", "sent", "since", "steer"),
     )
 
     def __init__(
@@ -37,19 +37,19 @@ class Job:
     ) -> None:
         self.request = request
         self.since = since
-        """By time.perf_counter()."""
+        """When it was queued, by time.perf_counter()."""
         self.done = done
         self.context = context
         """The asker's own."""
         self.is_done = False
-        self.given = 0.0
+        self.sent = 0.0
         """When a worker got it, by time.monotonic()."""
         self.is_suspect = False
         """Whether a worker died that had it, and others with it: it is asked again, alone."""
         self.part = part
         """Where the parts of a streamed answer go; None: nobody wants them."""
         self.deadline = request.deadline
-        """For the answer, or the next part of it."""
+        """The time for the answer, or the next part of it."""
         self.is_paused = False
         self.is_cancelled = False
         self.ahead = 0
@@ -71,8 +71,8 @@ class Job:
         self.part(self, body)
 
     def pause(self) -> None:
-        """For its client's sake, which has its own time limit."""
-        if self.is_done:
+        """Pause it for its client's sake, which has its own time limit."""
+        if self.is_done or self.steer is None:
             return
         self.is_paused = True
         self.ahead = 0
@@ -81,7 +81,7 @@ class Job:
 
     def resume(self, seconds: float) -> None:
         """The next part is due in so many `seconds`."""
-        if self.is_done:
+        if self.is_done or self.steer is None:
             return
         self.is_paused = False
         self.deadline = time.monotonic() + seconds
@@ -101,6 +101,7 @@ class Job:
             self.done(self, status, body, None)
 
     def refuse(self, refusal: RefusedError) -> None:
+        """Answer with a refusal."""
         if not self.is_done:
             self.is_done = True
             if self.steer is not None:
@@ -108,11 +109,13 @@ class Job:
             self.done(self, refusal.status, refusal.body, refusal)
 
     def lose(self) -> None:
+        """Refuse it because its worker ended."""
         self.refuse(errors.unavailable("The model's worker process ended before it answered."))
 
     def _cancel(self) -> None:
         self.is_paused = False
-        if not self.is_cancelled:  # a worker that does not listen would be told without end
+        # Once: a worker that does not listen would be told without end.
+        if self.steer is not None and not self.is_cancelled:
             self.is_cancelled = True
             self.ahead = 0
             self.steer(self.request.number, CANCEL)

@@ -139,7 +139,7 @@ class Launch:
     async def _warm_up(self, child: process.Child, loaded: wire.Loaded, deadline: float) -> None:
         """One request through the very path that users' requests take."""
         request = wire.Request(
-            wire.WARM_UP, "warm-up", "application/json", loaded.example, deadline
+            wire.WARM_UP, "warm-up", "application/json", loaded.example or b"", deadline
         )
         child.channel.send([request])
         reply = await child.channel.receive(_reply)

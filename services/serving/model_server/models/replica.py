@@ -7,6 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -49,7 +50,7 @@ class Replica:
         options: Options,
         timeout: float,
         on_free: Callable[[], None],
-        on_lost: Callable[[dict, list[Job]], None],
+        on_lost: Callable[[dict[str, Any], list[Job]], None],
         on_batch: Callable[[wire.Batch], None],
     ) -> None:
         """`on_free` is called when it can take more; `on_lost`, when its process has gone, with
@@ -61,6 +62,7 @@ class Replica:
         self._on_lost = on_lost
         self._on_batch = on_batch
         self._child: process.Child | None = None
+        self._channel: wire.Channel
         self._frame: dict[int, Job] = {}
         self._threads = 0
         """Requests that it answers at one time; 0: one frame of them, one after the other."""
@@ -71,11 +73,12 @@ class Replica:
         self._answered = -math.inf
         self._gone = asyncio.Event()
         self._reason = "it died"
-        self._life: asyncio.Task | None = None
+        self._life: asyncio.Task[None] | None = None
         self.failures = 0
 
     @property
     def pid(self) -> int | None:
+        """The process's number, while there is one."""
         return self._child.pid if self._child else None
 
     @property
@@ -85,6 +88,7 @@ class Replica:
 
     @property
     def is_up(self) -> bool:
+        """Whether its process runs."""
         child = self._child  # once: /metrics asks from a thread of its own
         return child is not None and not child.is_gone
 
@@ -102,6 +106,7 @@ class Replica:
 
     @property
     def is_idle(self) -> bool:
+        """Whether it has no job."""
         return not self._frame
 
     @property
@@ -111,6 +116,7 @@ class Replica:
 
     @property
     def jobs(self) -> list[Job]:
+        """Jobs that it has."""
         return list(self._frame.values())
 
     async def start(self) -> wire.Loaded:
@@ -120,7 +126,7 @@ class Replica:
         return loaded
 
     def start_soon(self) -> None:
-        """As `start`, without waiting; what goes wrong counts as a loss."""
+        """Start without waiting; what goes wrong counts as a loss."""
         self._life = asyncio.create_task(self._live())
 
     def give(self, jobs: list[Job]) -> None:
@@ -128,9 +134,9 @@ class Replica:
         self._progress = time.monotonic()
         self._batches += len(jobs)
         for job in jobs:
-            job.given = self._progress
+            job.sent = self._progress
             self._frame[job.request.number] = job
-        self._child.channel.send([job.request for job in jobs])
+        self._channel.send([job.request for job in jobs])
 
     def check(self, now: float) -> None:
         """End a worker that hangs or takes too much memory; to be called again and again."""
@@ -144,12 +150,12 @@ class Replica:
                 self._kill(f"it used {used // MIB} MiB, more than {self._options.memory}")
 
     def _is_stuck(self, now: float) -> bool:
-        """In threads, one request that hangs is no reason to end the others, and a stream that
-        waits for its client does not hang."""
+        """Whether nothing moves. In threads, one request that hangs is no reason to end the others,
+        and a stream that waits for its client does not hang."""
         if not self._threads:
             return now - self._progress > self._timeout
         jobs = self._frame.values()
-        return all(now - job.given > self._timeout and not job.is_paused for job in jobs)
+        return all(now - job.sent > self._timeout and not job.is_paused for job in jobs)
 
     async def end(self, grace: float = 1) -> None:
         """End the process for good; what it was busy with is lost."""
@@ -170,7 +176,8 @@ class Replica:
         self._is_ending = False
         self._batches = 0
         self._reason = "it died"
-        child.channel.deliver = self._receive
+        self._channel = child.channel
+        self._channel.deliver = self._receive
         child.when_gone(self._gone.set)
         if child.is_gone:
             self._gone.set()
@@ -214,7 +221,8 @@ class Replica:
     def _kill(self, reason: str) -> None:
         self._reason = reason
         self._is_ending = True
-        self._child.kill()
+        if self._child:
+            self._child.kill()
 
     def _receive(self, payload: bytes) -> None:
         frame = self._frame
@@ -224,7 +232,7 @@ class Replica:
             reply = None
         if reply is None or not self._fits(reply):
             # What else it writes is not looked at: that would take time from others.
-            self._child.channel.close()
+            self._channel.close()
             self._kill("it wrote garbage")
             return
         self._progress = time.monotonic()
@@ -234,7 +242,7 @@ class Replica:
             if answer.more:
                 if job := frame.get(answer.number):
                     if not job.is_cancelled:
-                        job.given = self._progress
+                        job.sent = self._progress
                     job.take(answer.body, self._progress + self._timeout, self._steer)
                 continue
             job = frame.pop(answer.number, None)
@@ -260,11 +268,11 @@ class Replica:
         return bool(reply.answers or reply.batches) and self._batches >= 0
 
     def _steer(self, number: int, how: str) -> None:
-        """To what has ended meanwhile, it says nothing."""
+        """Tell the worker about one stream, unless that has ended meanwhile."""
         if number in self._frame and self.is_up:
             # Its code gets the time of an answer to come to its end.
-            self._frame[number].given = time.monotonic()
-            self._child.channel.send(wire.Steer(number, how))
+            self._frame[number].sent = time.monotonic()
+            self._channel.send(wire.Steer(number, how))
 
 
 def _memory(pid: int) -> int:

@@ -27,7 +27,7 @@ NAMES = {"model_name", "model_version"}
 """Keys of a V2 answer that tell who gave it."""
 
 _STREAMS = re.compile(rb'"stream"\s*:\s*true')
-"""Of requests for a stream, which are not mirrored: its events are nothing to be compared."""
+"""A mark of requests for a stream, which are not mirrored: events cannot be compared."""
 
 
 class Comparison:

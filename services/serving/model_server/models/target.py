@@ -29,9 +29,10 @@ class Target:
 
     @property
     def is_folder(self) -> bool:
+        """Whether its files are a folder of this machine."""
         return is_folder(self.uri)
 
     @property
     def source(self) -> str:
-        """For users: where a folder lies on this machine is nobody's business."""
+        """What users are told: where a folder lies on this machine is nobody's business."""
         return f"folder {Path(self.uri).name}" if self.is_folder else self.uri

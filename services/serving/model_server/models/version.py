@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from model_server import errors
@@ -88,7 +89,7 @@ class Version:
         self._is_ticking = False
         """Whether the timer goes off soon, since requests are in."""
         self._used = time.monotonic()
-        self._falling_asleep: asyncio.Task | None = None
+        self._falling_asleep: asyncio.Task[None] | None = None
 
     @property
     def asleep(self) -> bool:
@@ -104,7 +105,7 @@ class Version:
         """Put its part into the entry in /models."""
         description = self.description
         entry.source = self.target.source
-        entry.workers = [replica.pid for replica in self._replicas if replica.is_up]
+        entry.workers = [one.pid for one in self._replicas if one.is_up and one.pid]
         entry.asleep = self.asleep
         entry.environment = self.environment.because
         entry.packages = self.environment.packages
@@ -260,7 +261,7 @@ class Version:
             self.metrics.frames.observe(len(jobs))
         return jobs
 
-    def _lost(self, facts: dict, jobs: list[Job]) -> None:
+    def _lost(self, facts: dict[str, Any], jobs: list[Job]) -> None:
         """A request that was alone in the worker has ended it. Of several nobody can tell which
         did: each is asked once more, alone."""
         self.metrics.restarts += 1

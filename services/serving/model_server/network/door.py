@@ -85,8 +85,8 @@ def _give(asked: int, proxy: int) -> bool:
             made.connect_ex(("127.0.0.1", proxy))
             made.setblocking(not kind & socket.SOCK_NONBLOCK)
             flags = os.O_CLOEXEC if kind & socket.SOCK_CLOEXEC else 0
-            given = _GIVEN.pack(number, _AND_RETURN, made.fileno(), 0, flags)
-            fcntl.ioctl(asked, _ADD, given)
+            answer = _GIVEN.pack(number, _AND_RETURN, made.fileno(), 0, flags)
+            fcntl.ioctl(asked, _ADD, answer)
     except OSError as error:
         with contextlib.suppress(OSError):  # who asked may be gone
             code = error.errno or errno.ECONNREFUSED

@@ -6,7 +6,10 @@ import socket
 import ssl
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment
+from urllib.request import (  # type: ignore[attr-defined]  # typeshed lacks the second
+    getproxies_environment,
+    proxy_bypass_environment,
+)
 
 import h11
 
@@ -26,12 +29,14 @@ class UnreachedError(Exception):
 
 @dataclass(frozen=True)
 class Outward:
+    """Connects to hosts for workers."""
+
     proxies: dict[str, str] = field(default_factory=getproxies_environment)
-    """By scheme, and `no`."""
+    """Their addresses by scheme, and `no`."""
 
     async def connect(self, host: str, port: int, scheme: str, *, anywhere: bool) -> Peer:
-        """To one of its addresses; not `anywhere`: to a public one. `scheme` (http, https) says
-        which proxy. Raises NotPublicError, UnreachedError."""
+        """Connect to one of its addresses; not `anywhere`: a public one. `scheme` (http, https)
+        says which proxy. Raises NotPublicError, UnreachedError."""
         proxy = self._proxy(rules.join(host, port), scheme)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
@@ -58,12 +63,12 @@ async def _resolve(host: str, port: int, proxy: SplitResult | None) -> list[str]
     """Its addresses; none where a proxy is on the way, which may know names that are not known
     here. Raises OSError, UnicodeError."""
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError:
         if proxy:
             return []
         raise
-    return list(dict.fromkeys(sockaddr[0] for *_, sockaddr in found))
+    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in infos))
 
 
 async def _to_one_of(addresses: list[str], port: int) -> Peer:

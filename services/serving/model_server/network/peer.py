@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from types import TracebackType
 
 import h11
 
@@ -9,7 +10,7 @@ HEAD_BYTES = 64 * 1024
 PIECE = 64 * 1024
 """Bytes that are read at one time. A few such pieces are held each way, no more."""
 IDLE_SECONDS = 900
-"""Without a byte either way; a provider may think for minutes."""
+"""The time without a byte either way; a provider may think for minutes."""
 HALF_SECONDS = 60
 """The same, once one end has said that it sends no more."""
 
@@ -24,7 +25,10 @@ class Peer:
     """Speaks HTTP, until `begin_tunnel`."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, role: type[h11.SERVER]
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        role: type[h11.SERVER | h11.CLIENT],
     ) -> None:
         """`role` is this side's: h11.SERVER towards a client."""
         self.reader = reader
@@ -33,13 +37,16 @@ class Peer:
         self.early = b""
         """What came right behind the head that began the tunnel."""
 
-    async def next(self) -> h11.Event | type[h11.PAUSED]:
+    async def next(self) -> h11.Event:
         """Raises h11.RemoteProtocolError for what is no HTTP, a missing end included."""
         while (event := self.http.next_event()) is h11.NEED_DATA:
             self.http.receive_data(await self.reader.read(PIECE))
+        if not isinstance(event, h11.Event):
+            raise h11.LocalProtocolError("what comes now is another protocol's")
         return event
 
     async def send(self, event: h11.Event) -> None:
+        """Write an event."""
         self.writer.write(self.http.send(event) or b"")
         await self.writer.drain()
 
@@ -63,6 +70,7 @@ class Peer:
             self.abort()
 
     def abort(self) -> None:
+        """Close it now."""
         self.writer.transport.abort()
 
 
@@ -77,8 +85,13 @@ class _Silence:
         await self._timeout.__aenter__()
         return self
 
-    async def __aexit__(self, *raised: object) -> bool | None:
-        return await self._timeout.__aexit__(*raised)
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._timeout.__aexit__(kind, error, trace)
 
     def broken(self) -> None:
         if not self._timeout.expired():
@@ -86,7 +99,7 @@ class _Silence:
 
 
 async def tunnel(one: Peer, other: Peer) -> None:
-    """Until both have sent their last. Raises OSError, TimeoutError."""
+    """Pass bytes on until both have sent their last. Raises OSError, TimeoutError."""
     async with _Silence() as silence:
         ways = [asyncio.create_task(_pump(*pair, silence)) for pair in ((one, other), (other, one))]
         try:
@@ -138,16 +151,18 @@ async def _send_body(client: Peer, server: Peer, silence: _Silence) -> None:
 
 def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     """Those for the other end."""
-    given = list(headers)
+    all_headers = list(headers)
     dropped = _HOP_BY_HOP | {
         option.strip().lower()
-        for name, value in given
+        for name, value in all_headers
         if name == b"connection"
         for option in value.split(b",")
     }
-    if any(name == b"transfer-encoding" for name, _ in given):
+    if any(name == b"transfer-encoding" for name, _ in all_headers):
         dropped |= {b"content-length"}
-    return [one for one in given if one[0] not in dropped and not one[0].startswith(b"proxy-")]
+    return [
+        one for one in all_headers if one[0] not in dropped and not one[0].startswith(b"proxy-")
+    ]
 
 
 def _passed_on(event: h11.Event) -> h11.Event:

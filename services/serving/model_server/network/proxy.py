@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 HEAD_SECONDS = 10
 CONNECTIONS = 256
-"""Of one version: as many as a worker may have threads."""
+"""One version's: as many as a worker may have threads."""
 REMEMBERED = 100
 """Refusals that are kept and logged: a model may ask for any number of hosts."""
 LINGER = 1
@@ -37,7 +37,7 @@ _ABSOLUTE = re.compile(r"http://([^/?#]+)([^#]*)", re.IGNORECASE)
 
 
 class RefusedError(Exception):
-    """With the status of the answer, and one line."""
+    """A request that is not passed on: the status of the answer, and one line."""
 
     def __init__(self, status: int, line: str) -> None:
         super().__init__(line)
@@ -45,7 +45,7 @@ class RefusedError(Exception):
 
 
 def no_variables() -> dict[str, str]:
-    """For one that has no proxy: the server's own may hold a login."""
+    """Variables for one that has no proxy: the server's own may hold a login."""
     return dict.fromkeys(variables(0, ""), "")
 
 
@@ -68,7 +68,7 @@ class Proxy:
         self._facts = {"model": model, "version": version}
         self._login = base64.b64encode(f"{_USER}:{self.secret}".encode())
         self._outward = Outward()
-        self._connections: set[asyncio.Task] = set()
+        self._connections: set[asyncio.Task[None]] = set()
         self._admitted = 0
         self._server: asyncio.Server | None = None
         self._is_closed = False
@@ -76,9 +76,11 @@ class Proxy:
     async def start(self) -> int:
         """Returns the port."""
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=PIECE)
-        return self._server.sockets[0].getsockname()[1]
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
 
     async def close(self) -> None:
+        """End it, and what passes through it."""
         self._is_closed = True
         if self._server:
             self._server.close()
@@ -115,8 +117,8 @@ class Proxy:
             await _refuse(client, refused)
 
     def _check_secret(self, request: h11.Request) -> None:
-        given = dict(request.headers).get(b"proxy-authorization", b"")
-        kind, _, login = given.partition(b" ")
+        credentials = dict(request.headers).get(b"proxy-authorization", b"")
+        kind, _, login = credentials.partition(b" ")
         if kind.lower() != b"basic" or not hmac.compare_digest(login.strip(), self._login):
             why = "only this version's workers may use its proxy, as their HTTPS_PROXY says"
             self._note("", why)
@@ -205,7 +207,7 @@ def _host(authority: str, default: int) -> tuple[str, int]:
 
 
 def _origin_form(request: h11.Request, authority: str, path: str) -> h11.Request:
-    """As the host itself wants it."""
+    """The request as the host itself wants it."""
     headers = [one for one in end_to_end(request.headers) if one[0] != b"host"]
     return h11.Request(
         method=request.method,

@@ -20,11 +20,13 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _UNICAST = ipaddress.ip_network("2000::/3")
 """All that is given out of IPv6; what `is_global` calls so may also lie beside it."""
 _CLOUD = ipaddress.ip_address("168.63.129.16")
-"""Of public form, and yet private: where Azure's machines find their own settings."""
+"""Addresses of public form, and yet private: where Azure's machines find their own settings."""
 
 
 @dataclass(frozen=True)
 class Host:
+    """A host that may be reached."""
+
     name: str
     """A name in lower case or an address; `*.example.org` is each name below it."""
     port: int | None = None
@@ -33,6 +35,7 @@ class Host:
     """Whether it may be at a private address: only where the operator named it."""
 
     def matches(self, name: str, port: int) -> bool:
+        """Whether the rule is about this host and port."""
         if port not in ((self.port,) if self.port else WEB):
             return False
         if self.name.startswith("*."):
@@ -45,9 +48,9 @@ class Network:
     """What one version's worker may reach. By default, nothing."""
 
     hosts: tuple[Host, ...] = ()
-    """By the proxy."""
+    """Reached by the proxy."""
     ports: tuple[int, ...] = ()
-    """Without it: TCP, at any address."""
+    """Reached without it: TCP, at any address."""
     anything: bool = False
 
     @property
@@ -56,14 +59,14 @@ class Network:
         return bool(self.hosts) and not self.anything
 
     def with_tag(self, text: str) -> "Network":
-        """As well the hosts that a version's tag names. Raises ValueError, with one line."""
+        """Add the hosts that a version's tag names. Raises ValueError, with one line."""
         hosts = tuple(_host(entry, anywhere=False) for entry in _entries(text))
         return replace(self, hosts=self.hosts + hosts)
 
     def find(self, name: str, port: int) -> Host | None:
         """What allows this host; of several, one that may be anywhere."""
-        found = [host for host in self.hosts if host.matches(name, port)]
-        return max(found, key=lambda host: host.anywhere, default=None)
+        matching = [host for host in self.hosts if host.matches(name, port)]
+        return max(matching, key=lambda host: host.anywhere, default=None)
 
 
 NOTHING = Network()
@@ -84,6 +87,7 @@ def of_setting(text: str) -> Network:
 
 
 def heeds_tags(setting: str) -> bool:
+    """Whether the setting lets tags add hosts."""
     return _switch(setting) != "off"
 
 
@@ -101,22 +105,22 @@ def split(authority: str) -> tuple[str, int | None]:
 
 
 def join(host: str, port: int) -> str:
-    """As it stands in a URL."""
+    """Host and port as they stand in a URL."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def is_public(address: str) -> bool:
     """Whether an address, as the resolver writes it, is one of the public internet. An IPv4
     address within an IPv6 one is looked at itself."""
-    found = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(found, ipaddress.IPv6Address):
-        inner = found.ipv4_mapped or found.sixtofour
-        if found in _NAT64:
-            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
-        found = inner or found
-    if found.version == 6 and found not in _UNICAST:
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour
+        if ip in _NAT64:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        ip = inner or ip
+    if ip.version == 6 and ip not in _UNICAST:
         return False
-    return found.is_global and not found.is_multicast and found != _CLOUD
+    return ip.is_global and not ip.is_multicast and ip != _CLOUD
 
 
 def _switch(setting: str) -> str | None:

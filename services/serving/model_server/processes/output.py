@@ -7,6 +7,7 @@ becomes one record, which says whose it is.
 import asyncio
 import logging
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -19,7 +20,7 @@ LONGEST = 16384
 MOST = 200
 """Lines of one child in a second; the others are counted."""
 BYTES = 8 * 2**20
-"""Of one child in a second; what writes more waits."""
+"""One child's in a second; what writes more waits."""
 _LEVELS = frozenset({"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"})
 _OURS = frozenset(logging.makeLogRecord({}).__dict__) | {
     *("asctime", "level", "logger", "message", "timestamp", "process_name"),
@@ -28,6 +29,8 @@ _OURS = frozenset(logging.makeLogRecord({}).__dict__) | {
 
 
 class Output(asyncio.Protocol):
+    """Turns what a child writes into log records."""
+
     def __init__(self, name: str, about: Mapping[str, object]) -> None:
         """about: facts that stand with each line, a model's name and version say."""
         self._facts = {"child": name, **about}
@@ -35,13 +38,16 @@ class Output(asyncio.Protocol):
         self._is_cut = False
         self._later = asyncio.get_running_loop().call_later
         self._few = Few(self._later, self._say_how_many, MOST)
-        self._pipe: asyncio.ReadTransport | None = None
+        self._pipe: asyncio.ReadTransport
         self._left = BYTES
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    # typeshed does not know that a pipe's transport is one that reads.
+    def connection_made(self, transport: asyncio.ReadTransport) -> None:  # type: ignore[override]
+        """Keep the transport."""
         self._pipe = transport
 
     def data_received(self, data: bytes) -> None:
+        """Log each whole line."""
         self._spend(len(data))
         start = 0
         while (end := data.find(b"\n", start)) >= 0:
@@ -57,6 +63,7 @@ class Output(asyncio.Protocol):
         self._extend(data[start:])
 
     def connection_lost(self, _: Exception | None) -> None:
+        """Log what came without a line's end."""
         if self._line:
             self._finish()
 
@@ -92,15 +99,15 @@ class Output(asyncio.Protocol):
         log.warning("further lines left out", extra={"lines": dropped, **self._facts})
 
 
-def _record(line: bytes) -> tuple[int, str, dict]:
+def _record(line: bytes) -> tuple[int, str, dict[str, Any]]:
     """Level, message and further facts of a line: as it says itself where it is a log's (log.py),
     else the line is the message."""
     try:
-        found = msgspec.json.decode(line, type=dict[str, object])
-        level, message = found["level"], found["message"]
+        record = msgspec.json.decode(line, type=dict[str, object])
+        level, message = record["level"], record["message"]
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError, RecursionError):
         return logging.INFO, line.decode(errors="replace").rstrip("\r"), {}
     if level not in _LEVELS or not isinstance(message, str):
         return logging.INFO, line.decode(errors="replace"), {}
-    told = {key: value for key, value in found.items() if key not in _OURS}
+    told = {key: value for key, value in record.items() if key not in _OURS}
     return getattr(logging, level), message, told

@@ -49,8 +49,8 @@ _PARENT = "import sys; sys.path[:] = {}; from model_server.children.parent impor
 
 
 def prepare(threads: int, passed: Collection[str] = ()) -> dict[str, str]:
-    """To be called once, before the first child. Returns the credentials of the environment, which
-    no child inherits, but for the variables that are `passed` on.
+    """Get ready; to be called once, before the first child. Returns the credentials of the
+    environment, which no child inherits, but for the variables that are `passed` on.
 
     One BLAS thread a worker by default: a row or a hundred gain nothing from more, and workers
     beside each other lose. It also keeps the process that is forked free of threads.
@@ -62,10 +62,10 @@ def prepare(threads: int, passed: Collection[str] = ()) -> dict[str, str]:
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["DO_NOT_TRACK"] = "true"
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else its import also starts a thread
-    found = {name: text for name, text in os.environ.items() if name.startswith(_CREDENTIALS)}
-    for name in found.keys() - set(passed):
+    credentials = {name: text for name, text in os.environ.items() if name.startswith(_CREDENTIALS)}
+    for name in credentials.keys() - set(passed):
         del os.environ[name]
-    return found
+    return credentials
 
 
 class Child:
@@ -82,11 +82,12 @@ class Child:
         self._parent = parent
         self._ticket = ticket
         self._leave = leave
-        self._leaving: asyncio.Future | None = None
+        self._leaving: asyncio.Future[None] | None = None
         self.channel = channel
         self.pid = 0
-        """Until it has begun."""
-        self._code: int | None = None
+        """Its number; 0 until it has begun."""
+        self._code = 0
+        """Its exit status, once it is gone."""
         self._gone = asyncio.Event()
         self._when_gone: Callable[[], None] | None = None
 
@@ -100,14 +101,16 @@ class Child:
             self._when_gone()
 
     def when_gone(self, call: Callable[[], None]) -> None:
+        """Call this when it has ended."""
         self._when_gone = call
 
     @property
     def is_gone(self) -> bool:
+        """Whether it has ended."""
         return self._gone.is_set()
 
     def kill(self) -> None:
-        """At once, with everything that it started."""
+        """End it at once, with everything that it started."""
         if not self.is_gone:
             self._parent.end(self._ticket)
 
@@ -136,7 +139,8 @@ class _Parent:
         self._notices, notices = socket.socketpair()
         with orders, notices:
             held = (orders.fileno(), notices.fileno())
-            flags = multiprocessing.util._args_from_interpreter_flags()
+            # Private, and so not in typeshed.
+            flags = multiprocessing.util._args_from_interpreter_flags()  # type: ignore[attr-defined]
             program = _PARENT.format(sys.path, held)
             self._process = subprocess.Popen(
                 [sys.executable, *flags, "-c", program], stdin=subprocess.DEVNULL, pass_fds=held
@@ -190,7 +194,7 @@ class _Parent:
             self._send(End(ticket))
 
     def listen(self) -> None:
-        """For notices, in the loop that runs."""
+        """Read notices in the loop that runs."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop and not self.is_gone:
             if self._loop is not None and not self._loop.is_closed():
@@ -233,7 +237,8 @@ class _Parent:
                 del self._children[notice.ticket]
                 child.ended(-signal.SIGKILL)
         elif isinstance(notice, Started):
-            child.pid = notice.pid
+            if child:
+                child.pid = notice.pid
             started.set_result(None)
         else:
             started.set_exception(OSError(notice.errno, os.strerror(notice.errno)))
@@ -270,7 +275,7 @@ def _ready() -> _Parent:
 
 
 def parent_pid() -> int:
-    """Of the process that children are forked from. Raises OSError."""
+    """The pid of the process that children are forked from. Raises OSError."""
     return _ready().pid
 
 
@@ -304,8 +309,9 @@ async def spawn(
         channel, theirs = await _socket()
         with theirs, await _output(name, about or {}) as output, contextlib.ExitStack() as open_:
             descriptors = [theirs.fileno(), output.fileno()]
-            if rules and rules.network == "proxy":
-                theirs_too = open_.enter_context(door.open_for(quarters.way_out.proxy))
+            proxy = quarters.way_out.proxy if quarters else None
+            if rules and rules.network == "proxy" and proxy is not None:
+                theirs_too = open_.enter_context(door.open_for(proxy))
                 descriptors.append(theirs_too.fileno())
             ready = _ready()
             is_asked = True
@@ -350,13 +356,14 @@ def _users_paths() -> tuple[str, ...]:
     """PYTHONPATH without the server's own folders: what lies there is made for its Python."""
     libraries = (sysconfig.get_path(key) for key in ("purelib", "platlib"))
     servers = {folder.resolve() for folder in (Path(__file__).parents[2], *map(Path, libraries))}
-    given = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    folders = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     return tuple(
-        str(Path(path).absolute()) for path in given if Path(path).resolve() not in servers
+        str(Path(path).absolute()) for path in folders if Path(path).resolve() not in servers
     )
 
 
 def ending(code: int | None) -> str | None:
+    """How a process ended, for people."""
     if code is None:
         return None
     return f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -18,16 +18,18 @@ class Task:
     python: str | None = None
     """The interpreter that runs it; None: the one that all are forked from."""
     paths: tuple[str, ...] = ()
-    """That another interpreter gets in front of its own."""
+    """Folders that another interpreter gets in front of its own."""
     variables: dict[str, str] = field(default_factory=dict)
-    """Of the environment, beside those that all children have."""
+    """Variables of its environment, beside those that all children have."""
     rules: "Rules | None" = None
     """What it may reach; None: everything that the server may."""
 
 
 class Start(msgspec.Struct, tag=True, frozen=True):
+    """Fork a child."""
+
     ticket: int
-    """By which the HTTP process knows the child."""
+    """What the HTTP process knows the child by."""
     name: str
     task: bytes
     """Pickled: the Task."""
@@ -40,20 +42,28 @@ class End(msgspec.Struct, tag=True, frozen=True):
 
 
 class Started(msgspec.Struct, tag=True, frozen=True):
+    """The child runs."""
+
     ticket: int
     pid: int
 
 
 class Refused(msgspec.Struct, tag=True, frozen=True):
+    """There is no such child: it could not be started."""
+
     ticket: int
     errno: int
 
 
 class Ended(msgspec.Struct, tag=True, frozen=True):
+    """A child has ended."""
+
     ticket: int
     code: int
     """The exit status, negative for a signal."""
 
 
-ORDERS = msgspec.msgpack.Decoder(Start | End)
-NOTICES = msgspec.msgpack.Decoder(Started | Refused | Ended)
+ORDERS: msgspec.msgpack.Decoder[Start | End] = msgspec.msgpack.Decoder(Start | End)
+NOTICES: msgspec.msgpack.Decoder[Started | Refused | Ended] = msgspec.msgpack.Decoder(
+    Started | Refused | Ended
+)

@@ -10,7 +10,7 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol, TypeVar
 
 import msgspec
 
@@ -22,7 +22,7 @@ what it likes, and all of a frame is held before it is read."""
 AROUND = 65536
 """Bytes of a frame beside its largest body."""
 MOST_ANSWERS = 4096
-"""In one frame."""
+"""Answers in one frame."""
 MOST_WAITING = 1024
 """Frames that have come before anybody asked for them."""
 OF_GREETING = 4 * 2**20
@@ -64,6 +64,8 @@ class Request(msgspec.Struct, array_like=True):
 
 
 class Answer(msgspec.Struct, array_like=True, frozen=True):
+    """What one request gets."""
+
     number: int
     status: int
     """200, or an error's: of others, HTTP knows answers that have no body."""
@@ -96,6 +98,8 @@ class Batch(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Reply(msgspec.Struct, array_like=True, frozen=True):
+    """Answers that are ready, and the predictions behind them."""
+
     answers: Annotated[list[Answer], msgspec.Meta(max_length=MOST_ANSWERS)]
     batches: Annotated[list[Batch], msgspec.Meta(max_length=MOST_ANSWERS)] = []
 
@@ -105,10 +109,10 @@ class Description(msgspec.Struct, frozen=True):
 
     flavor: str = ""
     """The flavor that it is loaded with: sklearn, onnx, python_function..."""
-    inputs: list[dict] | None = None
+    inputs: list[dict[str, Any]] | None = None
     """The signature's, as `Schema.to_dict()` writes it; None without a signature."""
-    outputs: list[dict] | None = None
-    params: list[dict] | None = None
+    outputs: list[dict[str, Any]] | None = None
+    params: list[dict[str, Any]] | None = None
     engine: str = "model"
     """What predicts: the model as it is, or the name of the fast path's engine."""
     engine_reason: str | None = None
@@ -122,8 +126,8 @@ class Description(msgspec.Struct, frozen=True):
     """Requests that a worker answers at one time, where they are not merged."""
 
 
-def output_names(schema: list[dict] | None) -> list[str]:
-    """Of the outputs of a signature, as `Schema.to_dict()` writes it, in the Open Inference
+def output_names(schema: list[dict[str, Any]] | None) -> list[str]:
+    """Names of a signature's outputs, as `Schema.to_dict()` writes it, in the Open Inference
     Protocol: what the metadata promises, and answers keep. Without names, one is "predict", as
     MLServer's scikit-learn runtime has it, and several are counted."""
     schema = schema or []
@@ -131,8 +135,8 @@ def output_names(schema: list[dict] | None) -> list[str]:
     return [name_of(spec, unnamed.format(at)) for at, spec in enumerate(schema)]
 
 
-def name_of(spec: dict, default: str) -> str:
-    """As text: the columns of a frame that was made of an array are numbers, from 0."""
+def name_of(spec: dict[str, Any], default: str) -> str:
+    """The name as text: the columns of a frame that was made of an array are numbers, from 0."""
     name = spec.get("name")
     return default if name in (None, "") else str(name)
 
@@ -162,7 +166,7 @@ class Greetings:
     _all = msgspec.msgpack.Decoder(Loaded)
     _example = msgspec.msgpack.Decoder(_Example)
 
-    def decode(self, payload: bytes) -> Loaded:
+    def decode(self, payload: bytes | bytearray, /) -> Loaded:
         """Raises msgspec.DecodeError."""
         example = self._example.decode(payload).example or b""
         if len(payload) - len(example) > OF_GREETING:
@@ -172,7 +176,7 @@ class Greetings:
         return self._all.decode(payload)
 
 
-def frames(reply: Reply, most: int, refuse: Callable[[Answer], Answer]) -> Iterator[bytes]:
+def frames(reply: Reply, most: int, refuse: Callable[[Answer], Answer]) -> Iterator[bytearray]:
     """A reply as it goes up: in one frame, or in several where it is large. An answer whose body
     has more than `most` bytes becomes what `refuse` makes of it."""
     frame = pack(reply)
@@ -185,17 +189,29 @@ def frames(reply: Reply, most: int, refuse: Callable[[Answer], Answer]) -> Itera
         yield pack(Reply([], reply.batches))
 
 
+Message = TypeVar("Message")
+Message_co = TypeVar("Message_co", covariant=True)
+
+
+class Decoder(Protocol[Message_co]):
+    """Reads one kind of message; those of msgspec do."""
+
+    def decode(self, payload: bytes | bytearray, /) -> Message_co:
+        """Raises msgspec.DecodeError."""
+
+
 _encoder = msgspec.msgpack.Encoder()
 
 
-def pack(message: object) -> bytes:
+def pack(message: object) -> bytearray:
+    """A message as a frame."""
     payload = bytearray(4)
     _encoder.encode_into(message, payload, 4)
     payload[:4] = (len(payload) - 4).to_bytes(4, "big")
     return payload
 
 
-def receive(sock: socket.socket, decoder: msgspec.msgpack.Decoder) -> object:
+def receive(sock: socket.socket, decoder: Decoder[Message]) -> Message:
     """Next message. Raises PeerClosedError at the end, also in the middle of a frame."""
     return decoder.decode(_receive_exactly(sock, _length(_receive_exactly(sock, 4))))
 
@@ -207,15 +223,11 @@ def send_with(sock: socket.socket, message: object, descriptors: list[int]) -> N
     sock.sendall(memoryview(frame)[sent:])
 
 
-def receive_with(sock: socket.socket, decoder: msgspec.msgpack.Decoder) -> tuple[object, list[int]]:
+def receive_with(sock: socket.socket, decoder: Decoder[Message]) -> tuple[Message, list[int]]:
     """What `send_with` sent. Raises PeerClosedError at the end."""
     header, descriptors, _, _ = socket.recv_fds(sock, 4, MOST_DESCRIPTORS)
     header += bytes(_receive_exactly(sock, 4 - len(header)))
     return decoder.decode(_receive_exactly(sock, _length(header))), descriptors
-
-
-class Decoder(Protocol):
-    def decode(self, payload: bytes) -> object: ...
 
 
 class Channel(asyncio.Protocol):
@@ -226,7 +238,7 @@ class Channel(asyncio.Protocol):
         self.most = OF_CHILDREN
         """Bytes of a frame; at a longer one, the channel is closed."""
         self.deliver: Callable[[bytes], None] | None = None
-        self._transport: asyncio.Transport | None = None
+        self._transport: asyncio.Transport
         self._buffer = bytearray()
         self._payloads: deque[bytes] = deque()
         self._waiting = 0
@@ -235,14 +247,18 @@ class Channel(asyncio.Protocol):
         self._closed = False
         self._ends = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    # typeshed does not know that a stream's transport is one that writes.
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Keep the transport."""
         self._transport = transport
 
     def connection_lost(self, _: Exception | None) -> None:
+        """Wake who waits: there will be no more."""
         self._closed = True
         self._changed.set()
 
     def data_received(self, data: bytes) -> None:
+        """Take every whole frame."""
         buffer = self._buffer
         buffer += data
         start = 0
@@ -267,10 +283,10 @@ class Channel(asyncio.Protocol):
             self.close()  # it was not asked for so much
 
     def send(self, message: object) -> None:
-        """To a peer that is gone, nothing is sent; `receive` and the process's end tell."""
+        """Send it; to a peer that is gone, nothing: `receive` and the process's end tell."""
         self._transport.write(pack(message))
 
-    async def receive(self, decoder: Decoder) -> object:
+    async def receive(self, decoder: Decoder[Message]) -> Message:
         """The next message. Raises PeerClosedError when there will be none, and what the decoder
         does."""
         while not self._payloads:
@@ -283,11 +299,12 @@ class Channel(asyncio.Protocol):
         return decoder.decode(payload)
 
     def close(self) -> None:
+        """Close it; what still comes is not looked at."""
         self._ends = True
         self._transport.close()
 
 
-def _length(header: bytes) -> int:
+def _length(header: bytes | bytearray) -> int:
     length = int.from_bytes(header, "big")
     if length > MAX_FRAME:
         raise ValueError(f"a frame of {length} bytes was announced; the limit is {MAX_FRAME}")

@@ -65,7 +65,9 @@ def test_a_start_that_is_cancelled_leaves_no_folder(settings):
             await asyncio.sleep(number / 2000)
             starting.cancel()
             await asyncio.wait([starting])
-        await asyncio.sleep(0.5)
+        async with asyncio.timeout(60):
+            while any((settings.cache / TEMPORARY).iterdir()):
+                await asyncio.sleep(0.05)
 
     asyncio.run(run())
     assert list((settings.cache / TEMPORARY).iterdir()) == []

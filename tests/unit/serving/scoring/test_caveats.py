@@ -30,7 +30,7 @@ PLAIN = Schema([ColSpec("double", "a"), ColSpec("double", "b")])
 
 class Recorder:
     def predict(self, data, params=None):
-        self.given = data, params
+        self.sent = data, params
         return [0] * len(data)
 
 
@@ -46,7 +46,7 @@ def names(model, **options) -> list[str]:
 
 def given_by(model, body) -> object:
     """What the model is given; None where MLflow refuses."""
-    model._model_impl.given = None
+    model._model_impl.sent = None
     text, kind = (body, "text/csv") if isinstance(body, str) else (json.dumps(body), "")
     try:
         scoring_server.invocations(
@@ -54,7 +54,7 @@ def given_by(model, body) -> object:
         )
     except MlflowException:
         return None
-    data, params = model._model_impl.given
+    data, params = model._model_impl.sent
     if params:
         return params
     if isinstance(data, pd.DataFrame):

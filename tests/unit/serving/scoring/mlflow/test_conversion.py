@@ -27,7 +27,7 @@ class Recorder:
     """A model that keeps what it is given."""
 
     def predict(self, data, params=None):
-        self.given = (data, params)
+        self.sent = (data, params)
         return [0]
 
 
@@ -39,14 +39,14 @@ def model_of(inputs: Schema | None, params: ParamSchema | None = None) -> PyFunc
 
 def by_mlflow(model: PyFuncModel, body: bytes, content_type: str = JSON) -> tuple | None:
     """Data and params as MLflow hands them to the model; None when it refuses the request."""
-    model._model_impl.given = None
+    model._model_impl.sent = None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             scoring_server.invocations(body, content_type, model, model.metadata.get_input_schema())
         except (MlflowException, ValueError, TypeError, RecursionError, IndexError, KeyError):
             return None
-    return model._model_impl.given
+    return model._model_impl.sent
 
 
 def by_us(model: PyFuncModel, body: bytes, content_type: str | None = JSON) -> tuple | None:

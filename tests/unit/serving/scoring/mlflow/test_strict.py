@@ -28,7 +28,7 @@ FORMATS = ("dataframe_split", "dataframe_records", "inputs", "columns", "instanc
 
 class Recorder:
     def predict(self, data, params=None):
-        self.given = data, params
+        self.sent = data, params
         return [0] * len(data)
 
 
@@ -43,7 +43,7 @@ class Server:
         self._scorer = Scorer(model, folder, Options(strict=strict, batch=False))
 
     def ask(self, body, kind=JSON, protocol=MLFLOW) -> tuple[int, str]:
-        self.model.given = None
+        self.model.sent = None
         body = body if isinstance(body, bytes) else json.dumps(body).encode()
         request = Request(1, "id", kind, body, 1e18, protocol)
         (answer,) = [one for reply in self._scorer.replies([request]) for one in reply.answers]
@@ -107,7 +107,7 @@ def test_a_value_that_mlflow_would_change_is_refused_with_its_column_and_row(
             )
         assert status == 400
         assert message == f"Refused by serving.strict. Column 'x', row 0: {reason}."
-        assert server.model.given is None
+        assert server.model.sent is None
 
 
 TAKEN = [
@@ -136,7 +136,7 @@ def test_a_value_that_stays_what_it_is_is_answered(serve, kind, value):
         usual_status, _ = usual.ask(body_of(form, value))
         assert strict.ask(body_of(form, value))[0] == usual_status
         if usual_status == 200:
-            pd.testing.assert_frame_equal(strict.model.given[0], usual.model.given[0])
+            pd.testing.assert_frame_equal(strict.model.sent[0], usual.model.sent[0])
 
 
 def test_a_null_text_is_taken_where_it_is_missing_and_refused_where_it_would_be_a_text(serve):
@@ -154,7 +154,7 @@ def test_a_null_text_is_taken_where_it_is_missing_and_refused_where_it_would_be_
 def test_bytes_are_taken_as_base64_in_frames_alone(serve):
     server = serve(column("binary"))
     assert server.ask(body_of("dataframe_split", "YWJj"))[0] == 200
-    assert server.model.given[0]["x"][0] == b"abc"
+    assert server.model.sent[0]["x"][0] == b"abc"
     assert server.ask(body_of("inputs", "YWJj"))[0] == 400
 
 
@@ -172,7 +172,7 @@ def test_a_null_in_a_list_is_refused_where_it_would_change_the_values_beside_it(
     usual = serve(Schema([ColSpec(kind, "x")]), strict=False)
     body = {"dataframe_records": [{"x": value}]}
     assert usual.ask(body)[0] == 200
-    assert usual.model.given[0]["x"][0] != value
+    assert usual.model.sent[0]["x"][0] != value
     assert serve(Schema([ColSpec(kind, "x")])).ask(body)[0] == 400
 
 
@@ -209,9 +209,9 @@ def test_columns_params_and_parts_that_would_be_ignored_are_refused(serve):
     server = serve(column("double"), params)
     good = body_of("dataframe_split", 1.5)
     assert server.ask({**good, "params": {"s": "a\0"}}) == (200, "")
-    assert server.model.given[1] == {"k": 5, "s": "a\0"}
+    assert server.model.sent[1] == {"k": 5, "s": "a\0"}
     assert server.ask({**good, "params": {"k": 7}}) == (200, "")
-    assert server.model.given[1] == {"k": 7, "s": ""}
+    assert server.model.sent[1] == {"k": 7, "s": ""}
     for more, named in (
         ({"parms": {"k": 7}}, "'parms'"),
         ({"params": {"j": 7}}, "'j'"),
@@ -229,7 +229,7 @@ def test_records_that_would_be_filled_up_or_mixed_are_refused(serve):
     usual, server = serve(column("double"), strict=False), serve(column("double"))
     records = [{"x": 1.0, "other": 2.0}, {"x": 3.0}, {"other": 4.0}]
     assert usual.ask({"instances": records})[0] == 200
-    assert usual.model.given[0].values.tolist() == [[1, 2], [3, 4]]  # of two records
+    assert usual.model.sent[0].values.tolist() == [[1, 2], [3, 4]]  # of two records
     for form in ("instances", "inputs", "dataframe_records"):
         status, message = server.ask({form: records})
         assert (status, "Row 1 has no 'other'" in message) == (400, True)
@@ -246,7 +246,7 @@ def test_columns_without_names_are_held_to_the_type_that_mlflow_gives_all_of_the
     schema = Schema([ColSpec("integer"), ColSpec("double")])
     usual = serve(schema, strict=False)
     usual.ask({"inputs": [[1, 2.7]]})
-    assert usual.model.given[0][1].tolist() == [2.0]
+    assert usual.model.sent[0][1].tolist() == [2.0]
     server = serve(schema)
     assert server.ask({"inputs": [[1, 2.7]]})[0] == 400
     assert server.ask({"dataframe_split": {"data": [[1, 2.7]]}})[0] == 200
@@ -278,14 +278,14 @@ def test_tensors_are_checked_at_any_depth(serve, dtype, changed, taken):
 def test_tensors_of_objects_keep_what_json_brings(serve, value):
     server = serve(Schema([TensorSpec(np.dtype(object), (-1, 2))]))
     assert server.ask({"inputs": [[value, "b"]]}) == (200, "")
-    assert server.model.given[0].tolist() == [[value, "b"]]
+    assert server.model.sent[0].tolist() == [[value, "b"]]
 
 
 def test_binary_in_csv_would_stay_text(serve):
     body = b"x,other\nYWI=,1.5\n"
     usual = serve(column("binary"), strict=False)
     assert usual.ask(body, CSV) == (200, "")
-    assert usual.model.given[0]["x"].tolist() == ["YWI="]
+    assert usual.model.sent[0]["x"].tolist() == ["YWI="]
     status, message = serve(column("binary")).ask(body, CSV)
     assert status == 400
     assert "'x', row 0: binary" in message
@@ -399,7 +399,7 @@ def test_whatever_is_answered_reached_the_model_as_it_was_written(serve, kind, f
     server = serve(column(kind))
     if server.ask(body_of(form, value))[0] != 200:
         return
-    seen = server.model.given[0]["x"].tolist()[0]
+    seen = server.model.sent[0]["x"].tolist()[0]
     if kind == "datetime":
         assert pd.isna(seen) if value is None else pd.Timestamp(value) == seen
     elif value is None or value != value:
