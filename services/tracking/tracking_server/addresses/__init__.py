@@ -9,6 +9,6 @@ owners   whose permissions hold for it
 caller   who asks, and what MLflow lets them do
 guard    lets pass, or refuses
 stores   MLflow's stores, whose addresses are guarded when they are stored and handed out
-hooks    the same where MLflow's routes reach for artifacts
+handlers the same where MLflow's routes reach for artifacts
 command  `tracking-server addresses`: rows that would be refused today
 """
