@@ -53,6 +53,12 @@ def test_links_lead_to_files_and_headings_that_exist(page):
             assert anchor in anchors(path), f"links to {target}#{anchor}, which is missing"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_tests_that_a_page_names_are_there(page):
+    named = re.findall(r"tests/[\w/]+(?:\.py)?", page.read_text())
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 FIGURES = re.compile(r"^<!-- figures: .*?^<!-- end of figures", re.MULTILINE | re.DOTALL)
 CLAIM = re.compile(r"([\d.,]*\d)(?: and ([\d.,]*\d))? times")
 
