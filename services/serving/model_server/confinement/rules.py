@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from model_server.confinement.seccomp import Network
+from model_server.confinement.seccomp import Reach
 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store")
 _OF_ETC = (
@@ -38,7 +38,7 @@ class Rules:
     devices: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
     """Where others write, too: files there may be opened by those who know their names."""
-    network: Network = "none"
+    network: Reach = "none"
     ports: tuple[int, ...] = ()
     """TCP ports, of any address, that may be connected to."""
     filtered: bool = True
@@ -51,7 +51,7 @@ def rules(
     python: str | None = None,
     kept: Iterable[str | os.PathLike[str]] = (),
     folders: Iterable[str | os.PathLike[str]] = (),
-    network: Network = "none",
+    network: Reach = "none",
     ports: Iterable[int] = (),
 ) -> Rules:
     """Rules for a process that reads these files and folders, writes those, and is run by `python`

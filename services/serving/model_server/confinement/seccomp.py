@@ -11,7 +11,7 @@ import socket
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-Network = Literal["none", "proxy", "ports", "any"]
+Reach = Literal["none", "proxy", "ports", "any"]
 """none: no socket at all; proxy: each TCP socket is one that is connected to the version's proxy
 already; ports: TCP to the ports that Landlock leaves, and UDP, by which names are resolved; any:
 TCP and UDP in both directions."""
@@ -104,7 +104,7 @@ _ALWAYS = (
 )
 
 
-def _rules(network: Network) -> Iterator[Rule]:
+def _rules(network: Reach) -> Iterator[Rule]:
     yield from _ALWAYS
     if network == "none":
         # Of every kind: those with a path, too, which Landlock does not see. Pairs of sockets,
@@ -159,7 +159,7 @@ def library() -> ctypes.CDLL | None:
     return libseccomp
 
 
-def load(network: Network) -> int | None:
+def load(network: Reach) -> int | None:
     """Filter calls of this thread and what it starts, for good; no_new_privs must be set. Returns,
     where the network is `proxy`, a descriptor at which sockets are asked for. Raises OSError."""
     calls = library()

@@ -11,7 +11,7 @@ from model_server.network.rules import Network
 class WayOut:
     """What the confinement of a worker lets out; nothing unless said."""
 
-    network: seccomp.Network = "none"
+    network: seccomp.Reach = "none"
     ports: tuple[int, ...] = ()
     """TCP, of any address."""
     proxy: int | None = None

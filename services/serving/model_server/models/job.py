@@ -12,7 +12,7 @@ Done = Callable[["Job", int, bytes, RefusedError | None], None]
 """Gets the status and body of the answer; the refusal as well where there was no answer."""
 Part = Callable[["Job", bytes], None]
 """Gets a part of a streamed answer; the last one goes to Done."""
-Steer = Callable[[int, str], None]
+Steering = Callable[[int, str], None]
 """Gets a request's number, and one of wire.CANCEL, PAUSE and RESUME."""
 
 CLIENT_GONE = 499
@@ -54,10 +54,10 @@ class Job:
         self.is_cancelled = False
         self.ahead = 0
         """Bytes that have come since it was told to pause or to stop."""
-        self.steer: Steer | None = None
+        self.steer: Steering | None = None
         """How to reach the worker that streams the answer, once its first part is here."""
 
-    def take(self, body: bytes, deadline: float, steer: Steer) -> None:
+    def take(self, body: bytes, deadline: float, steer: Steering) -> None:
         """A part of the answer; the next one is due at `deadline`."""
         self.steer = steer
         self.is_suspect = False  # it has begun to answer: others may be asked beside it

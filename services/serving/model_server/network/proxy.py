@@ -36,7 +36,7 @@ _DIRECT = ("no", "no_grpc")
 _ABSOLUTE = re.compile(r"http://([^/?#]+)([^#]*)", re.IGNORECASE)
 
 
-class RefusedError(Exception):
+class ProxyError(Exception):
     """A request that is not passed on: the status of the answer, and one line."""
 
     def __init__(self, status: int, line: str) -> None:
@@ -113,7 +113,7 @@ class Proxy:
                 self._check_secret(request)
                 with self._place():
                     await self._pass_on(client, request)
-        except RefusedError as refused:
+        except ProxyError as refused:
             await _refuse(client, refused)
 
     def _check_secret(self, request: h11.Request) -> None:
@@ -122,12 +122,12 @@ class Proxy:
         if kind.lower() != b"basic" or not hmac.compare_digest(login.strip(), self._login):
             why = "only this version's workers may use its proxy, as their HTTPS_PROXY says"
             self._note("", why)
-            raise RefusedError(407, why)
+            raise ProxyError(407, why)
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[None]:
         if self._admitted >= CONNECTIONS:
-            raise RefusedError(503, f"this version has {CONNECTIONS} connections, and no more")
+            raise ProxyError(503, f"this version has {CONNECTIONS} connections, and no more")
         self._admitted += 1
         try:
             yield
@@ -144,7 +144,7 @@ class Proxy:
             host, port = _host(plain[1], 80)
             server = await self._connect(host, port, "http")
         else:
-            raise RefusedError(400, "CONNECT host:port, or a method and http://host/path")
+            raise ProxyError(400, "CONNECT host:port, or a method and http://host/path")
         try:
             if plain:
                 await exchange(client, server, _origin_form(request, plain[1], plain[2]))
@@ -159,7 +159,7 @@ class Proxy:
             if not (plain and is_silent and client.is_unanswered):
                 raise
             line = f"{rules.join(host, port)} gave no answer, or none in HTTP"
-            raise RefusedError(502, line) from None
+            raise ProxyError(502, line) from None
 
     async def _connect(self, host: str, port: int, scheme: str) -> Peer:
         where = rules.join(host, port)
@@ -176,25 +176,25 @@ class Proxy:
             )
             raise self._note(where, why) from None
         except UnreachedError as error:
-            raise RefusedError(502, f"{where} cannot be reached: {error}") from None
+            raise ProxyError(502, f"{where} cannot be reached: {error}") from None
 
-    def _note(self, where: str, why: str) -> RefusedError:
+    def _note(self, where: str, why: str) -> ProxyError:
         """Tell the operator, once."""
         if where not in self.refused and len(self.refused) < REMEMBERED:
             self.refused[where] = why
             log.warning("connection refused", extra=self._facts | {"host": where, "reason": why})
-        return RefusedError(403, why)
+        return ProxyError(403, why)
 
 
 async def _head(client: Peer) -> h11.Request | None:
-    """None: it said nothing. Raises RefusedError."""
+    """None: it said nothing. Raises ProxyError."""
     try:
         async with asyncio.timeout(HEAD_SECONDS):
             event = await client.next()
     except TimeoutError:
-        raise RefusedError(408, f"no request within {HEAD_SECONDS} s") from None
+        raise ProxyError(408, f"no request within {HEAD_SECONDS} s") from None
     except h11.RemoteProtocolError as error:
-        raise RefusedError(error.error_status_hint, "no HTTP request, or too long a one") from None
+        raise ProxyError(error.error_status_hint, "no HTTP request, or too long a one") from None
     return event if isinstance(event, h11.Request) else None
 
 
@@ -202,7 +202,7 @@ def _host(authority: str, default: int) -> tuple[str, int]:
     try:
         host, port = rules.split(authority)
     except ValueError as error:
-        raise RefusedError(400, str(error)) from None
+        raise ProxyError(400, str(error)) from None
     return host, port or default
 
 
@@ -216,7 +216,7 @@ def _origin_form(request: h11.Request, authority: str, path: str) -> h11.Request
     )
 
 
-async def _refuse(client: Peer, refused: RefusedError) -> None:
+async def _refuse(client: Peer, refused: ProxyError) -> None:
     """The line is the reason phrase as well: of an answer to CONNECT, clients show no more."""
     if not client.is_unanswered:
         return
