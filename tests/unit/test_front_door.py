@@ -74,3 +74,11 @@ def test_picture_of_the_rooms_has_each_room_and_no_circle():
     modules = {path.stem for path in package.glob("*.py")} - {"__init__"}
     assert set(re.findall(r">\.(\w+)/?</text>", drawn)) == rooms | modules
     assert "stroke-dasharray" not in drawn
+
+
+def test_words_of_serving_are_where_the_glossary_says():
+    words = (ROOT / "services" / "serving" / "REFERENCE.md").read_text().partition("## Words")[2]
+    package = ROOT / "services" / "serving" / "model_server"
+    places = re.findall(r"`([\w/]+(?:\.py|/))` \|$", words, re.MULTILINE)
+    assert len(places) > 20
+    assert [place for place in places if not (package / place).exists()] == []
