@@ -71,8 +71,8 @@ def _chosen(tiers: str) -> list[str]:
 
 
 def _outcomes(chosen: list[str], options: Options) -> Iterator[Outcome]:
-    """Of one tier after the other; but the compose tier, which mostly waits for containers, runs
-    beside all others, and is shown last."""
+    """Run one tier after the other, save the compose tier: it mostly waits for containers, so that
+    it runs beside all others, and is shown last."""
     first = [tier for tier in chosen if tier != "compose"]
     if "compose" not in chosen or not first or readiness.why_no_stack():
         yield from (_run(tier, options) for tier in first)

@@ -9,7 +9,7 @@ from host.paths import ROOT
 from host.user import options
 from host.user.terminal import CommandError
 
-SWITCHES = dict.fromkeys(("YES", "FIX", "UPGRADE", "ROTATE", "FULL"), "1")
+SWITCHES = dict.fromkeys(("YES", "FIX", "UPGRADE", "ROTATE", "FULL", "COVERAGE"), "1")
 REQUIRED = dict.fromkeys(("AUDIT", "COMPOSE_TIER"), "required")
 
 
