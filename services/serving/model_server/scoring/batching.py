@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from model_server.processes.wire import Answer, Batch, Reply
-from model_server.scoring.call import Call
+from model_server.scoring.call import Call, Params
 from model_server.scoring.table import Table, merged
 
 MAX_ROWS = 1024
 """Rows of a merged prediction; more gain little and keep the others waiting."""
 
-Predict = Callable[[Table, dict | None], object]
+Predict = Callable[[Table, Params | None], object]
 Failed = Callable[[Call, object, BaseException], Answer]
 """The answer to a call whose predictions, the second argument, could not be written."""
 
@@ -62,11 +63,11 @@ def together(calls: Sequence[Call], predict: Predict, failed: Failed, read: floa
     return Reply(answers, [Batch(len(calls), table.rows, read, predicted - started, write)])
 
 
-def split(result: object, sizes: Sequence[int]) -> list:
+def split(result: object, sizes: Sequence[int]) -> list[Any]:
     """A part for each size, of the same type. Raises NotSplittableError."""
     if isinstance(result, dict):
-        parts = {name: split(values, sizes) for name, values in result.items()}
-        return [{name: parts[name][at] for name in parts} for at in range(len(sizes))]
+        by_name = {name: split(values, sizes) for name, values in result.items()}
+        return [{name: by_name[name][at] for name in by_name} for at in range(len(sizes))]
     if isinstance(result, pd.DataFrame | pd.Series):
         rows, by_row = len(result), result.iloc
     elif isinstance(result, list) or (isinstance(result, np.ndarray) and result.ndim):

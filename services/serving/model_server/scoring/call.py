@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Protocol
+from typing import Any, Protocol
 
 from model_server.errors import RefusedError
 from model_server.processes.wire import Request
 from model_server.scoring.table import Table
+
+Params = dict[str, Any]
+"""What the signature calls params, with all defaults: the model's second argument."""
 
 
 class Call:
@@ -20,7 +23,7 @@ class Call:
         request: Request,
         table: Table,
         write: Callable[[object], bytes],
-        params: dict | None = None,
+        params: Params | None = None,
         group: Hashable = None,
     ) -> None:
         self.request = request
@@ -28,19 +31,19 @@ class Call:
         self.write = write
         """Gets what the model returned for these rows alone. Raises RefusedError."""
         self.params = params
-        """As the model is given them."""
+        """All that the model is given."""
         self.group = (group, table.layout)
         """Only calls of one group may be merged. `group` is equal where `params` are."""
 
 
 class Reader(Protocol):
-    """Requests of one protocol."""
+    """Reads the requests of one protocol."""
 
     def read(self, request: Request) -> Call | None:
-        """None: this one goes through `answer_alone`. Raises RefusedError."""
+        """The call of a request; None where it goes through `answer_alone`. Raises RefusedError."""
 
     def answer_alone(self, request: Request) -> bytes:
-        """The body of a 200. Raises RefusedError."""
+        """The body of a 200, from a prediction of its own. Raises RefusedError."""
 
     def failure(self, error: BaseException, request: Request) -> RefusedError:
-        """What is answered when the model raised `error` for the rows of a call. Logs it."""
+        """The answer when the model raised `error` for the rows of a call. Logs it."""

@@ -34,7 +34,7 @@ from model_server.scoring.traits import (
 MLFLOW = "MLflow 3.17.2"
 """That all of this was seen with."""
 MAX_CHARACTERS = 500
-"""Of one warning."""
+"""Length of one warning."""
 _NAMED = 5
 """Columns that a warning names; of more it says how many there are."""
 
@@ -44,6 +44,8 @@ _SCHEMA = "mlflow/models/utils.py"
 
 @dataclass(frozen=True)
 class Caveat:
+    """One thing that people do not expect, and the models that it concerns."""
+
     name: str
     says: str
     """What happens and what to do; `{}` stands for what it concerns."""
@@ -54,13 +56,15 @@ class Caveat:
     is_so: Callable[[PyFuncModel, Table, str], bool] | None = None
     """Tries it on rows that the model takes, where it need not be so of each of them."""
 
-    def found(self, model: PyFuncModel, rows: Table | None) -> list[str]:
+    def concerned(self, model: PyFuncModel, rows: Table | None) -> list[str]:
+        """Names of what it is so of in this model, tried on `rows` where it has to be."""
         names = list(self.concerns(model))
         if self.is_so is None:
             return names
         return [name for name in names if rows is not None and self.is_so(model, rows, name)]
 
     def warning(self, names: list[str]) -> str:
+        """One line, of what it concerns."""
         remedy = "; serving.strict refuses it" if self.is_refused_by_strict else ""
         text = self.says.format(_listed(names)) + remedy
         return bounded(f"{self.name}: {text} ({MLFLOW}, {self.source})", MAX_CHARACTERS)
@@ -69,9 +73,9 @@ class Caveat:
 def warnings(model: PyFuncModel, strict: bool = False, rows: Table | None = None) -> list[str]:
     """One line for each caveat that concerns this model, and, with `strict`, is not refused.
     `rows` are some that the model takes."""
-    found = []
+    lines = []
     if strict and model.metadata.signature is None:
-        found.append(
+        lines.append(
             "serving.strict has no signature to hold values against: log the model with one"
         )
     for caveat in CAVEATS:
@@ -79,9 +83,9 @@ def warnings(model: PyFuncModel, strict: bool = False, rows: Table | None = None
             continue
         # They look into objects of other people's libraries, which may keep them in another way.
         with contextlib.suppress(Exception):
-            if names := caveat.found(model, rows):
-                found.append(caveat.warning(names))
-    return found
+            if names := caveat.concerned(model, rows):
+                lines.append(caveat.warning(names))
+    return lines
 
 
 def _listed(names: list[str]) -> str:

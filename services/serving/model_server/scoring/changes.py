@@ -19,6 +19,7 @@ import base64
 import math
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from mlflow.types import DataType
@@ -27,7 +28,7 @@ from mlflow.types.schema import Array, Map, Object
 from model_server.errors import RefusedError
 
 TOO_LARGE = object()
-"""In place of a number that is written with digits and exceeds a double."""
+"""Stands for a number that is written with digits and exceeds a double."""
 MISSING_IN_CSV = frozenset(
     (
         *("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN", "<NA>", "N/A"),
@@ -48,24 +49,25 @@ _TENSORS = {
 
 
 def number(text: str) -> float | object:
-    """For a JSON decoder: a float, or TOO_LARGE."""
-    found = float(text)
-    return TOO_LARGE if math.isinf(found) else found
+    """A float as JSON's decoder is to read it, or TOO_LARGE."""
+    value = float(text)
+    return TOO_LARGE if math.isinf(value) else value
 
 
 def change(value: object, kind: object, in_frame: bool) -> str | None:
     """What `value` is that MLflow would change to have it of this kind, a type of MLflow's or of
     numpy's; None when it would not. `in_frame`: of dataframe_split or dataframe_records."""
     if isinstance(kind, Array | Map | Object):
-        return next((found for found in _changes_within(value, kind) if found), None)
+        return next((reason for reason in _changes_within(value, kind) if reason), None)
     if isinstance(kind, np.dtype):
         kind = _TENSORS.get(kind.kind, kind)
     if isinstance(kind, DataType):
         if own := _CHANGES.get(kind):
             return own(value, in_frame)
         kind = kind.to_numpy()
-    is_number = isinstance(kind, np.dtype) and kind.kind != "O"  # as that, all stays what it is
-    return _change_of_number(value, kind) if is_number else None
+    if not isinstance(kind, np.dtype) or kind.kind == "O":  # as that, all stays what it is
+        return None
+    return _change_of_number(value, kind)
 
 
 def _changes_within(value: object, kind: Array | Map | Object) -> Iterator[str | None]:
@@ -87,11 +89,11 @@ def _change_of_number(value: object, dtype: np.dtype) -> str | None:
         return "true or false where a number belongs"
     if isinstance(value, str):
         return "text where a number belongs"
-    if not isinstance(value, int | float) and value is not TOO_LARGE:
-        return "no number"
     beyond = f"beyond what {dtype.name} holds"
     if value is TOO_LARGE:
         return beyond
+    if not isinstance(value, int | float):
+        return "no number"
     if dtype.kind == "f":
         return _change_of_float(value, dtype, beyond)
     if isinstance(value, float):
@@ -127,13 +129,13 @@ def _change_of_text(value: object, in_frame: bool) -> str | None:
 def _change_of_time(value: object, _: bool) -> str | None:
     if value is None:
         return None
-    found = _TIME.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
+    match = _TIME.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
         return "no time in ISO 8601 without a zone"
-    return None if int(found[1]) in _YEARS else "beyond the years 1678 to 2261"
+    return None if int(match[1]) in _YEARS else "beyond the years 1678 to 2261"
 
 
-def _change_of_bytes(value: object, in_frame: bool) -> str | None:
+def _change_of_bytes(value: Any, in_frame: bool) -> str | None:
     if not in_frame:
         return "binary, which is read from base64 only in dataframe_split and dataframe_records"
     try:
@@ -152,7 +154,7 @@ _CHANGES = {
 
 
 def change_in_csv(text: str, kind: object) -> str | None:
-    """The same for a cell of CSV."""
+    """What a cell of CSV is that MLflow would change; None when it would not."""
     if kind == DataType.binary:
         return "binary, which CSV has no form for"
     if isinstance(kind, DataType):
@@ -164,7 +166,7 @@ def change_in_csv(text: str, kind: object) -> str | None:
     if kind.kind not in "fiu" or not text or text in MISSING_IN_CSV:
         return None
     try:
-        value = (
+        value: object = (
             number(text) if kind.kind == "f" and not text.strip("+- ").isdecimal() else int(text)
         )
     except ValueError:

@@ -12,7 +12,7 @@ from model_server.errors import bounded, without_paths
 
 MAX_WARNINGS = 10
 MAX_CHARACTERS = 500
-"""Of one warning."""
+"""Length of one warning."""
 
 _REQUIREMENTS = "mlflow.utils.requirements_utils"
 """Warns of package versions, as `environments.fit` does, which knows which of them matter."""

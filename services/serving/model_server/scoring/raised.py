@@ -9,7 +9,7 @@ import logging
 import re
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from model_server.errors import MESSAGE_LIMIT, REASON_LIMIT, RefusedError, bounded, reason
 from model_server.log import Few
@@ -18,8 +18,11 @@ from model_server.scoring.sent import Sent, TooManyValuesError
 
 log = logging.getLogger(__name__)
 
+Place = tuple[object, ...]
+"""Indices and names that lead from a request's input to a part of it."""
+
 MAX_FIELDS = 5
-"""Of a validation, that are named."""
+"""Fields of a validation that are named."""
 MAX_CHAIN = 8
 """Exceptions that one came of."""
 _NO_FORM = re.compile(
@@ -39,19 +42,18 @@ def clean(message: str, request: Request) -> str:
 
 
 def unwritable(result: object, error: BaseException, request: Request) -> RefusedError:
-    """For what the model returned, where writing it as JSON raised `error`."""
+    """The answer where writing as JSON what the model returned raised `error`."""
     note("prediction failed", error, request)
     kind = type(result).__name__
-    found = _NO_FORM.search(reason(error)) if isinstance(error, TypeError) else None
-    culprit = found and (found["object"] or found["key"])
-    if culprit is None:
+    words = _NO_FORM.search(reason(error)) if isinstance(error, TypeError) else None
+    if words is None:
         what = f"what JSON cannot hold, of type {kind} ({type(error).__name__})"
-    elif found["key"]:
-        what = f"{kind} with a key of type {culprit} in it, which JSON cannot hold"
-    elif culprit == kind:
+    elif words["key"]:
+        what = f"{kind} with a key of type {words['key']} in it, which JSON cannot hold"
+    elif words["object"] == kind:
         what = f"an object of type {kind}, which JSON cannot hold"
     else:
-        what = f"{kind} with an object of type {culprit} in it, which JSON cannot hold"
+        what = f"{kind} with an object of type {words['object']} in it, which JSON cannot hold"
     return RefusedError(
         500,
         "INTERNAL_ERROR",
@@ -91,7 +93,7 @@ def _sent(request: Request) -> Sent | None:
 
 
 def _trace(error: BaseException, sent: Sent | None) -> str:
-    """As Python writes it, with the words of each exception as `_told` has them."""
+    """The trace as Python writes it, with the words of each exception as `_told` has them."""
     parts = [
         "".join([*traceback.format_tb(one.__traceback__), _told(one, sent)])
         for one in itertools.islice(_chain(error), MAX_CHAIN)
@@ -99,18 +101,21 @@ def _trace(error: BaseException, sent: Sent | None) -> str:
     return "\n\n".join(reversed(parts))
 
 
-def fields(error: BaseException | None, path: tuple = ()) -> str | None:
-    """Of one of pydantic: each field below `path`, and what is wrong with it."""
-    if not (str(type(error).__module__).startswith("pydantic_core") and hasattr(error, "errors")):
+def fields(error: BaseException | None, path: Place = ()) -> str | None:
+    """Each field below `path`, and what pydantic says is wrong with it; None for an exception that
+    is not pydantic's."""
+    is_pydantics = str(type(error).__module__).startswith("pydantic_core")
+    errors = getattr(error, "errors", None) if is_pydantics else None
+    if errors is None:
         return None
-    found = error.errors(include_input=False, include_url=False, include_context=False)
-    texts = [f"{place((*path, *one['loc']))}: {one['msg']}" for one in found[:MAX_FIELDS]]
-    more = len(found) - len(texts)
+    details = errors(include_input=False, include_url=False, include_context=False)
+    texts = [f"{place((*path, *one['loc']))}: {one['msg']}" for one in details[:MAX_FIELDS]]
+    more = len(details) - len(texts)
     return "; ".join(texts) + (f"; and {more} more" if more else "")
 
 
-def place(path: tuple) -> str:
-    """`input[0].address.street`."""
+def place(path: Place) -> str:
+    """A path as people write it: `input[0].address.street`."""
     steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return "".join(("input", *steps))
 
@@ -124,15 +129,15 @@ def _told(error: BaseException, sent: Sent | None) -> str:
 
 def _words(error: BaseException, limit: int) -> str:
     try:
-        found = fields(error)
+        texts = fields(error)
     except BaseException:  # not of this release, or code of the model's own
-        found = None
-    return bounded(f"{type(error).__name__}: {found}", limit) if found else reason(error, limit)
+        texts = None
+    return bounded(f"{type(error).__name__}: {texts}", limit) if texts else reason(error, limit)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """It, and what it came of; the last one raised comes first."""
-    seen = set()
+    seen: set[int] = set()
     one: BaseException | None = error
     while one is not None and id(one) not in seen:
         seen.add(id(one))
@@ -142,7 +147,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         one = one.__context__ if cause is None and not one.__suppress_context__ else cause
 
 
-def _later(seconds: float, call) -> None:
+def _later(seconds: float, call: Callable[[], None]) -> None:
     timer = threading.Timer(seconds, call)
     timer.daemon = True
     timer.start()

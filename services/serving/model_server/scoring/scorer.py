@@ -5,8 +5,10 @@ import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from mlflow.pyfunc import PyFuncModel
+from mlflow.types import ParamSchema, Schema
 
 from model_server.errors import UNEXPECTED, RefusedError, error_body, too_late
 from model_server.options import Options
@@ -14,7 +16,7 @@ from model_server.processes import wire
 from model_server.processes.wire import Answer, Batch, Reply, Request
 from model_server.scoring import raised
 from model_server.scoring.batching import batches, together
-from model_server.scoring.call import Call, Reader
+from model_server.scoring.call import Call, Params, Reader
 from model_server.scoring.fast import engine
 from model_server.scoring.independence import why_not_batched
 from model_server.scoring.loading import flavor
@@ -60,7 +62,7 @@ class Scorer:
             model, options.batch, self.example_call, self._model, folder
         )
         self._merges = batching_reason is None
-        self.streams = None
+        self.streams: Streams | None = None
         """How requests for streams are answered; None: the model has none."""
         if can_stream(model) and not self._merges:  # each answers its request alone
             self.streams = Streams(mlflow, _refused)
@@ -88,13 +90,13 @@ class Scorer:
         refused: list[Answer] = []
         calls: list[Call] = []
         alone: list[Request] = []
-        streamed: list[Request] = []
+        streams: list[Iterator[Reply]] = []
         for request in requests:
             try:
                 if now > request.deadline:
                     raise too_late()
                 if self.streams is not None and self.streams.takes(request):
-                    streamed.append(request)
+                    streams.append(self.streams.replies(request))
                     continue
                 call = self._readers[request.protocol].read(request)
             except BaseException as error:
@@ -111,8 +113,8 @@ class Scorer:
             yield from self._answered(batch, read)
         for request in alone:
             yield self._answered_alone(request)
-        for request in streamed:
-            yield from self.streams.replies(request)
+        for events in streams:
+            yield from events
 
     def _answered(self, calls: list[Call], read: float) -> Iterator[Reply]:
         """Together, or else one by one. `read` is the seconds that reading one took."""
@@ -145,7 +147,7 @@ class Scorer:
         answer = Answer(request.number, 200, body)
         return Reply([answer], [Batch(1, 0, 0.0, time.perf_counter() - started, 0.0)])
 
-    def _predict(self, table: Table, params: dict | None) -> object:
+    def _predict(self, table: Table, params: Params | None) -> object:
         if self._engine is not None:
             with contextlib.suppress(Exception):  # the model itself can, or says why not
                 return self._engine.alone(table)
@@ -178,5 +180,5 @@ def _engine(
         return None, str(reason)
 
 
-def _fields(schema: object) -> list[dict] | None:
+def _fields(schema: Schema | ParamSchema | None) -> list[dict[str, Any]] | None:
     return schema.to_dict() if schema else None

@@ -15,6 +15,7 @@ import json
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 import msgspec
@@ -25,7 +26,7 @@ from mlflow.pyfunc import scoring_server
 from model_server.processes.wire import V2, WARM_UP, Request
 
 MAX_VALUES = 20_000
-"""Of one request; with more, nothing is told of an exception but its type."""
+"""Values of one request; with more, nothing is told of an exception but its type."""
 PIECE = 12
 """Characters of a value that give it away where its end is cut off."""
 LEAST = 3
@@ -42,11 +43,11 @@ _COLUMNS = ("dataframe_split", "columns")
 
 
 class TooManyValuesError(Exception):
-    """Or values that nobody can read."""
+    """A request has too many values, or values that nobody can read."""
 
 
 class Sent:
-    """Of one request. Raises TooManyValuesError."""
+    """The values of one request. Raises TooManyValuesError."""
 
     def __init__(self, request: Request) -> None:
         self._texts: set[str] = set()
@@ -74,13 +75,13 @@ class Sent:
             text = _without(text, value)
         head, colon, tail = text.rpartition(": ")
         text = head + colon + _WORD.sub(self._word, tail) if colon else text
-        text = _GROUPED.sub(lambda found: self._digits(found[0].replace(",", ""), found), text)
-        text = _LONG.sub(lambda found: self._digits(found[0], found), text)
+        text = _GROUPED.sub(lambda match: self._digits(match[0].replace(",", ""), match), text)
+        text = _LONG.sub(lambda match: self._digits(match[0], match), text)
         return _NUMBER.sub(self._number, text)
 
-    def _quoted(self, found: re.Match) -> str:
+    def _quoted(self, match: re.Match[str]) -> str:
         """A quotation may be of a part, or cut in the middle."""
-        quotation = found[0]
+        quotation: str = match[0]
         inner = quotation[1:-1]
         pieces = [piece for piece in re.split(r"\.\.\.|…", inner) if piece]
         if inner not in self._names and pieces and all(map(self._is_part, pieces)):
@@ -90,21 +91,22 @@ class Sent:
     def _is_part(self, piece: str) -> bool:
         return piece in self._texts or (len(piece) >= LEAST and piece in self._all)
 
-    def _word(self, found: re.Match) -> str:
-        return LEFT_OUT if found[0] in self._words else found[0]
+    def _word(self, match: re.Match[str]) -> str:
+        word: str = match[0]
+        return LEFT_OUT if word in self._words else word
 
-    def _number(self, found: re.Match) -> str:
-        text = found[0]
+    def _number(self, match: re.Match[str]) -> str:
+        text: str = match[0]
         digits = re.sub(r"\D", "", re.split("[eE]", text)[0])
         if len(digits) < 2 or ("." not in text and abs(float(text)) in self._counts):
             return text
         return LEFT_OUT if self._is_sent(text) else text
 
-    def _digits(self, text: str, found: re.Match) -> str:
-        return LEFT_OUT if self._is_sent(text) else found[0]
+    def _digits(self, text: str, match: re.Match[str]) -> str:
+        return LEFT_OUT if self._is_sent(text) else str(match[0])
 
     def _is_sent(self, text: str) -> bool:
-        """As it is, or rounded, as arrays are printed."""
+        """Whether a number came as it is, or is one rounded, as arrays are printed."""
         number = float(text)
         mantissa, _, exponent = text.lower().partition("e")
         decimals = len(mantissa.partition(".")[2])
@@ -123,7 +125,7 @@ class Sent:
             self._texts |= {text, *_written(text), *_written(raw)}
             self._take_number(text)
 
-    def _take_number(self, value: object) -> None:
+    def _take_number(self, value: float | str) -> None:
         try:
             number = float(value)
         except (ValueError, OverflowError):
@@ -160,7 +162,7 @@ class Sent:
             yield from row
         self._counts.add(count)
 
-    def _of_tensors(self, content: dict) -> Iterator[object]:
+    def _of_tensors(self, content: dict[str, Any]) -> Iterator[object]:
         for tensor in content["inputs"]:
             self._names.add(tensor["name"])
             self._counts |= set(tensor["shape"])
@@ -170,7 +172,7 @@ class Sent:
 
     def _of(self, content: object) -> Iterator[object]:
         """The leaves of what JSON holds; keys are names."""
-        open_: list[Iterable] = [(content,)]
+        open_: list[Iterable[object]] = [(content,)]
         while open_:
             for value in open_.pop():
                 if isinstance(value, dict):
@@ -185,7 +187,7 @@ class Sent:
 
 
 def _written(text: str) -> Iterator[str]:
-    """As `repr`, JSON, an address or what was base64 has it, where that is different."""
+    """The text as `repr`, JSON, an address or what was base64 has it, where that is different."""
     if not text.isprintable() or "\\" in text or "'" in text:
         yield repr(text)[1:-1]
     if not (text.isascii() and text.isalnum()):

@@ -4,6 +4,7 @@ and models predict on."""
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ class Table:
     | ------------- | -------- | ------------------------------------------- | ---------------- |
     | one type      | columns' | (rows, columns), if that type has numbers   |                  |
     | mixed columns | columns' |                                             | (rows,) each     |
-    | one tensor    | None     | (rows, ...)                                 |                  |
+    | one tensor    |          | (rows, ...)                                 |                  |
     | named tensors | tensors' |                                             | (rows, ...) each |
 
     Strings are object arrays of str, and of None where an optional one is missing; strings of
@@ -27,10 +28,10 @@ class Table:
 
     def __init__(
         self,
-        names: Sequence[str] | None,
+        names: Sequence[Hashable],
         *,
         block: np.ndarray | None = None,
-        columns: list[np.ndarray] | None = None,
+        columns: Sequence[np.ndarray] = (),
         is_tensor: bool = False,
         sizes: Sequence[int] = (),
     ) -> None:
@@ -42,8 +43,8 @@ class Table:
         self.sizes = sizes
         self.rows = len(block) if block is not None else len(columns[0])
 
-    def frame(self) -> pd.DataFrame | np.ndarray | dict[str, np.ndarray]:
-        """As the model is given it: a frame, or a tensor or a dict of them."""
+    def frame(self) -> pd.DataFrame | np.ndarray | dict[Hashable, np.ndarray]:
+        """What the model is given: a frame, or a tensor or a dict of them."""
         if self.is_tensor:
             if self.block is not None:
                 return self.block
@@ -54,10 +55,14 @@ class Table:
 
     def matrix(self) -> np.ndarray:
         """The block, as the model is given it. MLflow's frames have each column in one piece, which
-        shows in products of float32: they are rounded in another way, in their seventh digit."""
-        if self.is_tensor or self.block.dtype != np.float32:
-            return self.block
-        return np.asfortranarray(self.block)
+        shows in products of float32: they are rounded in another way, in their seventh digit.
+        Raises ValueError for a table of columns."""
+        block = self.block
+        if block is None:
+            raise ValueError("a table of columns has no matrix")
+        if self.is_tensor or block.dtype != np.float32:
+            return block
+        return np.asfortranarray(block)
 
     @property
     def layout(self) -> Hashable:
@@ -68,7 +73,7 @@ class Table:
         return tuple(column.shape[1:] for column in self.columns) if self.is_tensor else None
 
     def part(self, start: int, stop: int) -> Table:
-        """Some of the rows."""
+        """The rows from `start` up to `stop`."""
         if self.block is not None:
             return Table(self.names, block=self.block[start:stop], is_tensor=self.is_tensor)
         columns = [column[start:stop] for column in self.columns]
@@ -82,7 +87,9 @@ def merged(tables: Sequence[Table]) -> Table:
         return first
     sizes = [table.rows for table in tables]
     if first.block is not None:
-        block = np.concatenate([table.block for table in tables])
-        return Table(first.names, block=block, is_tensor=first.is_tensor, sizes=sizes)
+        blocks: list[Any] = [table.block for table in tables]
+        return Table(
+            first.names, block=np.concatenate(blocks), is_tensor=first.is_tensor, sizes=sizes
+        )
     columns = [np.concatenate(parts) for parts in zip(*(t.columns for t in tables), strict=True)]
     return Table(first.names, columns=columns, is_tensor=first.is_tensor, sizes=sizes)

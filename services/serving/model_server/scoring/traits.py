@@ -1,8 +1,9 @@
-"""What a model has that caveats are about: names of columns, outputs and the like, or none."""
+"""Traits of a model that caveats are about: names of columns, outputs and the like, or none."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,6 +42,7 @@ def columns_of(*kinds: object) -> Callable[[PyFuncModel], list[str]]:
 
 
 def float32_columns(model: PyFuncModel) -> list[str]:
+    """Columns and tensors of float32."""
     return [name for name, kind in _inputs(model) if kind in (DataType.float, np.dtype("float32"))]
 
 
@@ -62,6 +64,8 @@ def _leaves(kind: object) -> Iterator[DataType]:
 
 
 def columns_holding(*kinds: DataType) -> Callable[[PyFuncModel], list[str]]:
+    """Columns of lists, objects and maps that have one of these types in them."""
+
     def concerns(model: PyFuncModel) -> list[str]:
         return [name for name, kind in _inputs(model) if any(one in kinds for one in _within(kind))]
 
@@ -69,17 +73,20 @@ def columns_holding(*kinds: DataType) -> Callable[[PyFuncModel], list[str]]:
 
 
 def lists_of_texts(model: PyFuncModel) -> list[str]:
-    def found(kind: object) -> bool:
-        if isinstance(kind, Array):
-            return kind.dtype == DataType.string or found(kind.dtype)
-        if isinstance(kind, Map):
-            return found(kind.value_type)
-        return isinstance(kind, Object) and any(found(part.dtype) for part in kind.properties)
+    """Columns that have lists of texts in them."""
 
-    return [name for name, kind in _inputs(model) if found(kind)]
+    def has_them(kind: object) -> bool:
+        if isinstance(kind, Array):
+            return kind.dtype == DataType.string or has_them(kind.dtype)
+        if isinstance(kind, Map):
+            return has_them(kind.value_type)
+        return isinstance(kind, Object) and any(has_them(part.dtype) for part in kind.properties)
+
+    return [name for name, kind in _inputs(model) if has_them(kind)]
 
 
 def optional_texts(model: PyFuncModel) -> list[str]:
+    """Text columns of a scikit-learn model that may be missing."""
     schema = model.metadata.get_input_schema()
     if flavor(model) != "sklearn" or schema is None or schema.is_tensor_spec():
         return []
@@ -104,6 +111,7 @@ def is_another_alone(model: PyFuncModel, rows: Table, name: str) -> bool:
 
 
 def mixed_without_names(model: PyFuncModel) -> list[str]:
+    """The first type of columns that have no names and not all one type."""
     schema = model.metadata.get_input_schema()
     if schema is None or schema.is_tensor_spec() or schema.has_input_names():
         return []
@@ -112,6 +120,7 @@ def mixed_without_names(model: PyFuncModel) -> list[str]:
 
 
 def params(model: PyFuncModel) -> list[str]:
+    """Names of the params."""
     schema = model.metadata.get_params_schema()
     return [param.name for param in schema.params] if schema else []
 
@@ -141,6 +150,7 @@ def flattened_outputs(model: PyFuncModel) -> list[str]:
 
 
 def pandas_categories(model: PyFuncModel) -> list[str]:
+    """The flavor, where the model was trained on pandas' categories."""
     kind = flavor(model)
     if kind not in ("lightgbm", "xgboost"):
         return []
@@ -152,13 +162,14 @@ def pandas_categories(model: PyFuncModel) -> list[str]:
     return [kind] if "c" in (booster.feature_types or ()) else []
 
 
-def _nodes(model: PyFuncModel) -> Iterator[object]:
-    """Of a graph that torch.export made."""
+def _nodes(model: PyFuncModel) -> Iterator[Any]:
+    """Nodes of a graph that torch.export made."""
     if flavor(model) == "pytorch":
         yield from getattr(getattr(model.get_raw_model(), "graph", None), "nodes", ())
 
 
 def fixed_rows(model: PyFuncModel) -> list[str]:
+    """The number of rows that an exported graph takes, where it takes no other."""
     shapes = [
         node.meta["val"].shape
         for node in _nodes(model)
@@ -169,10 +180,10 @@ def fixed_rows(model: PyFuncModel) -> list[str]:
 
 def in_training(model: PyFuncModel) -> list[str]:
     """Operations of such a graph that are as in training."""
-    found = {}
+    operations: dict[str, None] = {}
     for node in _nodes(model):
         name = str(node.target).removeprefix("aten.").partition(".")[0]
         at = {"dropout": 2, "batch_norm": 5, "feature_dropout": 2, "alpha_dropout": 2}.get(name)
         if at is not None and len(node.args) > at and node.args[at] is True:
-            found[name] = None
-    return list(found)
+            operations[name] = None
+    return list(operations)

@@ -4,32 +4,32 @@ MLflow's own message repeats."""
 import itertools
 import types
 from collections.abc import Iterator
-from typing import Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PyFuncModel
 from mlflow.types.type_hints import _convert_data_to_type_hint, _validate_data_against_type_hint
 
 from model_server.processes.wire import Request
-from model_server.scoring.raised import MAX_FIELDS, clean, fields, place
+from model_server.scoring.raised import MAX_FIELDS, Place, clean, fields, place
 
 BEGIN = "The input does not fit the model's type hint"
 _UNIONS = (Union, types.UnionType)
 
 
 def misfit(model: PyFuncModel, data: object, request: Request) -> str | None:
-    """For the data of `request`. None where it fits, or no type hint tells."""
+    """Why the data of `request` does not fit; None where it does, or no type hint tells."""
     try:
         hint = model.unwrap_python_model().predict_type_hints.input
-        found = _misfits(_convert_data_to_type_hint(data, hint), hint, ())
-        problems = "; ".join(itertools.islice(found, MAX_FIELDS))
+        misfits = _misfits(_convert_data_to_type_hint(data, hint), hint, ())
+        problems = "; ".join(itertools.islice(misfits, MAX_FIELDS))
         return problems and clean(f"{BEGIN}: {problems}", request)
     except Exception:  # of a model's own classes, say; MLflow's message has to do
         return None
 
 
-def _misfits(data: object, hint: object, path: tuple) -> Iterator[str]:
-    """MLflow looks at elements one by one, so what it says of each is of one place."""
+def _misfits(data: object, hint: Any, path: Place) -> Iterator[str]:
+    """What is wrong, place by place: MLflow looks at elements one by one."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin is list and isinstance(data, list):
         for at, value in enumerate(data):

@@ -27,4 +27,4 @@ def test_float32_lies_in_memory_as_in_mlflows_frames():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_tensor_is_given_as_it_came(dtype):
     block = np.ones((75, 3), dtype)
-    assert Table(None, block=block, is_tensor=True).frame() is block
+    assert Table((), block=block, is_tensor=True).frame() is block

@@ -29,11 +29,13 @@ from __future__ import annotations
 import ctypes
 import logging
 import warnings
+from collections.abc import Hashable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from mlflow.pyfunc import PyFuncModel
-from mlflow.types import DataType, Schema
+from mlflow.types import DataType, Schema, TensorSpec
 
 from model_server.scoring.fast.proof import prove
 from model_server.scoring.fast.rows import BeyondError, NoFastPath, Prediction, Rows
@@ -51,46 +53,47 @@ _NUMBERS = (DataType.boolean, DataType.integer, DataType.long, DataType.float, D
 class Engine:
     """Predicts as the model does."""
 
-    def __init__(self, steps: Prediction, columns: _Columns, model: Predictor) -> None:
+    def __init__(self, steps: Prediction, columns: _ColumnTypes, model: Predictor) -> None:
         self.name = steps.engine
         self._steps = steps
         self._columns = columns
         self._model = model
 
-    def predict(self, table: Table) -> np.ndarray:
-        """Raises what the model raises."""
+    def predict(self, table: Table) -> Any:
+        """Predictions, by the model itself where only that will do. Raises what it raises."""
         try:
             return self.alone(table)
         except BeyondError:
             return self._model(table)
 
     def alone(self, table: Table) -> np.ndarray:
-        """Without the model's help. Raises BeyondError where only that will do."""
-        return self._steps(self._rows(table), table.sizes)
+        """Predictions without the model's help. Raises BeyondError where only that will do."""
+        return self._steps(self._columns.rows(table), table.sizes)
 
     def scores(self, table: Table) -> np.ndarray:
-        """By which a classifier chooses its labels. Raises BeyondError."""
-        return self._steps.scores(self._rows(table))
-
-    def _rows(self, table: Table) -> Rows:
-        self._columns.check(table)
-        return table.matrix() if table.block is not None else table.columns
+        """The scores by which a classifier chooses its labels. Raises BeyondError."""
+        return self._steps.scores(self._columns.rows(table))
 
 
-class _Columns:
+class _ColumnTypes:
     """What a table's columns are by the signature: their names and types."""
 
     def __init__(self, schema: Schema) -> None:
-        if schema.is_tensor_spec():
-            (spec,) = schema.inputs if len(schema.inputs) == 1 else (None,)
-            if spec is None or spec.name or len(spec.shape) != 2 or spec.shape[1] < 1:
+        self._is_tensor = schema.is_tensor_spec()
+        self.types: list[np.dtype]
+        if self._is_tensor:
+            spec = schema.inputs[0]
+            is_one = len(schema.inputs) == 1 and not spec.name
+            if not (is_one and isinstance(spec, TensorSpec) and len(spec.shape) == 2):
                 raise NoFastPath("its tensors are no rows of columns")
-            self.names = None
+            if spec.shape[1] < 1:
+                raise NoFastPath("its tensors are no rows of columns")
+            self.names: Sequence[Hashable] = ()
             self.types = [spec.type] * spec.shape[1]
             self._is_block = True
         else:
-            kinds = schema.input_types()
-            if not all(kind in (*_NUMBERS, DataType.string) for kind in kinds):
+            kinds = [kind for kind in schema.input_types() if isinstance(kind, DataType)]
+            if len(kinds) < len(schema.inputs) or not {*kinds} <= {*_NUMBERS, DataType.string}:
                 raise NoFastPath("its signature has columns of other types than numbers and texts")
             names = schema.input_names() if schema.has_input_names() else range(len(kinds))
             self.names = pd.Index(names)
@@ -100,25 +103,26 @@ class _Columns:
             self._is_block = len(set(kinds)) == 1 and kinds[0] in _NUMBERS
         self._known_names = self.names
 
-    def check(self, table: Table) -> None:
-        """Raises BeyondError at a table of other columns, or without rows."""
+    def rows(self, table: Table) -> Rows:
+        """Rows as steps take them. Raises BeyondError at other columns, or where there are none."""
         if not table.rows:
             raise BeyondError
         if table.names is not self._known_names:
-            if self.names is None or table.names is None or list(table.names) != list(self.names):
+            if list(table.names) != list(self.names):
                 raise BeyondError
             self._known_names = table.names
         if table.block is not None:
-            is_same = self._is_block and table.block.dtype == self.types[0]
-        else:
-            is_same = [column.dtype for column in table.columns] == self.types
-        if not is_same:
-            raise BeyondError
+            if self._is_block and table.block.dtype == self.types[0]:
+                return table.matrix()
+        elif [column.dtype for column in table.columns] == self.types:
+            return table.columns
+        raise BeyondError
 
     def table(self, columns: list[np.ndarray]) -> Table:
+        """A table of these columns."""
         if self._is_block:
-            is_tensor = self.names is None
-            return Table(self.names, block=np.stack(columns, axis=1), is_tensor=is_tensor)
+            block = np.stack(columns, axis=1)
+            return Table(self.names, block=block, is_tensor=self._is_tensor)
         return Table(self.names, columns=columns)
 
 
@@ -130,14 +134,14 @@ def find(model: PyFuncModel, example: Table | None) -> Engine:
         raise NoFastPath("no signature")
     if model.metadata.get_params_schema() is not None:
         raise NoFastPath("predicts with params")
-    columns = _Columns(schema)
+    columns = _ColumnTypes(schema)
     function = model.metadata.flavors["python_function"].get("predict_fn", "predict")
     own = Predictor(model)
     try:
         from model_server.scoring.fast.plan import plan
 
         estimator = model.get_raw_model()
-        steps = plan(estimator, function, columns.names)
+        steps = plan(estimator, function, columns.names if len(columns.names) else None)
         engine = Engine(steps, columns, own)
         scores = None
         if steps.chooses_by:

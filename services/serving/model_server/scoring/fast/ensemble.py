@@ -6,15 +6,15 @@ are equal to the last bit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from model_server.scoring.fast.rows import NoFastPath
+from model_server.scoring.fast.rows import Floats, NoFastPath
 
 MAX_NODES = 300_000
-"""Of all trees: a third of a second on an idle machine."""
+"""Nodes of all trees: a third of a second on an idle machine."""
 
 _LESS_OR_EQUAL, _SUM = 0, 1
 _OPSETS = {"ai.onnx.ml": 5, "": 18}
@@ -45,20 +45,22 @@ def constant(target: int, weight: float) -> Tree:
 
 
 class Ensemble:
-    """Called with float64 rows of shape (rows, features), gives the sums, (rows, sums)."""
+    """The graph, and what runs it."""
 
     def __init__(self, trees: Sequence[Tree], features: int, sums: int) -> None:
         """Raises NoFastPath where there are too many nodes or ONNX Runtime is not installed."""
         nodes = sum(len(tree.left) for tree in trees)
         if nodes > MAX_NODES:
             raise NoFastPath(f"its trees have {nodes:,} nodes, more than {MAX_NODES:,}")
-        self._run = _session(_graph(trees, features, sums)).run
+        session = _session(_graph(trees, features, sums))
+        self._run: Callable[[None, dict[str, np.ndarray]], list[Floats]] = session.run
 
-    def __call__(self, values: np.ndarray) -> np.ndarray:
+    def __call__(self, values: Floats) -> Floats:
+        """The sums, (rows, sums), of float64 rows, (rows, features)."""
         return self._run(None, {"rows": values})[0]
 
 
-def _session(graph: bytes) -> object:
+def _session(graph: bytes) -> Any:
     try:
         import onnxruntime
     except ImportError:

@@ -9,15 +9,17 @@ up in another order, and a tie would fall by who else asks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from scipy.special import expit
 from sklearn import linear_model, svm
-from sklearn.utils.extmath import softmax
+from sklearn.utils import extmath
 
 from model_server.scoring.fast.rows import (
     BeyondError,
+    Floats,
     Marks,
     NoFastPath,
     Rows,
@@ -25,8 +27,10 @@ from model_server.scoring.fast.rows import (
     matrix,
 )
 
+softmax: Callable[..., Floats] = extmath.softmax
+
 TOLERANCE = 1e-12
-"""Of floats that were added up in another order, relative and absolute."""
+"""Difference of floats that were added up in another order, relative and absolute."""
 
 CLASSIFIERS = (
     linear_model.LogisticRegression,
@@ -55,20 +59,20 @@ class _Linear:
     engine = "numpy"
     chooses_by: str | None = None
 
-    def __init__(self, estimator: object, is_sparse: bool) -> None:
+    def __init__(self, estimator: Any, is_sparse: bool) -> None:
         coefficients = estimator.coef_
         if not isinstance(coefficients, np.ndarray) or coefficients.ndim > 2:
             raise NoFastPath("its coefficients are no plain matrix")  # sparsified, say
         self._is_sparse = is_sparse
-        self._coefficients = coefficients.T
-        self._intercept = estimator.intercept_
+        self._coefficients: Floats = coefficients.T
+        self._intercept: Floats = estimator.intercept_
         self._features = coefficients.shape[-1]
 
-    def _values(self, rows: Rows) -> np.ndarray:
+    def _values(self, rows: Rows) -> Floats:
         values = check_finite(matrix(rows))
         return values.astype(np.float64) if values.dtype.kind == "b" else values
 
-    def _sums(self, values: np.ndarray, sizes: Sequence[int] = ()) -> np.ndarray:
+    def _sums(self, values: Floats, sizes: Sequence[int] = ()) -> Floats:
         if len(sizes) < 2:
             return values @ self._coefficients + self._intercept
         size = sizes[0]
@@ -84,20 +88,23 @@ class _Linear:
             start += size
         return np.concatenate(products) + self._intercept
 
-    def _error(self, values: np.ndarray) -> np.ndarray:
-        """By how much scores can differ when their terms are added up in another order."""
+    def _error(self, values: Floats) -> Floats:
+        """Largest difference of scores whose terms are added up in another order."""
         sizes = np.abs(values) @ np.abs(self._coefficients) + np.abs(self._intercept)
-        terms = np.count_nonzero(values, axis=1).max() + 1
+        terms: int = np.count_nonzero(values, axis=1).max() + 1
         return 2 * terms * np.finfo(float).eps * sizes
 
     def marks(self) -> Marks:
+        """Zero, for each feature."""
         return [np.zeros(1)] * self._features
 
 
 class LinearClassification(_Linear):
-    def __init__(self, estimator: object, function: str, is_sparse: bool) -> None:
+    """Labels, or probabilities and their logarithms."""
+
+    def __init__(self, estimator: Any, function: str, is_sparse: bool) -> None:
         super().__init__(estimator, is_sparse)
-        self._classes = estimator.classes_
+        self._classes: np.ndarray = estimator.classes_
         binarizer = getattr(estimator, "_label_binarizer", None)
         if binarizer is not None and binarizer.y_type_.startswith("multilabel"):
             raise NoFastPath("it predicts several labels")
@@ -105,14 +112,16 @@ class LinearClassification(_Linear):
         self.chooses_by = "decision_function" if function == "predict" else None
         self._is_softmax = function != "predict" and _is_softmax(estimator)
 
-    def scores(self, rows: Rows) -> np.ndarray:
+    def scores(self, rows: Rows) -> Floats:
+        """What `decision_function` returns: (rows,) of two classes, else (rows, classes)."""
         return self._scores(self._values(rows))
 
-    def _scores(self, values: np.ndarray, sizes: Sequence[int] = ()) -> np.ndarray:
+    def _scores(self, values: Floats, sizes: Sequence[int] = ()) -> Floats:
         sums = self._sums(values, sizes)
         return sums.reshape(-1) if sums.ndim > 1 and sums.shape[1] == 1 else sums
 
     def __call__(self, rows: Rows, sizes: Sequence[int] = ()) -> np.ndarray:
+        """Labels, (rows,), or probabilities, (rows, classes). Raises BeyondError."""
         values = self._values(rows)
         scores = self._scores(values, sizes)
         if self._function == "predict":
@@ -126,7 +135,7 @@ class LinearClassification(_Linear):
         with np.errstate(divide="ignore"):
             return np.log(probabilities)
 
-    def _check_ties(self, scores: np.ndarray, error: np.ndarray) -> None:
+    def _check_ties(self, scores: Floats, error: Floats) -> None:
         if scores.ndim == 1:
             gaps, error = np.abs(scores), error.reshape(-1)
         else:
@@ -135,10 +144,10 @@ class LinearClassification(_Linear):
         if not (gaps > error).all():
             raise BeyondError
 
-    def _probabilities(self, scores: np.ndarray) -> np.ndarray:
+    def _probabilities(self, scores: Floats) -> Floats:
         if self._is_softmax:
             return softmax(scores, copy=False)
-        positive = expit(scores)
+        positive: Floats = expit(scores)
         if positive.ndim == 1:
             return np.stack([1 - positive, positive], axis=1)
         total = positive.sum(axis=1)
@@ -148,8 +157,9 @@ class LinearClassification(_Linear):
         return positive
 
 
-def _is_softmax(estimator: object) -> bool:
-    """Else it is one logistic function a class. Raises NoFastPath where it is neither."""
+def _is_softmax(estimator: Any) -> bool:
+    """Whether probabilities are its softmax; else they are one logistic function a class. Raises
+    NoFastPath where they are neither."""
     if isinstance(estimator, linear_model.LogisticRegression):
         return len(estimator.classes_) > 2
     if isinstance(estimator, linear_model.SGDClassifier) and estimator.loss == "log_loss":
@@ -158,12 +168,19 @@ def _is_softmax(estimator: object) -> bool:
 
 
 class LinearRegression(_Linear):
-    def __init__(self, estimator: object, function: str, is_sparse: bool) -> None:
+    """Numbers, (rows,) or (rows, targets)."""
+
+    def __init__(self, estimator: Any, function: str, is_sparse: bool) -> None:
         super().__init__(estimator, is_sparse)
         if function != "predict":
             raise NoFastPath(f"{function} of {type(estimator).__name__} has no equivalent")
 
-    def __call__(self, rows: Rows, sizes: Sequence[int] = ()) -> np.ndarray:
+    def scores(self, rows: Rows) -> Floats:
+        """The predictions themselves."""
+        return self(rows)
+
+    def __call__(self, rows: Rows, sizes: Sequence[int] = ()) -> Floats:
+        """The numbers. Raises BeyondError."""
         values = self._values(rows)
         sums = self._sums(values, sizes)
         if self._is_sparse and (self._error(values) > TOLERANCE * (1 + np.abs(sums))).any():

@@ -1,9 +1,10 @@
-"""From a fitted scikit-learn model to steps that repeat it. Only scikit-learn's own classes have
+"""Makes steps that repeat a fitted scikit-learn model. Only scikit-learn's own classes have
 steps: one derived from them may do anything."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
 
 import numpy as np
 from sklearn.compose import ColumnTransformer
@@ -15,7 +16,7 @@ from model_server.scoring.fast.rows import Marks, NoFastPath, Prediction, Rows, 
 from model_server.scoring.fast.transforms import TRANSFORMS, Unchanged
 
 FUNCTIONS = ("predict", "predict_proba", "predict_log_proba")
-_PREDICTIONS = {
+_PREDICTIONS: dict[type, Callable[[Any, str, bool], Prediction]] = {
     **dict.fromkeys(linear.CLASSIFIERS, linear.LinearClassification),
     **dict.fromkeys(linear.REGRESSORS, linear.LinearRegression),
     **dict.fromkeys(trees.CLASSIFIERS + trees.REGRESSORS, trees.Forest),
@@ -25,7 +26,7 @@ _PREDICTIONS = {
 _SEARCHES = (GridSearchCV, RandomizedSearchCV)
 
 
-def plan(model: object, function: str, names: Sequence[str] | None) -> Prediction:
+def plan(model: Any, function: str, names: Sequence[Hashable] | None) -> Prediction:
     """What repeats `function` of a model on rows with columns of these names. Raises NoFastPath."""
     if function not in FUNCTIONS:
         raise NoFastPath(f"predicts by {function}")
@@ -39,7 +40,7 @@ def plan(model: object, function: str, names: Sequence[str] | None) -> Predictio
 
 
 def _prediction(
-    model: object, function: str, names: Sequence[str] | None, is_sparse: bool
+    model: Any, function: str, names: Sequence[Hashable] | None, is_sparse: bool
 ) -> Prediction:
     if type(model) is not Pipeline:
         if (make := _PREDICTIONS.get(type(model))) is None:
@@ -96,7 +97,7 @@ class _Chain(Transform):
         return after
 
 
-def _chain(steps: Sequence, names: Sequence[str] | None, is_sparse: bool) -> Transform:
+def _chain(steps: Sequence[Any], names: Sequence[Hashable] | None, is_sparse: bool) -> Transform:
     made: list[Transform] = []
     for step in steps:
         if step is None or step == "passthrough":
@@ -106,37 +107,37 @@ def _chain(steps: Sequence, names: Sequence[str] | None, is_sparse: bool) -> Tra
     return made[0] if len(made) == 1 else _Chain(made, is_sparse)
 
 
-def _transform(step: object, names: Sequence[str] | None, is_sparse: bool) -> Transform:
+def _transform(step: Any, names: Sequence[Hashable] | None, is_sparse: bool) -> Transform:
     if type(step) is Pipeline:
         return _chain([one for _, one in step.steps], names, is_sparse)
     if type(step) is ColumnTransformer:
-        return _Columns(step, names, is_sparse)
+        return _ColumnSteps(step, names, is_sparse)
     if (make := TRANSFORMS.get(type(step))) is None:
         raise NoFastPath(_none_for(step))
     return make(step, is_sparse)
 
 
-class _Columns(Transform):
+class _ColumnSteps(Transform):
     """A ColumnTransformer: to each group of columns its own, the results side by side."""
 
     def __init__(
-        self, transformer: ColumnTransformer, names: Sequence[str] | None, is_sparse: bool
+        self, transformer: ColumnTransformer, names: Sequence[Hashable] | None, is_sparse: bool
     ) -> None:
         if transformer.transformer_weights or is_sparse:
             raise NoFastPath("a ColumnTransformer of this kind has no equivalent")
         fitted = getattr(transformer, "feature_names_in_", None)
         count = transformer.n_features_in_
         if fitted is not None and names is not None:
-            places = {name: place for place, name in enumerate(names)}
+            places: dict[Hashable, int] = {name: place for place, name in enumerate(names)}
             self._inputs = len(names)
         else:
             fitted, places, self._inputs = range(count), {at: at for at in range(count)}, count
         self._parts: list[tuple[np.ndarray, Transform]] = []
-        for name, part, given in transformer.transformers_:
+        for name, part, selection in transformer.transformers_:
             inputs = transformer._transformer_to_input_indices[name]
             if (isinstance(part, str) and part == "drop") or not len(inputs):
                 continue
-            if isinstance(given, str) or np.isscalar(given):
+            if isinstance(selection, str) or np.isscalar(selection):
                 raise NoFastPath("a transformer of one column as a list has no equivalent")
             try:
                 chosen = np.array([places[fitted[at]] for at in inputs], dtype=np.intp)
@@ -160,17 +161,17 @@ class _Columns(Transform):
         return sum(step.width(len(chosen)) for chosen, step in self._parts)
 
     def marks(self, after: Marks) -> Marks:
-        found: list[list[np.ndarray]] = [[] for _ in range(self._inputs)]
+        by_input: list[list[np.ndarray]] = [[] for _ in range(self._inputs)]
         start = 0
         for chosen, step in self._parts:
             stop = start + step.width(len(chosen))
             for at, marks in zip(chosen, step.marks(after[start:stop]), strict=True):
-                found[at].append(marks)
+                by_input[at].append(marks)
             start = stop
-        return [_together(parts) for parts in found]
+        return [_together(parts) for parts in by_input]
 
 
 def _together(parts: list[np.ndarray]) -> np.ndarray:
-    """Of a column that several look at: its categories, if it has some."""
+    """Marks of a column that several look at: its categories, if it has some."""
     categories = [part for part in parts if part.dtype == object]
     return categories[0] if categories else np.concatenate([np.empty(0), *parts])

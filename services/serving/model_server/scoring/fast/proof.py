@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,28 +14,30 @@ from model_server.scoring.table import Table
 SAMPLES = 1024
 """Ordinary rows."""
 PAIRS = 32
-"""Between which a border is looked for."""
+"""Pairs of rows between which a border is looked for."""
 TOLERANCE = 1e-12
-"""Of floats, relative and absolute."""
+"""Difference of floats, relative and absolute."""
 
-
-Predict = Callable[[Table], np.ndarray]
+PredictRows = Callable[[Table], object]
 
 
 class Provable(Protocol):
-    def predict(self, table: Table) -> np.ndarray: ...
+    """What is proven: the engine of a model."""
+
+    def predict(self, table: Table) -> Any:
+        """Predictions, by the model itself where only that will do. Raises what it raises."""
 
     def alone(self, table: Table) -> np.ndarray:
-        """As `predict`, without the model's help. Raises BeyondError where only that will do."""
+        """Predictions without the model's help. Raises BeyondError where only that will do."""
 
     def scores(self, table: Table) -> np.ndarray:
-        """By which a classifier chooses its labels. Raises BeyondError."""
+        """The scores by which a classifier chooses its labels. Raises BeyondError."""
 
 
 def prove(
     engine: Provable,
-    model: Predict,
-    scores: Predict | None,
+    model: PredictRows,
+    scores: PredictRows | None,
     sampler: Sampler,
     example: Table | None = None,
 ) -> None:
@@ -80,7 +82,7 @@ def _takes(engine: Provable, table: Table) -> bool:
     return True
 
 
-def _expected(model: Predict, table: Table, what: str) -> np.ndarray:
+def _expected(model: PredictRows, table: Table, what: str) -> np.ndarray:
     try:
         expected = model(table)
     except Exception as error:
@@ -90,13 +92,13 @@ def _expected(model: Predict, table: Table, what: str) -> np.ndarray:
     return expected
 
 
-def _compare(found: np.ndarray, expected: np.ndarray) -> None:
-    if found.shape != expected.shape or found.dtype != expected.dtype:
+def _compare(answers: np.ndarray, expected: np.ndarray) -> None:
+    if answers.shape != expected.shape or answers.dtype != expected.dtype:
         raise NoFastPath("answers differ in shape or type")
     if expected.dtype.kind == "f":
-        equal = np.isclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
+        equal = np.isclose(answers, expected, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
     else:
-        equal = found == expected
+        equal = answers == expected
     rows = equal.reshape(len(equal), -1).all(axis=1)
     if not rows.all():
         raise NoFastPath(f"answers differ on {(~rows).sum()} of {len(rows)} sampled rows")

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
-Rows = np.ndarray | list[np.ndarray]
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+Floats: TypeAlias = "NDArray[np.floating[Any]]"  # which older releases of numpy cannot make
+Rows = np.ndarray | Sequence[np.ndarray]
 """A matrix, or one array for each column where their types differ."""
 Marks = list[np.ndarray]
-"""For each column, values around which answers change; or, as objects, all there are."""
+"""Values around which answers change, for each column; or, as objects, all there are."""
 
 
 class NoFastPath(Exception):  # noqa: N818
@@ -28,7 +34,7 @@ class Transform:
     """Whether the estimator's own output is a sparse matrix, which the next may treat otherwise."""
 
     def __call__(self, rows: Rows) -> Rows:
-        """Raises BeyondError."""
+        """The rows as the estimator's output has them. Raises BeyondError."""
         raise NotImplementedError
 
     def width(self, columns: int) -> int:
@@ -36,7 +42,7 @@ class Transform:
         return columns
 
     def marks(self, after: Marks) -> Marks:
-        """Of its input, from those of its output."""
+        """Marks of its input, from those of its output."""
         return after
 
 
@@ -50,18 +56,20 @@ class Prediction(Protocol):
     predictions are numbers themselves."""
 
     def scores(self, rows: Rows) -> np.ndarray:
-        """As the function that `chooses_by` names. Raises BeyondError."""
+        """What the function that `chooses_by` names returns; a regressor's are its predictions.
+        Raises BeyondError."""
 
     def __call__(self, rows: Rows, sizes: Sequence[int] = ()) -> np.ndarray:
-        """`sizes`: how many rows each request has, of several that were merged. Raises
+        """Predictions. `sizes`: how many rows each request has, of several that were merged. Raises
         BeyondError."""
 
     def marks(self) -> Marks:
-        """Of its input."""
+        """Marks of its input."""
 
 
 def matrix(rows: Rows) -> np.ndarray:
-    """As pandas makes one of a frame. Raises BeyondError where a column is not of numbers."""
+    """The matrix that pandas makes of a frame. Raises BeyondError at a column of other than
+    numbers."""
     if isinstance(rows, np.ndarray):
         if rows.dtype.kind not in "biuf":
             raise BeyondError
@@ -72,18 +80,19 @@ def matrix(rows: Rows) -> np.ndarray:
     return np.array(rows, dtype=np.result_type(*kinds)).T
 
 
-def columns(rows: Rows) -> list[np.ndarray]:
+def columns(rows: Rows) -> Sequence[np.ndarray]:
+    """One array for each column."""
     return list(rows.T) if isinstance(rows, np.ndarray) else rows
 
 
 def floats(rows: Rows) -> np.ndarray:
-    """float32 stays, all other numbers become float64."""
+    """The rows in float32 where they are of that, else in float64."""
     values = matrix(rows)
     return values if values.dtype in (np.float64, np.float32) else values.astype(np.float64)
 
 
 def check_finite(values: np.ndarray, nan: bool = False) -> np.ndarray:
-    """Raises BeyondError at infinity, and at NaN unless it is allowed."""
+    """The values. Raises BeyondError at infinity, and at NaN unless it is allowed."""
     if not np.isfinite(values).all() and (not nan or np.isinf(values).any()):
         raise BeyondError
     return values

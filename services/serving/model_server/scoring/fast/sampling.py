@@ -16,7 +16,7 @@ _ODD = {
     "i": (2**31 - 1, -(2**31), 2**53 + 1, 2**63 - 1, -(2**63)),
     "O": (None, "", "\N{SNOWMAN}"),
 }
-"""By the kind of a column."""
+"""Odd values, by the kind of a column."""
 _PLACES = 64
 """Columns of a kind that are tried."""
 
@@ -45,6 +45,7 @@ class Sampler:
         return [self._column(*one, count) for one in zip(self._types, self._values, strict=True)]
 
     def table(self, columns: list[np.ndarray]) -> Table:
+        """A table of the signature's names and types."""
         return self._make(columns)
 
     def _column(self, dtype: np.dtype, values: np.ndarray, count: int) -> np.ndarray:
@@ -78,9 +79,9 @@ class Sampler:
         if not taken:
             return None
         columns = [column.copy() for column in ordinary]
-        for row in range(len(columns[0])):
-            at, cell = taken[row % len(taken)]
-            columns[at][row] = cell[0]
+        for number in range(len(columns[0])):
+            at, cell = taken[number % len(taken)]
+            columns[at][number] = cell[0]
         return columns
 
     def borders(
@@ -112,7 +113,7 @@ class Sampler:
 
 
 def _values(dtype: np.dtype, marks: np.ndarray) -> np.ndarray:
-    """Of a column: its marks, and their next neighbours in its own type and in float32."""
+    """A column's marks, and their next neighbours in its own type and in float32."""
     if marks.dtype == object:
         return marks
     if dtype.kind == "O":
@@ -123,8 +124,8 @@ def _values(dtype: np.dtype, marks: np.ndarray) -> np.ndarray:
     marks = np.append(marks, [0.0, 1.0]) if len(marks) < 2 else marks
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
-        around = np.concatenate([np.floor(marks) - 1, np.floor(marks), np.ceil(marks)])
-        return np.unique(around.clip(limits.min / 2, limits.max / 2)).astype(dtype)
+        whole = np.concatenate([np.floor(marks) - 1, np.floor(marks), np.ceil(marks)])
+        return np.unique(whole.clip(limits.min / 2, limits.max / 2)).astype(dtype)
     with np.errstate(over="ignore"):
         kinds = (dtype, np.dtype(np.float32))
         around = [

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -28,9 +31,11 @@ from model_server.scoring.fast.rows import (
 )
 
 MAX_CELLS = 2**23
-"""Of a dense one-hot matrix; where it is larger, the model's own sparse one is the better."""
+"""Cells of a dense one-hot matrix; where it has more, the model's own sparse one is the better."""
 
 _UNKNOWN, _DROPPED = -2, -1
+
+Operation = tuple[np.ufunc, np.ndarray]
 
 
 class Scaling(Transform):
@@ -38,7 +43,7 @@ class Scaling(Transform):
 
     def __init__(
         self,
-        *operations: tuple[np.ufunc, np.ndarray],
+        *operations: Operation,
         in_type: bool = False,
         clip: tuple[float, float] | None = None,
         is_sparse: bool = False,
@@ -50,29 +55,32 @@ class Scaling(Transform):
         self._clip = clip
 
     def __call__(self, rows: Rows) -> np.ndarray:
-        values = given = check_finite(floats(rows), nan=True)
+        """The rows scaled. Raises BeyondError."""
+        values = original = check_finite(floats(rows), nan=True)
         for operation, vector in self._operations:
-            if self._in_type and vector.dtype != given.dtype:
-                vector = vector.astype(given.dtype)
-            out = np.empty_like(given) if values is given else values
+            if self._in_type and vector.dtype != original.dtype:
+                vector = vector.astype(original.dtype)
+            out = np.empty_like(original) if values is original else values
             values = operation(values, vector, out=out, casting="same_kind")
         return values if self._clip is None else values.clip(*self._clip)
 
     def marks(self, after: Marks) -> Marks:
-        inverses = {np.subtract: np.add, np.divide: np.multiply}
+        """Marks of its input, and what becomes -1, 0, 1 or an end of its range."""
+        inverses: dict[np.ufunc, np.ufunc] = {np.subtract: np.add, np.divide: np.multiply}
         inverses |= {inverse: operation for operation, inverse in inverses.items()}
         ends = [] if self._clip is None else list(self._clip)
-        found = []
+        before = []
         for number, marks in enumerate(after):
             values = np.concatenate([marks.astype(float), ends, [-1.0, 0.0, 1.0]])
             for operation, vector in reversed(self._operations):
                 values = inverses[operation](values, vector[number])
-            found.append(values)
-        return found
+            before.append(values)
+        return before
 
 
 def standard_scaling(scaler: StandardScaler, is_sparse: bool) -> Scaling:
-    operations = []
+    """What repeats a StandardScaler."""
+    operations: list[Operation] = []
     if scaler.with_mean:
         operations.append((np.subtract, scaler.mean_))
     if scaler.with_std:
@@ -81,19 +89,22 @@ def standard_scaling(scaler: StandardScaler, is_sparse: bool) -> Scaling:
 
 
 def min_max_scaling(scaler: MinMaxScaler, is_sparse: bool) -> Scaling:
+    """What repeats a MinMaxScaler."""
     clip = scaler.feature_range if scaler.clip else None
     operations = (np.multiply, scaler.scale_), (np.add, scaler.min_)
     return Scaling(*operations, clip=clip, is_sparse=is_sparse)
 
 
 def max_abs_scaling(scaler: MaxAbsScaler, is_sparse: bool) -> Scaling:
+    """What repeats a MaxAbsScaler. Raises NoFastPath."""
     if getattr(scaler, "clip", False):
         raise NoFastPath("a MaxAbsScaler that clips has no equivalent")
     return Scaling((np.divide, scaler.scale_), is_sparse=is_sparse)
 
 
 def robust_scaling(scaler: RobustScaler, is_sparse: bool) -> Scaling:
-    operations = []
+    """What repeats a RobustScaler."""
+    operations: list[Operation] = []
     if scaler.with_centering:
         operations.append((np.subtract, scaler.center_))
     if scaler.with_scaling:
@@ -108,10 +119,12 @@ class Unchanged(Transform):
         self.is_sparse = is_sparse
 
     def __call__(self, rows: Rows) -> Rows:
+        """The same rows."""
         return rows
 
 
 def unchanged(transformer: FunctionTransformer, is_sparse: bool) -> Unchanged:
+    """What repeats a FunctionTransformer without a function. Raises NoFastPath."""
     if transformer.func is not None or transformer.validate:
         raise NoFastPath("FunctionTransformer that calls a function has no equivalent")
     return Unchanged(is_sparse)
@@ -125,6 +138,7 @@ class Imputing(Transform):
         self._keeps_integers = imputer.strategy in ("most_frequent", "constant")
 
     def __call__(self, rows: Rows) -> np.ndarray:
+        """The rows without NaN. Raises BeyondError."""
         values = matrix(rows)
         if self._keeps_integers:
             if values.dtype.kind == "b":
@@ -138,6 +152,7 @@ class Imputing(Transform):
         return np.where(missing, self._statistics.astype(values.dtype), values)
 
     def marks(self, after: Marks) -> Marks:
+        """The same, and what is put in the place of NaN."""
         return [
             np.append(marks.astype(float), statistic)
             for marks, statistic in zip(after, self._statistics, strict=True)
@@ -145,7 +160,8 @@ class Imputing(Transform):
 
 
 def imputing(imputer: SimpleImputer, is_sparse: bool) -> Imputing | Unchanged:
-    """Missing strings are for the model: the encoder that follows leaves them to it."""
+    """What repeats a SimpleImputer. Missing strings are for the model: the encoder that follows
+    leaves them to it. Raises NoFastPath."""
     if is_sparse or imputer.add_indicator:
         raise NoFastPath("a SimpleImputer of this kind has no equivalent")
     if imputer._fit_dtype.kind == "O":
@@ -160,7 +176,9 @@ def imputing(imputer: SimpleImputer, is_sparse: bool) -> Imputing | Unchanged:
 class _Encoding(Transform):
     """Each column's categories, and the number that each becomes."""
 
-    def __init__(self, encoder: OneHotEncoder | OrdinalEncoder, numbers: list[list]) -> None:
+    def __init__(
+        self, encoder: OneHotEncoder | OrdinalEncoder, numbers: Sequence[Sequence[int]]
+    ) -> None:
         if encoder.max_categories is not None or encoder.min_frequency is not None:
             raise NoFastPath("an encoder that groups infrequent categories has no equivalent")
         self._numbers = [
@@ -170,23 +188,24 @@ class _Encoding(Transform):
         self._refuses = encoder.handle_unknown == "error"
         self._dtype = encoder.dtype
 
-    def _found(self, rows: Rows) -> np.ndarray:
-        """Of shape (columns, rows); _UNKNOWN where there is no such category."""
-        found = [
+    def _codes(self, rows: Rows) -> NDArray[np.intp]:
+        """Numbers of the categories, (columns, rows); _UNKNOWN where there is no such one."""
+        codes = [
             [number(value, _UNKNOWN) for value in column.tolist()]
             for number, column in zip(
                 (numbers.get for numbers in self._numbers), columns(rows), strict=True
             )
         ]
-        if any(_UNKNOWN in numbers for numbers in found):
-            self._check_unknown(rows, found)
-        return np.array(found, dtype=np.intp)
+        if any(_UNKNOWN in numbers for numbers in codes):
+            self._check_unknown(rows, codes)
+        return np.array(codes, dtype=np.intp)
 
-    def _check_unknown(self, rows: Rows, found: list[list[int]]) -> None:
-        """What is missing is not unknown: encoders have rules of their own for that."""
+    def _check_unknown(self, rows: Rows, codes: list[list[int]]) -> None:
+        """Raises BeyondError, also where one is missing: encoders have rules of their own for
+        that."""
         if self._refuses:
             raise BeyondError
-        for column, numbers in zip(columns(rows), found, strict=True):
+        for column, numbers in zip(columns(rows), codes, strict=True):
             for value, number in zip(column.tolist(), numbers, strict=True):
                 is_plain = isinstance(value, str | float | int) and value == value
                 if number == _UNKNOWN and not is_plain:
@@ -194,16 +213,18 @@ class _Encoding(Transform):
 
     def marks(self, after: Marks) -> Marks:  # noqa: ARG002
         """Its categories, and an unknown one where it takes that."""
-        found = []
+        categories = []
         for numbers in self._numbers:
             values = list(numbers)
             if not self._refuses:
                 values.append("other" if isinstance(values[0], str) else max(values) + 1)
-            found.append(np.array(values, dtype=object))
-        return found
+            categories.append(np.array(values, dtype=object))
+        return categories
 
 
 class OneHot(_Encoding):
+    """OneHotEncoder, as a dense matrix."""
+
     def __init__(self, encoder: OneHotEncoder, is_sparse: bool) -> None:  # noqa: ARG002
         dropped = encoder.drop_idx_
         numbers, self._width = [], 0
@@ -218,10 +239,12 @@ class OneHot(_Encoding):
         self.is_sparse = encoder.sparse_output
 
     def width(self, columns: int) -> int:  # noqa: ARG002
+        """Categories of all columns, without those that are dropped."""
         return self._width
 
     def __call__(self, rows: Rows) -> np.ndarray:
-        places = self._found(rows)
+        """A column for each category, 0 or 1. Raises BeyondError."""
+        places = self._codes(rows)
         count = places.shape[1]
         if count * self._width > MAX_CELLS:
             raise BeyondError
@@ -232,6 +255,8 @@ class OneHot(_Encoding):
 
 
 class Ordinal(_Encoding):
+    """OrdinalEncoder."""
+
     def __init__(self, encoder: OrdinalEncoder, is_sparse: bool) -> None:  # noqa: ARG002
         super().__init__(encoder, [range(len(one)) for one in encoder.categories_])
         for numbers in self._numbers:  # NaN and None are categories with rules of their own
@@ -240,7 +265,8 @@ class Ordinal(_Encoding):
         self._unknown = encoder.unknown_value
 
     def __call__(self, rows: Rows) -> np.ndarray:
-        numbers = self._found(rows).T
+        """The categories' numbers. Raises BeyondError."""
+        numbers = self._codes(rows).T
         values = numbers.astype(self._dtype, order="C")
         if not self._refuses:
             values[numbers == _UNKNOWN] = self._unknown

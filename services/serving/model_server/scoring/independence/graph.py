@@ -7,6 +7,7 @@ Knows of each value what `values.py` says; what each operator makes of it is in 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,15 @@ from onnx.reference import ReferenceEvaluator
 
 from model_server.scoring.independence.node import Node
 from model_server.scoring.independence.operators import OPERATORS
-from model_server.scoring.independence.values import Dims, MixesError, Rows, Same, Shape
+from model_server.scoring.independence.values import (
+    Dims,
+    MixesError,
+    Outputs,
+    PerRow,
+    Same,
+    Shape,
+    Value,
+)
 
 _MAX_FOLDED = 4096
 """Elements of constants whose values are looked at: shapes, axes, scales."""
@@ -26,7 +35,9 @@ def why_not(file: Path) -> str | None:
     """The operator of the graph in `file` that may look at all rows, and why; None without one."""
     model = onnx.load(file, load_external_data=False)
     if model.functions:
-        model = onnx.inliner.inline_local_functions(model)
+        from onnx import inliner  # which older releases are without
+
+        model = inliner.inline_local_functions(model)
     try:
         _follow(model)
     except MixesError as reason:
@@ -38,25 +49,30 @@ def _follow(model: onnx.ModelProto) -> None:
     """Raises MixesError."""
     graph = model.graph
     shapes = _shapes(model)
-    values = {one.name: _constant(one) for one in graph.initializer}
-    for one in graph.sparse_initializer:
-        values[one.values.name] = Same(tuple(one.dims))
-    for one in graph.input:
-        if one.name not in values:
-            values[one.name] = _input(one)
+    values: dict[str, Value] = {one.name: _constant(one) for one in graph.initializer}
+    for sparse in graph.sparse_initializer:
+        values[sparse.values.name] = Same(tuple(sparse.dims))
+    for source in graph.input:
+        if source.name not in values:
+            values[source.name] = _input(source)
     opsets = {one.domain: one.version for one in model.opset_import}
     opsets["ai.onnx"] = opsets.get("", 1)
     for proto in graph.node:
         inputs = [values.get(name) if name else None for name in proto.input]
-        found = _answered(proto, inputs, opsets, shapes)
-        values.update(zip(proto.output, found, strict=False))
-    for one in graph.output:
-        found = values.get(one.name)
-        if not isinstance(found, Rows) or found.axis != 0:
-            raise MixesError(f"its output {one.name!r} has not one part a row")
+        outputs = _outputs(proto, inputs, opsets, shapes)
+        values.update(zip(proto.output, outputs, strict=False))
+    for target in graph.output:
+        value = values.get(target.name)
+        if not isinstance(value, PerRow) or value.axis != 0:
+            raise MixesError(f"its output {target.name!r} has not one part a row")
 
 
-def _answered(proto: onnx.NodeProto, inputs: list, opsets: dict, shapes: dict) -> list:
+def _outputs(
+    proto: onnx.NodeProto,
+    inputs: list[Value | None],
+    opsets: Mapping[str, int],
+    shapes: Mapping[str, Shape],
+) -> Outputs:
     domain = "" if proto.domain == "ai.onnx" else proto.domain
     name = proto.op_type
     known = [shapes.get(output) for output in proto.output]
@@ -99,11 +115,11 @@ def _shape(one: onnx.ValueInfoProto) -> Shape:
     return tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim)
 
 
-def _input(one: onnx.ValueInfoProto) -> Rows:
+def _input(one: onnx.ValueInfoProto) -> PerRow:
     shape = _shape(one)
     if not shape or shape[0] is not None:
         raise MixesError("the first dimension of its inputs is fixed")
-    return Rows(0, shape)
+    return PerRow(0, shape)
 
 
 def _constant(one: onnx.TensorProto) -> Same:
@@ -123,7 +139,9 @@ def _constant_of(node: Node) -> Same:
     return Same(None)
 
 
-def _folded(proto: onnx.NodeProto, inputs: list, opsets: dict) -> list | None:
+def _folded(
+    proto: onnx.NodeProto, inputs: Sequence[Value | None], opsets: Mapping[str, int]
+) -> Outputs | None:
     """The outputs of an operator on small constants alone."""
     arrays = {}
     for name, one in zip(proto.input, inputs, strict=True):
@@ -136,9 +154,8 @@ def _folded(proto: onnx.NodeProto, inputs: list, opsets: dict) -> list | None:
         return None
     try:
         run = ReferenceEvaluator(proto, opsets={"": opsets.get("", 1)}).run
-        found = run(None, arrays)
+        outputs = list(run(None, arrays))
     except Exception:  # only a value that is not known then
         return None
-    if not all(isinstance(one, np.ndarray) and one.size <= _MAX_FOLDED for one in found):
-        return None
-    return [Same(one.shape, one) for one in found]
+    small = [one for one in outputs if isinstance(one, np.ndarray) and one.size <= _MAX_FOLDED]
+    return [Same(one.shape, one) for one in small] if len(small) == len(outputs) else None

@@ -13,13 +13,13 @@ from model_server.scoring.independence.node import (
     is_one,
     positive,
 )
-from model_server.scoring.independence.values import MixesError, Rows, Same
+from model_server.scoring.independence.values import MixesError, Outputs, PerRow, Same, shape_of
 
 
-def along(default: int, outputs: Callable[[Node, Rows, int], list] | None = None) -> Rule:
-    """Along one axis, which is not that of the rows."""
+def along(default: int, outputs: Callable[[Node, PerRow, int], Outputs] | None = None) -> Rule:
+    """A rule for what works along one axis, which is not that of the rows."""
 
-    def found(node: Node) -> list:
+    def rule(node: Node) -> Outputs:
         one = node.rows()
         node.check_others(0)
         axis = positive(node.attribute("axis", default), one.rank)
@@ -27,34 +27,37 @@ def along(default: int, outputs: Callable[[Node, Rows, int], list] | None = None
             raise MixesError(ACROSS)
         return outputs(node, one, axis) if outputs else alike(node)
 
-    return found
+    return rule
 
 
 def from_axis(default: int) -> Rule:
-    """Over all axes from one on."""
+    """A rule for what works over all axes from one on."""
 
-    def found(node: Node) -> list:
+    def rule(node: Node) -> Outputs:
         one = node.rows()
         node.check_others(0)
         if one.axis >= positive(node.attribute("axis", default), one.rank):
             raise MixesError(ACROSS)
         return [node.out(one.axis, one.rank, at) for at in range(len(node.shapes))]
 
-    return found
+    return rule
 
 
-def without(node: Node, one: Rows, axes: set[int], at: int = 0) -> Rows:
+def without(node: Node, one: PerRow, axes: set[int], at: int = 0) -> PerRow:
+    """An output that lacks these axes of the rows `one`."""
     axis = one.axis - sum(other < one.axis for other in axes)
     return node.out(axis, one.rank - len(axes), at)
 
 
-def transpose(node: Node) -> list:
+def transpose(node: Node) -> Outputs:
+    """Transpose."""
     one = node.rows()
     order = node.attribute("perm") or list(reversed(range(one.rank)))
     return [node.out(list(order).index(one.axis), one.rank)]
 
 
-def flatten(node: Node) -> list:
+def flatten(node: Node) -> Outputs:
+    """Flatten."""
     one = node.rows()
     if one.axis != 0 or positive(node.attribute("axis", 1), one.rank) == 0:
         raise MixesError(ACROSS)
@@ -63,80 +66,87 @@ def flatten(node: Node) -> list:
     return [node.out(0, 2)]
 
 
-def concat(node: Node) -> list:
-    one = next(one for one in node.inputs if isinstance(one, Rows))
+def concat(node: Node) -> Outputs:
+    """Concat."""
+    one = next(one for one in node.inputs if isinstance(one, PerRow))
     if positive(node.attribute("axis"), one.rank) == one.axis:
         raise MixesError(ACROSS)
     for other in node.inputs:
-        if not isinstance(other, Rows) or (other.axis, other.rank) != (one.axis, one.rank):
+        if not isinstance(other, PerRow) or (other.axis, other.rank) != (one.axis, one.rank):
             raise MixesError("puts something beside the rows that does not grow with them")
     return [node.out(one.axis, one.rank)]
 
 
-def gather(node: Node) -> list:
+def gather(node: Node) -> Outputs:
+    """Gather."""
     data, indices = node.inputs
-    if data.shape is None or indices.shape is None:
-        raise MixesError("gets a value of unknown rank")
-    axis = positive(node.attribute("axis", 0), len(data.shape))
-    rank = len(data.shape) + len(indices.shape) - 1
+    depth, width = len(shape_of(data)), len(shape_of(indices))
+    axis = positive(node.attribute("axis", 0), depth)
+    rank = depth + width - 1
     if (
         has_counts(data)
         or has_counts(indices)
-        or (isinstance(data, Rows) and isinstance(indices, Rows))
+        or (isinstance(data, PerRow) and isinstance(indices, PerRow))
     ):
         raise MixesError("chooses rows by rows, which is not followed")
-    if isinstance(indices, Rows):  # out of a table
+    if isinstance(indices, PerRow):  # out of a table
         return [node.out(axis + indices.axis, rank)]
-    if axis == data.axis:
+    rows = node.rows()
+    if axis == rows.axis:
         raise MixesError("chooses rows by their place in a prediction")
-    shift = len(indices.shape) - 1 if axis < data.axis else 0
-    return [node.out(data.axis + shift, rank)]
+    shift = width - 1 if axis < rows.axis else 0
+    return [node.out(rows.axis + shift, rank)]
 
 
-def gather_elements(node: Node) -> list:
+def gather_elements(node: Node) -> Outputs:
+    """GatherElements."""
     data, indices = node.rows(0), node.rows(1)
     if data.axis != indices.axis or positive(node.attribute("axis", 0), data.rank) == data.axis:
         raise MixesError(ACROSS)
     return [node.out(data.axis, data.rank)]
 
 
-def sliced(node: Node) -> list:
+def sliced(node: Node) -> Outputs:
+    """Slice, which may not choose among the rows."""
     one = node.rows()
     node.check_others(0)
     axes = node.constant(3, "axes") or list(range(one.rank))
     if one.axis in (at := [positive(axis, one.rank) for axis in axes]):
-        starts, ends = node.constant(1, "starts"), node.constant(2, "ends")
-        given = zip(at, starts, ends, node.constant(4) or [1] * len(starts), strict=False)
-        for axis, start, end, step in given:
+        starts, ends = node.integers(1, "starts"), node.integers(2, "ends")
+        steps = node.constant(4) or [1] * len(starts)
+        for axis, start, end, step in zip(at, starts, ends, steps, strict=False):
             if axis == one.axis and (start != 0 or end < 2**31 - 1 or step != 1):
                 raise MixesError("chooses rows by their place in a prediction")
     return [node.out(one.axis, one.rank)]
 
 
-def squeeze(node: Node) -> list:
+def squeeze(node: Node) -> Outputs:
+    """Squeeze."""
     one = node.rows()
     axes = node.constant(1, "axes")
     if not axes:
         raise MixesError("drops the dimension of the rows where there is one")
-    axes = {positive(axis, one.rank) for axis in axes}
-    if one.axis in axes:
+    dropped = {positive(axis, one.rank) for axis in axes}
+    if one.axis in dropped:
         raise MixesError("drops the dimension of the rows")
-    return [without(node, one, axes)]
+    return [without(node, one, dropped)]
 
 
-def unsqueeze(node: Node) -> list:
+def unsqueeze(node: Node) -> Outputs:
+    """Unsqueeze."""
     one = node.rows()
-    axes = node.constant(1, "axes")
+    axes = node.integers(1, "axes")
     rank = one.rank + len(axes)
     new = {positive(axis, rank) for axis in axes}
     old = [at for at in range(rank) if at not in new]
     return [node.out(old[one.axis], rank)]
 
 
-def pad(node: Node) -> list:
+def pad(node: Node) -> Outputs:
+    """Pad."""
     one = node.rows()
     node.check_others(0)
-    pads = node.constant(1, "pads")
+    pads = node.integers(1, "pads")
     axes = node.constant(3) or list(range(one.rank))
     at = [positive(axis, one.rank) for axis in axes]
     if one.axis in at and (pads[at.index(one.axis)] or pads[len(at) + at.index(one.axis)]):
@@ -144,64 +154,68 @@ def pad(node: Node) -> list:
     return [node.out(one.axis, one.rank)]
 
 
-def tile(node: Node) -> list:
+def tile(node: Node) -> Outputs:
+    """Tile."""
     one = node.rows()
-    if node.constant(1)[one.axis] != 1:
+    if node.integers(1)[one.axis] != 1:
         raise MixesError("repeats rows")
     return [node.out(one.axis, one.rank)]
 
 
-def one_hot(node: Node) -> list:
+def one_hot(node: Node) -> Outputs:
+    """OneHot."""
     one = node.rows()
     node.check_others(0)
     axis = positive(node.attribute("axis", -1), one.rank + 1)
     return [node.out(one.axis + (axis <= one.axis), one.rank + 1)]
 
 
-def trilu(node: Node) -> list:
+def trilu(node: Node) -> Outputs:
+    """Trilu."""
     one = node.rows()
     if one.axis >= one.rank - 2:
         raise MixesError("treats rows by their place in a prediction")
     return alike(node)
 
 
-def array_feature_extractor(node: Node) -> list:
+def array_feature_extractor(node: Node) -> Outputs:
+    """ArrayFeatureExtractor: chosen columns, or numbers out of a table."""
     data, indices = node.inputs
-    if isinstance(indices, Rows):
+    if isinstance(indices, PerRow):
         is_table = isinstance(data, Same) and data.shape is not None and len(data.shape) == 1
         others = [size for at, size in enumerate(indices.shape or (2,)) if at != indices.axis]
         if not is_table or not is_one(tuple(others)):
             raise MixesError("chooses rows by rows, which is not followed")
-        return [Rows(1, (1, None))]
+        return [PerRow(1, (1, None))]
     one = node.rows()
     if one.axis == one.rank - 1:
         raise MixesError("chooses rows by their place in a prediction")
     return [node.out(one.axis, one.rank)]
 
 
-def features(node: Node) -> list:
+def features(node: Node) -> Outputs:
     """FeatureVectorizer."""
     for one in node.inputs:
-        if not isinstance(one, Rows) or one.axis != 0 or one.rank != 2:
+        if not isinstance(one, PerRow) or one.axis != 0 or one.rank != 2:
             raise MixesError("takes what it gets for a single row")
     return [node.out(0, 2)]
 
 
-def maps(node: Node) -> list:
+def maps(node: Node) -> Outputs:
     """ZipMap: a sequence, of one map a row."""
     if node.rows().axis != 0:
         raise MixesError(ACROSS)
-    return [Rows(0, (None,))]
+    return [PerRow(0, (None,))]
 
 
 def of_table(ranks: tuple[int, ...]) -> Rule:
-    """Of ai.onnx.ml: [rows, features] to outputs of these ranks."""
+    """A rule of ai.onnx.ml: [rows, features] to outputs of these ranks."""
 
-    def found(node: Node) -> list:
+    def rule(node: Node) -> Outputs:
         one = node.rows()
         if one.axis != 0 or one.rank != 2:
             raise MixesError("takes what it gets for a single row")
         node.check_others(0)
         return [node.out(0, rank, at) for at, rank in enumerate(ranks)]
 
-    return found
+    return rule

@@ -15,19 +15,19 @@ from model_server.scoring.batching import NotSplittableError, split
 from model_server.scoring.table import Table, merged
 
 TOLERANCE = 1e-12
-"""Of floats, relative and absolute; anything else is equal or not."""
+"""Difference of floats, relative and absolute; anything else is equal or not."""
 
 _ROWS = 4
-"""Of the input example, and as many near them."""
+"""Rows of the input example, and as many near them."""
 _SIZES = (2, 3, 5, 8, 13, 21, 34, 64)
 _ROUNDS = 2
 """Batches of each size."""
 _SECONDS = 1.0
-"""After which a slow model gets no more odd rows, and as long again for batches."""
+"""A slow model gets odd rows for so long, and batches for as long again."""
 _LARGE = (1e300, -1e300)
 _TEXTS = ("", "never seen before", "0", "☃", "NaN")
 
-Predict = Callable[[Table], object]
+PredictRows = Callable[[Table], object]
 
 
 @dataclass
@@ -40,25 +40,25 @@ class _Row:
     """Not the answers to numbers so large that nothing but rounding is left of them."""
 
 
-def difference(example: Table, predict: Predict) -> str | None:
-    """Between predictions one by one and together, on the example and on rows made from it:
-    the reason not to merge. Rows that the model refuses alone are left out, but for the example's.
-    """
+def difference(example: Table, predict: PredictRows) -> str | None:
+    """The reason not to merge: a difference between predictions one by one and together, on the
+    example and on rows made from it. Rows that the model refuses alone are left out, but for the
+    example's."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # of values that are odd on purpose
         return _difference(example, predict)
 
 
-def _difference(example: Table, predict: Predict) -> str | None:
+def _difference(example: Table, predict: PredictRows) -> str | None:
     random = np.random.default_rng(0)
-    given = [example.part(at, at + 1) for at in range(min(example.rows, _ROWS))]
-    whole = next((row for row in given if not _has_empty_column(row)), None)
-    given = [_as_read(row, whole) for row in given]
+    singles = [example.part(at, at + 1) for at in range(min(example.rows, _ROWS))]
+    whole = next((row for row in singles if not _has_empty_column(row)), None)
+    singles = [_as_read(row, whole) for row in singles]
     try:
-        rows = [_Row(row, predict(row)) for row in given]
+        rows = [_Row(row, predict(row)) for row in singles]
     except BaseException as error:  # a model may raise anything, a panic of Rust say
         return f"it raises {type(error).__name__} on what it is to be proven on"
-    near = [_changed(given[at % len(given)], _near, random) for at in range(_ROWS)]
+    near = [_changed(singles[at % len(singles)], _near, random) for at in range(_ROWS)]
     rows += _accepted(near, predict)
     try:
         for row in rows:
@@ -72,7 +72,7 @@ def _difference(example: Table, predict: Predict) -> str | None:
     if len(rows) == 1:
         return "there is no second row to prove it on"
     until = time.monotonic() + _SECONDS
-    for one, is_compared in _odd(given, random):
+    for one, is_compared in _odd(singles, random):
         if time.monotonic() > until:
             break
         for row in _accepted([_as_read(one, whole)], predict):
@@ -92,8 +92,8 @@ def _difference(example: Table, predict: Predict) -> str | None:
 
 
 def _as_read(row: Table, whole: Table | None) -> Table:
-    """With a whole row after it where a column of texts has nothing but missing ones: readers leave
-    those to MLflow, since pandas gives them another type."""
+    """The row, with a whole one after it where a column of texts has nothing but missing ones:
+    readers leave those to MLflow, since pandas gives them another type."""
     if whole is None or whole is row or not _has_empty_column(row):
         return row
     return merged([row, whole])
@@ -106,7 +106,7 @@ def _has_empty_column(row: Table) -> bool:
     )
 
 
-def _accepted(tables: list[Table], predict: Predict) -> Iterator[_Row]:
+def _accepted(tables: list[Table], predict: PredictRows) -> Iterator[_Row]:
     for table in tables:
         try:
             row = _Row(table, predict(table))
@@ -115,7 +115,7 @@ def _accepted(tables: list[Table], predict: Predict) -> Iterator[_Row]:
         yield row
 
 
-def _compared(rows: list[_Row], predict: Predict) -> str | None:
+def _compared(rows: list[_Row], predict: PredictRows) -> str | None:
     """Raises what the model raises, and NotSplittableError."""
     tables = [row.table for row in rows]
     together = split(predict(merged(tables)), [table.rows for table in tables])
@@ -130,7 +130,7 @@ def _compared(rows: list[_Row], predict: Predict) -> str | None:
 
 
 def _batches(rows: list[_Row], random: np.random.Generator) -> Iterator[list[_Row]]:
-    """Of rows drawn again and again, in any order; in each, one that is compared."""
+    """Batches of rows drawn again and again, in any order; in each, one that is compared."""
     plain = [row for row in rows if row.is_compared]
     yield rows[::-1]
     for _ in range(_ROUNDS):
@@ -140,9 +140,9 @@ def _batches(rows: list[_Row], random: np.random.Generator) -> Iterator[list[_Ro
             yield batch
 
 
-def _odd(given: list[Table], random: np.random.Generator) -> Iterator[tuple[Table, bool]]:
+def _odd(singles: list[Table], random: np.random.Generator) -> Iterator[tuple[Table, bool]]:
     """Rows as nobody expects them, and whether their answers are to be compared."""
-    for row in given[:2]:
+    for row in singles[:2]:
         yield _changed(row, _missing, random), True
         for _ in range(3):
             yield _changed(row, _missing, random, share=0.4), True
@@ -155,7 +155,7 @@ def _odd(given: list[Table], random: np.random.Generator) -> Iterator[tuple[Tabl
             change = lambda values, _, value=value: _number(values, value)  # noqa: E731
             yield _changed(row, change, random, one=True), False
     for _ in range(4):
-        yield _changed(given[0], _near, random, share=0.5), True
+        yield _changed(singles[0], _near, random, share=0.5), True
 
 
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
@@ -179,11 +179,13 @@ def _changed(
             return other
         if other.dtype.kind == "U":  # texts may have become longer
             values = values.astype(np.promote_types(values.dtype, other.dtype))
-        return np.where(is_chosen, other, values).astype(other.dtype)
+        mixed: np.ndarray = np.where(is_chosen, other, values)
+        return mixed.astype(other.dtype)
 
     def chosen(count: int) -> np.ndarray:
         if one:
-            return np.arange(count) == random.integers(max(count, 1))
+            only: np.ndarray = np.arange(count) == random.integers(max(count, 1))
+            return only
         return random.random(count) < share
 
     if row.block is not None:
@@ -243,7 +245,7 @@ def _zero(values: np.ndarray, _: np.random.Generator) -> np.ndarray:
 
 
 def _number(values: np.ndarray, value: float) -> np.ndarray:
-    """As large as the type has it."""
+    """The value everywhere, as large as the type has it."""
     kind = values.dtype.kind
     if kind == "f":
         largest = np.finfo(values.dtype).max / 1e8
@@ -256,7 +258,7 @@ def _number(values: np.ndarray, value: float) -> np.ndarray:
 
 
 def same(one: object, other: object) -> bool:
-    """Of two predictions: floats within the tolerance, NaN like NaN, all else equal."""
+    """Whether two predictions are equal: floats within the tolerance, NaN like NaN."""
     if isinstance(one, pd.DataFrame) and isinstance(other, pd.DataFrame):
         one, other = one.to_dict("list"), other.to_dict("list")
     if isinstance(one, dict) and isinstance(other, dict):

@@ -153,13 +153,14 @@ DEPENDENT = {
 }
 
 FUNCTIONS = {"predict", "predict_proba", "predict_log_proba", "predict_joint_log_proba"}
-"""Of a model that MLflow may call, and that give one answer a row; `score` gives one for all."""
+"""Functions of a model that MLflow may call, and that give one answer a row; `score` gives one for
+all."""
 
 ELEMENTWISE = {"around", "clip", "fix", "nan_to_num", "round", "real", "sinc", "i0"}
-"""Of numpy, beside the ufuncs of one argument of numpy and scipy.special."""
+"""Functions of numpy, beside the ufuncs of one argument of numpy and scipy.special."""
 
 POOLING = {"max", "mean", "median", "min", "sum"}
-"""Of numpy: applied to the columns of each row."""
+"""Functions of numpy, applied to the columns of each row."""
 
 TREES = {"ball_tree", "kd_tree"}
 PAIRWISE = {"manhattan", "cityblock", "l1", "chebyshev", "hamming", "canberra", "braycurtis"}

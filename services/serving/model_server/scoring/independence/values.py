@@ -1,11 +1,13 @@
-"""What is known of a value in an ONNX graph, for any number of rows."""
+"""Facts about a value in an ONNX graph that hold for any number of rows."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+Sizes = tuple[int | str | None, ...]
 Shape = tuple[int | None, ...] | None
 """Sizes, None where free; None for a value of which not even the rank is known."""
 
@@ -18,7 +20,7 @@ class MixesError(Exception):
 
 
 @dataclass(frozen=True)
-class Rows:
+class PerRow:
     """One part a row, along `axis`: each made from the parts of its own row alone."""
 
     axis: int
@@ -26,9 +28,8 @@ class Rows:
 
     @property
     def rank(self) -> int:
-        if self.shape is None:
-            raise MixesError("gets a value of unknown rank")
-        return len(self.shape)
+        """Number of dimensions. Raises MixesError where it is not known."""
+        return len(shape_of(self))
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,7 @@ class Same:
     value: np.ndarray | None = None
 
     def array(self) -> np.ndarray | None:
+        """The value, where it is known."""
         return self.value
 
 
@@ -47,21 +49,34 @@ class Same:
 class Dims:
     """Sizes that were taken from shapes: a vector, or one of them."""
 
-    sizes: tuple[int | str | None, ...]
+    sizes: Sizes
     is_scalar: bool = False
 
     @property
     def has_rows(self) -> bool:
+        """Whether the number of rows is among them."""
         return ROWS in self.sizes
 
     @property
     def shape(self) -> Shape:
+        """Shape of the value itself."""
         return () if self.is_scalar else (len(self.sizes),)
 
     def array(self) -> np.ndarray | None:
+        """The sizes, where all are known."""
         if not all(isinstance(size, int) for size in self.sizes):
             return None
         return np.array(self.sizes[0] if self.is_scalar else self.sizes, dtype=np.int64)
 
 
-Value = Rows | Same | Dims
+Value = PerRow | Same | Dims
+
+Outputs = Sequence[Value]
+"""Values that one operator makes."""
+
+
+def shape_of(one: Value | None) -> tuple[int | None, ...]:
+    """Sizes of a value. Raises MixesError where not even the rank is known."""
+    if one is None or one.shape is None:
+        raise MixesError("gets a value of unknown rank")
+    return one.shape

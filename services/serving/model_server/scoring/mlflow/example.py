@@ -7,6 +7,7 @@ class _Example).
 
 import json
 from pathlib import Path
+from typing import Any
 
 from mlflow.models import Model
 from mlflow.models.utils import (
@@ -23,18 +24,18 @@ def request_body(folder: Path, metadata: Model) -> bytes | None:
     file = folder / SERVING_INPUT_FILENAME
     if file.is_file():
         return file.read_bytes()
-    if metadata.saved_input_example_info is None:
+    info = metadata.saved_input_example_info
+    if info is None:
         return None
     try:
-        body = _of_example(folder, metadata)
+        body = _of_example(folder, metadata, info)
     except Exception:  # of another release, or not there
         return None
-    return body and body.encode()
+    return body.encode() if body else None
 
 
-def _of_example(folder: Path, metadata: Model) -> str | None:
-    info = metadata.saved_input_example_info
-    data = _get_mlflow_model_input_example_dict(metadata, str(folder))
+def _of_example(folder: Path, metadata: Model, info: dict[str, Any]) -> str | None:
+    data: Any = _get_mlflow_model_input_example_dict(metadata, str(folder))
     params = None
     if info.get(EXAMPLE_PARAMS_KEY):
         data, params = data[EXAMPLE_DATA_KEY], data[EXAMPLE_PARAMS_KEY]
@@ -42,7 +43,7 @@ def _of_example(folder: Path, metadata: Model) -> str | None:
         case "json_object":
             return convert_input_example_to_serving_input((data, params) if params else data)
         case "dataframe":
-            body = {"dataframe_split": data}
+            body: dict[str, Any] = {"dataframe_split": data}
         case "ndarray":
             body = data if info.get("format") == "tf-serving" else {"inputs": data}
         case _:  # sparse

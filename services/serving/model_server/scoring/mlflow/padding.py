@@ -1,4 +1,4 @@
-"""Bodies that cost far more than their bytes, found before pandas reads them.
+"""Bodies that cost far more than their bytes, seen before pandas reads them.
 
 pandas fills up what is short: n records that have one name each make n columns of n rows, and so do
 one long line and n short ones. Parquet's compression makes millions of equal rows of a few bytes.
@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import Any
 
 from mlflow.pyfunc import scoring_server
 from mlflow.types import Schema
@@ -18,9 +19,9 @@ from mlflow.types import Schema
 from model_server.errors import RefusedError
 
 MAX_CELLS = 2**24
-"""Of one request's table, unless its body has more bytes."""
+"""Cells of one request's table, unless its body has more bytes."""
 MAX_COLUMNS = 2**14
-"""Beside those of the model's signature; a model without one may take any number."""
+"""Columns beside those of the model's signature; a model without one may take any number."""
 MAX_REPEATED = 2**12
 """Columns of a name that came before; pandas looks for it in all of them."""
 HARMLESS = 8 * 2**10
@@ -31,7 +32,7 @@ Size = tuple[int, int]
 
 
 def check(body: bytes, content_type: str, schema: Schema | None) -> None:
-    """Raises RefusedError 400."""
+    """Refuses such a body. Raises RefusedError 400."""
     sizes = _SIZES.get(content_type.partition(";")[0].strip())
     if sizes is None:
         return
@@ -57,9 +58,10 @@ def _too_large(what: str) -> RefusedError:
 
 def _width(schema: Schema) -> int:
     """Columns of a frame, numbers in a row of a tensor."""
+    specs: list[Any] = schema.inputs
     if not schema.is_tensor_spec():
-        return len(schema.inputs)
-    return sum(abs(math.prod(spec.shape)) for spec in schema.inputs)
+        return len(specs)
+    return sum(abs(math.prod(spec.shape)) for spec in specs)
 
 
 def _of_json(body: bytes) -> Iterator[Size]:
@@ -77,7 +79,7 @@ def _of_json(body: bytes) -> Iterator[Size]:
 
 
 def _of_lines(table: object) -> Iterator[Size]:
-    """Of lists or records, by row in a list and by column in a dict, once all are filled up."""
+    """Sizes of lists or records, by row in a list and by column in a dict, when all are filled."""
     if isinstance(table, dict):
         columns = table.values()
         yield max(_longest(columns), len(_names(columns))), len(table)
@@ -92,7 +94,7 @@ def _longest(lines: object) -> int:
     return max((len(line) for line in lines if isinstance(line, list)), default=0)
 
 
-def _names(lines: Iterable) -> set[str]:
+def _names(lines: Iterable[object]) -> set[str]:
     return {name for line in lines if isinstance(line, dict) for name in line}
 
 
@@ -117,8 +119,8 @@ def _of_csv(body: bytes) -> Iterator[Size]:
 def _of_parquet(body: bytes) -> Iterator[Size]:
     from pyarrow import parquet  # which a model's own environment may be without
 
-    found = parquet.read_metadata(io.BytesIO(body))
-    yield found.num_rows, found.num_columns
+    metadata = parquet.read_metadata(io.BytesIO(body))
+    yield metadata.num_rows, metadata.num_columns
 
 
 _SIZES = {

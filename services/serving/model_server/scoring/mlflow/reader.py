@@ -29,6 +29,7 @@ import io
 from collections.abc import Iterator
 from functools import lru_cache
 from http import HTTPStatus
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -39,7 +40,7 @@ from model_server.errors import RefusedError, without_paths, without_values
 from model_server.processes.wire import WARM_UP, Request
 from model_server.remedies import with_remedy
 from model_server.scoring import raised, typehints
-from model_server.scoring.call import Call
+from model_server.scoring.call import Call, Params
 from model_server.scoring.mlflow import padding, unsigned
 from model_server.scoring.mlflow.conversion import DeclinedError, compiled, params_reader
 from model_server.scoring.mlflow.strict import StrictBodies, may_have_changed
@@ -47,7 +48,7 @@ from model_server.scoring.sent import TooManyValuesError
 from model_server.scoring.table import Table
 
 NO_EVENT = object()
-"""In place of a first event, where a stream has none."""
+"""Stands for a first event, where a stream has none."""
 _ERRORS = {int(status) for status in HTTPStatus if status >= 400} | {499}
 """Statuses of errors; 499 is MLflow's, of CANCELLED."""
 _SEVERAL = "'predict_stream' requires single input"
@@ -71,8 +72,8 @@ class MlflowReader:
         """None for what `answer_alone` is to answer."""
         if not _is_json(request.content_type):
             return None
-        if self._converter is not None and (found := self._converter.read(request.body)):
-            table, params = found
+        if self._converter is not None and (converted := self._converter.read(request.body)):
+            table, params = converted
             if self._strict and (params or may_have_changed(table)):
                 self._strict.check(request.body, scoring_server.CONTENT_TYPE_JSON)
             try:
@@ -83,8 +84,8 @@ class MlflowReader:
             padding.check(request.body, scoring_server.CONTENT_TYPE_JSON, None)
             if self._strict:
                 self._strict.check(request.body, scoring_server.CONTENT_TYPE_JSON)
-            if found := unsigned.read(request.body, self._model.metadata):
-                table, group = found
+            if parsed := unsigned.read(request.body, self._model.metadata):
+                table, group = parsed
                 return Call(request, table, written, None, group)
         return None
 
@@ -111,39 +112,39 @@ class MlflowReader:
 
     def example_table(self, body: bytes | None) -> Table | None:
         """The rows of the input example, where conversion.py reads them."""
-        found = self._converter.read(body) if self._converter and body else None
-        return found[0] if found else None
+        converted = self._converter.read(body) if self._converter and body else None
+        return converted[0] if converted else None
 
     def answer_alone(self, request: Request) -> bytes:
-        """By MLflow's own code. Raises RefusedError."""
-        if request.content_type is None:
+        """The body of a 200, by MLflow's own code. Raises RefusedError."""
+        content_type = request.content_type
+        if content_type is None:
             supported = ", ".join(scoring_server.CONTENT_TYPES)
             raise RefusedError(
                 415, "BAD_REQUEST", f"Content-Type is missing; it is one of {supported}."
             )
-        return self._invoked(request, _Call(self._model))
+        return self._invoked(request, content_type, _Invocation(self._model))
 
     def stream(self, request: Request) -> tuple[object, Iterator[object]]:
         """The first event and the others; NO_EVENT where there is not even one. Read,
         checked and, up to the first event, refused as by `answer_alone`: there, MLflow is told
         that this event is the prediction."""
-        call = _Stream(self._model)
-        self._invoked(request, call)
+        call = _StreamInvocation(self._model)
+        self._invoked(request, request.content_type or "", call)
         return call.first, call.events
 
-    def _invoked(self, request: Request, call: "_Call") -> bytes:
-        padding.check(request.body, request.content_type, self._schema)
+    def _invoked(self, request: Request, content_type: str, call: "_Invocation") -> bytes:
+        padding.check(request.body, content_type, self._schema)
         if self._strict:
-            self._strict.check(request.body, request.content_type)
+            self._strict.check(request.body, content_type)
         try:
-            result = scoring_server.invocations(
-                request.body, request.content_type, call, self._schema
-            )
+            result = scoring_server.invocations(request.body, content_type, call, self._schema)
         except BaseException as error:
             raise self._refusal(error, call, request) from None
         if result.status != 200:
             raise RefusedError(result.status, "BAD_REQUEST", result.response)
-        return result.response.encode()
+        body: bytes = result.response.encode()
+        return body
 
     def failure(self, error: BaseException, request: Request) -> RefusedError:
         """What `answer_alone` would raise when the model raises `error`."""
@@ -159,7 +160,7 @@ class MlflowReader:
         told = raised.noted("model raised", error, request)
         return RefusedError(400, "BAD_REQUEST", f"The model raised {told}{raised.mark(request)}")
 
-    def _refusal(self, error: BaseException, call: "_Call", request: Request) -> RefusedError:
+    def _refusal(self, error: BaseException, call: "_Invocation", request: Request) -> RefusedError:
         if call.error is not None:
             return self._misfit(call, request) or self.failure(call.error, request)
         if call.is_done:
@@ -173,20 +174,20 @@ class MlflowReader:
             "Invalid input. The body cannot be read as what its Content-Type says.",
         )
 
-    def _misfit(self, call: "_Call", request: Request) -> RefusedError | None:
-        """For data that does not fit the model's type hints."""
+    def _misfit(self, call: "_Invocation", request: Request) -> RefusedError | None:
+        """Refusal of data that does not fit the model's type hints."""
         error = call.error
         if not self._has_type_hint or not isinstance(error, MlflowException):
             return None
-        if (found := typehints.misfit(self._model, call.data, request)) is None:
+        if (problem := typehints.misfit(self._model, call.data, request)) is None:
             return None
-        return _refused(error.get_http_status_code(), error.error_code, found)
+        return _refused(error.get_http_status_code(), error.error_code, problem)
 
     def _of_mlflow(self, error: MlflowException, status: int, request: Request) -> RefusedError:
-        """With its own words, from which the data is taken that MLflow repeats in two of them."""
+        """Its own words, from which the data is taken that MLflow repeats in two of them."""
         message = error.message
-        start, found, problem = message.rpartition(f"' with schema '{self._schema}'. Error: ")
-        if found:
+        start, middle, problem = message.rpartition(f"' with schema '{self._schema}'. Error: ")
+        if middle:
             message = f"{start.partition(' of data ')[0]}. Error: {problem}"
         message = without_paths(without_values(message.partition("\nInput: \n")[0]))
         try:
@@ -200,7 +201,7 @@ class MlflowReader:
 
 
 def _refused(status: object, error_code: object, message: str) -> RefusedError:
-    """With the status and code of an exception, which may be one of the model's own classes."""
+    """Refusal with the status and code of an exception, which may be of a class of the model's."""
     if not isinstance(status, int) or status not in _ERRORS:
         status = 500
     code = error_code if isinstance(error_code, str) else "INTERNAL_ERROR"
@@ -210,7 +211,7 @@ def _refused(status: object, error_code: object, message: str) -> RefusedError:
 def _converts_itself(model: PyFuncModel) -> bool:
     """Models from type hints or with another form of input than their signature says."""
     metadata = model.metadata
-    return metadata._is_signature_from_type_hint() or metadata._is_type_hint_from_example()
+    return bool(metadata._is_signature_from_type_hint() or metadata._is_type_hint_from_example())
 
 
 @lru_cache(maxsize=64)
@@ -260,7 +261,7 @@ class _RaisedError(Exception):
     """The model raised; MLflow's own code is to learn no more."""
 
 
-class _Call:
+class _Invocation:
     """The model as `invocations` sees it for one request; remembers how far the request came."""
 
     def __init__(self, model: PyFuncModel) -> None:
@@ -271,9 +272,10 @@ class _Call:
         """That the model raised."""
         self.is_done = False
         self.result: object = None
-        """Of the model, once it is done."""
+        """What the model returned, once it is done."""
 
-    def predict(self, data: object, params: dict | None = None) -> object:
+    def predict(self, data: object, params: Params | None = None) -> object:
+        """What the model returns. Raises _RaisedError where it raises."""
         self.data = data
         try:
             self.result = self._ask(data, params)
@@ -283,11 +285,11 @@ class _Call:
         self.is_done = True
         return self.result
 
-    def _ask(self, data: object, params: dict | None) -> object:
+    def _ask(self, data: Any, params: Params | None) -> object:
         return self._model.predict(data, params=params)
 
 
-class _Stream(_Call):
+class _StreamInvocation(_Invocation):
     """The model for a request that is answered by events."""
 
     def __init__(self, model: PyFuncModel) -> None:
@@ -295,7 +297,7 @@ class _Stream(_Call):
         self.first: object = NO_EVENT
         self.events: Iterator[object] = iter(())
 
-    def _ask(self, data: object, params: dict | None) -> object:
+    def _ask(self, data: Any, params: Params | None) -> object:
         try:
             self.events = self._model.predict_stream(data, params=params)
             self.first = next(self.events, NO_EVENT)

@@ -23,7 +23,7 @@ from dataclasses import asdict, is_dataclass
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PyFuncModel
 from mlflow.pyfunc.model import PythonModel
-from mlflow.pyfunc.scoring_server import NumpyEncoder
+from mlflow.utils.proto_json_utils import NumpyEncoder
 from pydantic import BaseModel
 
 from model_server.errors import LAST_EVENT, too_late
@@ -47,7 +47,7 @@ def can_stream(model: PyFuncModel) -> bool:
         return True
     if not isinstance(raw, PythonModel):
         return True  # a flavor's, which says that it can
-    return inspect.unwrap(type(raw).predict_stream).__module__ != PythonModel.__module__
+    return bool(inspect.unwrap(type(raw).predict_stream).__module__ != PythonModel.__module__)
 
 
 class Streams:
@@ -60,13 +60,16 @@ class Streams:
         self._running: dict[int, _Course] = {}
 
     def takes(self, request: Request) -> bool:
+        """Whether a request asks for a stream."""
         return request.protocol == wire.MLFLOW and self._reader.may_stream(request)
 
     def steer(self, steer: wire.Steer) -> None:
+        """Cancel, pause or resume one stream."""
         if course := self._running.get(steer.number):  # else it has ended meanwhile
             course.take(steer.how)
 
     def cancel_all(self) -> None:
+        """Let every generator come to its end where it next yields."""
         for course in list(self._running.values()):
             course.take(wire.CANCEL)
 
@@ -76,15 +79,16 @@ class Streams:
         started = time.perf_counter()
         course = self._running[request.number] = _Course()
         events: Iterator[object] = iter(())
+        part: bytes | Answer | None
         try:
-            found, events = self._first(request)
-            while isinstance(found, bytes) and course.goes_on():
-                yield Reply([Answer(request.number, 200, found, more=True)])
-                found = self._next(request, events) if course.goes_on() else None
+            part, events = self._first(request)
+            while isinstance(part, bytes) and course.goes_on():
+                yield Reply([Answer(request.number, 200, part, more=True)])
+                part = self._next(request, events) if course.goes_on() else None
         finally:
             del self._running[request.number]
             _close(events, request)
-        last = found if isinstance(found, Answer) else Answer(request.number, 200, LAST_EVENT)
+        last = part if isinstance(part, Answer) else Answer(request.number, 200, LAST_EVENT)
         yield Reply([last], [Batch(1, 0, 0.0, time.perf_counter() - started, 0.0)])
 
     def _first(self, request: Request) -> tuple[bytes | Answer, Iterator[object]]:
@@ -116,7 +120,7 @@ class Streams:
             return self._refused(request, raised.unwritable(event, error, request))
 
     def _raised(self, request: Request, error: BaseException) -> Answer:
-        """By the model."""
+        """The answer to what the model raised."""
         return self._refused(request, self._reader.failure(error, request))
 
 
@@ -129,6 +133,7 @@ class _Course:
         self._is_cancelled = False
 
     def take(self, how: str) -> None:
+        """Heed what is said of the stream: wire.CANCEL, PAUSE or RESUME."""
         if how == wire.CANCEL:
             self._is_cancelled = True
         if how == wire.PAUSE and not self._is_cancelled:

@@ -12,6 +12,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from mlflow.models import Model
@@ -93,7 +94,7 @@ class StrictBodies:
         elif self._has_signature:
             self._columns(table)
 
-    def _check_params(self, params: dict) -> None:
+    def _check_params(self, params: dict[str, Any]) -> None:
         if ignored := params.keys() - self._params.keys():
             raise refused(f"Params {_listed(ignored)} would be ignored: the signature has none.")
         for name, value in params.items():
@@ -106,7 +107,7 @@ class StrictBodies:
                 if reason := change(one, kind, in_frame=kind == DataType.string):
                     raise refused(f"Param {quoted(name)} is {reason}.")
 
-    def _split(self, table: dict) -> None:
+    def _split(self, table: dict[str, Any]) -> None:
         rows, names = table["data"], table.get("columns")
         if names is None:
             names = range(len(rows[0]) if rows and isinstance(rows[0], list) else 1)
@@ -119,7 +120,7 @@ class StrictBodies:
             for name, kind, value in zip(names, kinds, row, strict=True):
                 check_value(value, kind, name, at, in_frame=True)
 
-    def _records(self, records: list[dict], form: str) -> None:
+    def _records(self, records: list[dict[str, Any]], form: str) -> None:
         names = dict.fromkeys(name for record in records for name in record)
         self._known(names)
         kinds = {name: self._kind(name, at) for at, name in enumerate(names)}
@@ -208,7 +209,7 @@ def may_have_changed(table: Table) -> bool:
 
 def _exact(dtype: np.dtype) -> int:
     """The integer up to which a float holds all of them."""
-    return 2 ** (np.finfo(dtype).nmant + 1)
+    return 1 << (int(np.finfo(dtype).nmant) + 1)
 
 
 def _listed(names: Iterable[object]) -> str:

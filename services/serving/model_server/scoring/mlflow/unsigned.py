@@ -12,23 +12,23 @@ from mlflow.pyfunc import scoring_server
 from model_server.scoring.table import Table
 
 _KINDS = "fiub"
-"""Of numpy's types that stay what they are when rows are merged."""
+"""Letters of numpy's types that stay what they are when rows are merged."""
 
 
 def read(body: bytes, metadata: Model) -> tuple[Table, Hashable] | None:
     """The rows, and what those that they are merged with must have, too. None for what cannot be
     merged, and for what MLflow refuses."""
     try:
-        found = scoring_server._parse_json_data(body, metadata, None)
+        parsed = scoring_server._parse_json_data(body, metadata, None)
     except Exception:  # MLflow's own code says it to the client
         return None
-    if found.params is not None or found.is_unified_llm_input:
+    if parsed.params is not None or parsed.is_unified_llm_input:
         return None
-    data = found.data
+    data = parsed.data
     if isinstance(data, pd.DataFrame):
         return _of_frame(data)
     if isinstance(data, np.ndarray) and data.ndim and len(data) and data.dtype.kind in _KINDS:
-        return Table(None, block=data, is_tensor=True), data.dtype
+        return Table((), block=data, is_tensor=True), data.dtype
     return None
 
 

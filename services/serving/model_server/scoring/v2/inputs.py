@@ -1,4 +1,4 @@
-"""A request's tensors as what a signature asks for.
+"""Inputs that a signature asks for, from a request's tensors.
 
 | signature     | tensors                                                                         |
 | ------------- | ------------------------------------------------------------------------------- |
@@ -13,7 +13,8 @@ MLflow ignores columns that it does not know, here they are a mistake.
 """
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -28,22 +29,26 @@ from model_server.scoring.v2.tensors import Tensor, misfit, read, wrong
 _NUMBERS = (DataType.boolean, DataType.integer, DataType.long, DataType.float, DataType.double)
 
 
-class Columns:
-    """Of a signature of columns."""
+class ColumnInputs:
+    """Reads the tensors that a signature of columns asks for."""
 
     def __init__(self, schema: Schema) -> None:
-        self._specs = schema.inputs
+        self._specs = [spec for spec in schema.inputs if isinstance(spec, ColSpec)]
         self._is_named = schema.has_input_names()
-        self._names = schema.input_names() if self._is_named else range(len(schema.inputs))
+        names = schema.input_names()
+        self._names: Sequence[str | int] = names if self._is_named else range(len(names))
         self._index = pd.Index(self._names)
         self._known = set(self._names)
         self._by_text = {str(name): name for name in self._names if self._is_named}
         """Tensors' names are texts, those of a frame made of an array are numbers."""
         self._required = set(schema.required_input_names()) if self._is_named else self._known
         types = schema.input_types()
-        self._is_block = len(set(map(repr, types))) == 1 and types[0] in _NUMBERS
+        first = types[0]
+        self._is_block = len(set(map(repr, types))) == 1 and first in _NUMBERS
         self._is_plain = all(isinstance(kind, DataType) for kind in types)
-        self._dtype = types[0].to_numpy() if self._is_block else None
+        self._dtype = np.dtype(object)
+        if self._is_block and isinstance(first, DataType):
+            self._dtype = first.to_numpy()
 
     def table(self, tensors: list[Tensor]) -> Table | None:
         """None where only `frame` will do: objects and lists, missing columns, nothing at all."""
@@ -56,7 +61,7 @@ class Columns:
         columns = self._columns(tensors)
         if len(columns) != len(self._known) or not len(next(iter(columns.values()))):
             return None
-        arrays = [columns[name] for name in self._names]
+        arrays: list[Any] = [columns[name] for name in self._names]
         if self._is_block:
             return Table(self._index, block=np.stack(arrays, axis=1))
         if any(array.dtype == object and not any(array != None) for array in arrays):  # noqa: E711
@@ -64,6 +69,7 @@ class Columns:
         return Table(self._index, columns=arrays)
 
     def frame(self, tensors: list[Tensor]) -> pd.DataFrame:
+        """A frame of the columns that came. Raises RefusedError."""
         return pd.DataFrame(self._columns(tensors))
 
     def _is_one_block(self, tensors: list[Tensor]) -> bool:
@@ -77,7 +83,7 @@ class Columns:
             )
         return True
 
-    def _columns(self, tensors: list[Tensor]) -> dict[object, np.ndarray | list]:
+    def _columns(self, tensors: list[Tensor]) -> dict[str | int, np.ndarray | list[Any]]:
         if self._is_one_block(tensors):
             array = read(tensors[0]).reshape(-1, len(self._specs))
             return {
@@ -85,30 +91,30 @@ class Columns:
                 for at, name in enumerate(self._names)
             }
         if self._is_named:
-            given = {self._by_text.get(tensor.name, tensor.name): tensor for tensor in tensors}
+            by_name = {self._by_text.get(tensor.name, tensor.name): tensor for tensor in tensors}
         else:
-            given = dict(enumerate(tensors))
-        if missing := [name for name in self._names if name in self._required - given.keys()]:
+            by_name = dict(enumerate(tensors))
+        if missing := [name for name in self._names if name in self._required - by_name.keys()]:
             raise misfit(f"Inputs are missing: {_listed(missing)}.")
-        if unknown := given.keys() - self._known:
-            raise misfit(f"The model has no such inputs: {_listed(sorted(unknown))}.")
+        if unknown := by_name.keys() - self._known:
+            raise misfit(f"The model has no such inputs: {_listed(sorted(map(str, unknown)))}.")
         columns = {
-            name: _column(given[name], read(given[name]), spec)
+            name: _column(by_name[name], read(by_name[name]), spec)
             for name, spec in zip(self._names, self._specs, strict=True)
-            if name in given
+            if name in by_name
         }
         if len(set(map(len, columns.values()))) > 1:
             raise _uneven()
         return columns
 
 
-class Tensors:
-    """Of a signature of tensors."""
+class TensorInputs:
+    """Reads the tensors that a signature of tensors asks for."""
 
     def __init__(self, schema: Schema) -> None:
-        self._specs = schema.inputs
-        self._names = schema.input_names() if schema.has_input_names() else None
-        self._is_rows = all(spec.shape[:1] == (-1,) for spec in schema.inputs)
+        self._specs = [spec for spec in schema.inputs if isinstance(spec, TensorSpec)]
+        self._names = list(map(str, schema.input_names())) if schema.has_input_names() else None
+        self._is_rows = all(spec.shape[:1] == (-1,) for spec in self._specs)
 
     def table(self, tensors: list[Tensor]) -> Table | None:
         """None where the first dimensions are not rows, or there is no row."""
@@ -117,9 +123,10 @@ class Tensors:
             return None
         if self._names:
             return Table(self._names, columns=arrays, is_tensor=True)
-        return Table(None, block=arrays[0], is_tensor=True)
+        return Table((), block=arrays[0], is_tensor=True)
 
     def data(self, tensors: list[Tensor]) -> np.ndarray | dict[str, np.ndarray]:
+        """What the model is given: one array, or a dict of them. Raises RefusedError."""
         arrays = self._arrays(tensors)
         return dict(zip(self._names, arrays, strict=True)) if self._names else arrays[0]
 
@@ -128,18 +135,19 @@ class Tensors:
             if len(tensors) != 1:
                 raise misfit(f"The model takes one input, not {len(tensors)}.")
             return [_tensor(tensors[0], self._specs[0])]
-        given = {tensor.name: tensor for tensor in tensors}
-        if missing := [name for name in self._names if name not in given]:
+        by_name = {tensor.name: tensor for tensor in tensors}
+        if missing := [name for name in self._names if name not in by_name]:
             raise misfit(f"Inputs are missing: {_listed(missing)}.")
-        if unknown := given.keys() - set(self._names):
+        if unknown := by_name.keys() - set(self._names):
             raise misfit(f"The model has no such inputs: {_listed(sorted(unknown))}.")
         return [
-            _tensor(given[name], spec) for name, spec in zip(self._names, self._specs, strict=True)
+            _tensor(by_name[name], spec)
+            for name, spec in zip(self._names, self._specs, strict=True)
         ]
 
 
 def unsigned(tensors: list[Tensor], content_type: object) -> object:
-    """For a model without a signature."""
+    """What a model without a signature is given: an array or a list, or a frame."""
     if len(tensors) > 1 or content_type == "pd":
         columns = {tensor.name: _squeezed(_free(tensor)) for tensor in tensors}
         try:
@@ -153,25 +161,26 @@ def unsigned(tensors: list[Tensor], content_type: object) -> object:
 
 
 def _free(tensor: Tensor) -> np.ndarray:
-    """By what its content type says of its strings."""
+    """The array, its strings converted as its content type says."""
     array = read(tensor)
     if array.dtype == object and (convert := _STRINGS.get(tensor.content_type)):
         return convert(tensor, array)
     return array
 
 
-def _squeezed(array: np.ndarray) -> np.ndarray | list:
+def _squeezed(array: np.ndarray) -> np.ndarray | list[Any]:
     """One value a row; a list where rows have more."""
     if array.ndim == 2 and array.shape[1] == 1:
         return array[:, 0]
     return array if array.ndim == 1 else array.tolist()
 
 
-def _column(tensor: Tensor, array: np.ndarray, spec: ColSpec) -> np.ndarray | list:
+def _column(tensor: Tensor, array: np.ndarray, spec: ColSpec) -> np.ndarray | list[Any]:
     kind = spec.type
     if not isinstance(kind, DataType):
-        values = _from_json(tensor, array) if array.dtype == object else array
-        return values if isinstance(values, list) else values.tolist()
+        objects: Any = _from_json(tensor, array) if array.dtype == object else array
+        whole: list[Any] = objects.tolist()
+        return whole
     values = _squeezed(array)
     if isinstance(values, list):
         raise wrong(tensor, "its shape is neither [n] nor [n, 1]")
@@ -191,7 +200,7 @@ def _tensor(tensor: Tensor, spec: TensorSpec) -> np.ndarray:
     array = read(tensor)
     expected = spec.shape
     if array.ndim != len(expected) or any(
-        length not in (-1, given) for length, given in zip(expected, array.shape, strict=True)
+        length not in (-1, own) for length, own in zip(expected, array.shape, strict=True)
     ):
         raise wrong(tensor, f"its shape is {list(array.shape)}, the model takes {list(expected)}")
     dtype = spec.type
@@ -229,7 +238,8 @@ def _datetime(tensor: Tensor, array: np.ndarray) -> np.ndarray:
     """Zones become UTC, as the model's type has none."""
     try:
         times = pd.to_datetime(array.ravel(), format="ISO8601", utc=True)
-        return times.tz_localize(None).as_unit("ns").to_numpy().reshape(array.shape)
+        values: np.ndarray = times.tz_localize(None).as_unit("ns").to_numpy()
+        return values.reshape(array.shape)
     except (ValueError, OverflowError):
         raise wrong(tensor, "an element of its data is not a time in ISO 8601") from None
 
@@ -246,7 +256,9 @@ def _from_json(tensor: Tensor, array: np.ndarray) -> np.ndarray:
     return _each(tensor, array, msgspec.json.decode, "JSON")
 
 
-def _each(tensor: Tensor, array: np.ndarray, convert: Callable, what: str) -> np.ndarray:
+def _each(
+    tensor: Tensor, array: np.ndarray, convert: Callable[[str], object], what: str
+) -> np.ndarray:
     converted = np.empty(array.size, dtype=object)
     try:
         for at, text in enumerate(array.ravel()):
@@ -256,12 +268,16 @@ def _each(tensor: Tensor, array: np.ndarray, convert: Callable, what: str) -> np
     return converted.reshape(array.shape)
 
 
-_STRINGS = {"base64": _base64, "datetime": _datetime, "json": _from_json}
+_STRINGS: dict[str | None, Callable[[Tensor, np.ndarray], np.ndarray]] = {
+    "base64": _base64,
+    "datetime": _datetime,
+    "json": _from_json,
+}
 
 
 def _uneven() -> RefusedError:
     return misfit("The inputs differ in their first dimension, the number of rows.")
 
 
-def _listed(names: list) -> str:
+def _listed(names: Sequence[object]) -> str:
     return ", ".join(str(name) for name in names[:20])

@@ -1,9 +1,10 @@
-"""What models return, as outputs of an Open Inference Protocol response. `tensors` says how
+"""Outputs of an Open Inference Protocol response, from what models return. `tensors` says how
 values are written that JSON has no form for."""
 
 import base64
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypedDict
 
 import msgspec
 import numpy as np
@@ -40,10 +41,10 @@ def _own(prediction: object, names: list[str]) -> list[tuple[str, object]] | Non
     if isinstance(prediction, pd.DataFrame):
         return [(str(name), values) for name, values in prediction.items()]
     if isinstance(prediction, Mapping):
-        found = [(str(name), values) for name, values in prediction.items()]
-        arrays = all(isinstance(values, np.ndarray | pd.Series) for _, values in found)
+        entries = [(str(name), values) for name, values in prediction.items()]
+        arrays = all(isinstance(values, np.ndarray | pd.Series) for _, values in entries)
         is_object = len(names) == 1 and not arrays and names[0] not in prediction
-        return None if is_object else found
+        return None if is_object else entries
     if names and isinstance(prediction, list) and prediction and isinstance(prediction[0], Mapping):
         keys = prediction[0].keys()
         is_promised = keys == set(names) or len(keys) == len(names) > 1
@@ -56,10 +57,11 @@ def _own(prediction: object, names: list[str]) -> list[tuple[str, object]] | Non
 
 def _columns(prediction: object, count: int) -> list[tuple[str, object]] | None:
     """Those of an array, of a list of lists, or of a tuple of arrays, that has so many."""
+    columns: Iterable[object]
     if isinstance(prediction, tuple) and all(
         isinstance(one, np.ndarray | pd.Series) for one in prediction
     ):
-        columns = list(prediction) if len(prediction) == count else []
+        columns = prediction if len(prediction) == count else ()
     elif isinstance(prediction, np.ndarray):
         columns = prediction.T if prediction.shape[1:] == (count,) else ()
     elif isinstance(prediction, list) and all(
@@ -71,22 +73,35 @@ def _columns(prediction: object, count: int) -> list[tuple[str, object]] | None:
     return [("", column) for column in columns] or None
 
 
-def output(name: str, values: object) -> dict:
-    """For `msgspec.json.encode`. `values` may be an array, a series, a list or one value.
-    Raises TypeError for objects that have no JSON form."""
+class _Output(TypedDict):
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[Any]
+
+
+class Output(_Output, total=False):
+    """One tensor of a response."""
+
+    parameters: dict[str, str]
+
+
+def output(name: str, values: object) -> Output:
+    """A tensor of `values`: an array, a series, a list or one value. Raises TypeError for objects
+    that have no JSON form."""
     array, content_type = _plain(values)
     data = array.ravel().tolist()
     if array.dtype.kind == "f" and np.isinf(array).any():
         data = [_finite(value) for value in data]
-    found = {
+    tensor: Output = {
         "name": name,
         "shape": list(array.shape) or [1],
         "datatype": _NAMES.get(array.dtype, "BYTES"),
         "data": data,
     }
     if content_type:
-        found["parameters"] = {"content_type": content_type}
-    return found
+        tensor["parameters"] = {"content_type": content_type}
+    return tensor
 
 
 def _finite(value: float) -> float | str:
@@ -117,7 +132,8 @@ def _array(values: object) -> np.ndarray:
     if isinstance(values, np.ndarray):
         return values
     if isinstance(values, pd.Series):
-        return _of_series(values)
+        array: np.ndarray = _of_series(values)
+        return array
     if isinstance(values, list | tuple):
         if not any(isinstance(value, str | bytes | Mapping) for value in values):
             try:
@@ -130,8 +146,8 @@ def _array(values: object) -> np.ndarray:
     return _of_objects([values], (1,))
 
 
-def _of_series(series: pd.Series) -> np.ndarray:
-    """pandas's nullable numbers become floats where one is missing."""
+def _of_series(series: Any) -> Any:
+    """The array of a series; nullable numbers become floats where one is missing."""
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return _of_series(series.astype(dtype.categories.dtype))
@@ -144,7 +160,7 @@ def _of_series(series: pd.Series) -> np.ndarray:
     return series.to_numpy()
 
 
-def _of_objects(values: list, shape: tuple[int, ...]) -> np.ndarray:
+def _of_objects(values: list[Any], shape: tuple[int, ...]) -> np.ndarray:
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array.reshape(shape)
@@ -161,6 +177,7 @@ def _objects(array: np.ndarray) -> tuple[np.ndarray, str | None]:
     if kind in ("integer", "floating", "mixed-integer-float"):
         return np.where(missing, math.nan, array).astype(float), None
     content_type = None
+    write: Callable[[Any], str]
     if kind in ("string", "empty"):
         write = str
     elif kind == "bytes":

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from mlflow.exceptions import MlflowException
@@ -28,9 +29,9 @@ from mlflow.pyfunc import PyFuncModel
 from model_server.errors import RefusedError, without_values
 from model_server.processes.wire import Request, output_names
 from model_server.scoring import raised, typehints
-from model_server.scoring.call import Call
+from model_server.scoring.call import Call, Params
 from model_server.scoring.v2 import outputs
-from model_server.scoring.v2.inputs import Columns, Tensors, unsigned
+from model_server.scoring.v2.inputs import ColumnInputs, TensorInputs, unsigned
 from model_server.scoring.v2.strict import StrictTensors
 from model_server.scoring.v2.tensors import Tensor, misfit
 
@@ -47,7 +48,7 @@ class _Wanted(msgspec.Struct):
 class _Body(msgspec.Struct):
     inputs: list[Tensor]
     id: str | None = None
-    parameters: dict | None = None
+    parameters: dict[str, Any] | None = None
     outputs: list[_Wanted] | None = None
 
 
@@ -55,7 +56,7 @@ _decode = msgspec.json.Decoder(_Body).decode
 
 
 class V2Reader:
-    """Of one model's requests."""
+    """Reads requests for one model; refuses, where `strict`, values that would change."""
 
     def __init__(
         self,
@@ -67,7 +68,7 @@ class V2Reader:
     ) -> None:
         self._model = model
         self._strict = StrictTensors(model.metadata) if strict else None
-        self._about = {"model_name": name, "model_version": version}
+        self._about: dict[str, object] = {"model_name": name, "model_version": version}
         self.failure = failure
         metadata = model.metadata
         schema = metadata.get_input_schema()
@@ -78,11 +79,14 @@ class V2Reader:
         # Such a model is given plain values, made by MLflow's own code.
         self._by_type_hint = metadata._is_signature_from_type_hint()
         self._is_plain = not self._by_type_hint and not metadata._is_type_hint_from_example()
-        self._signature: Columns | Tensors | None = None
+        self._signature: ColumnInputs | TensorInputs | None = None
         if schema and schema.inputs:
-            self._signature = Tensors(schema) if schema.is_tensor_spec() else Columns(schema)
+            self._signature = (
+                TensorInputs(schema) if schema.is_tensor_spec() else ColumnInputs(schema)
+            )
 
     def read(self, request: Request) -> Call | None:
+        """The call of a request; None for what `answer_alone` is to answer. Raises RefusedError."""
         body = _read(request)
         if self._strict:
             self._strict.check(body.inputs)
@@ -91,13 +95,14 @@ class V2Reader:
         table = self._signature.table(body.inputs)
         if table is None:
             return None
-        given, params = self._given(body)
+        sent, params = self._sent(body)
         write = functools.partial(self._write, body)
-        return Call(request, table, write, params, msgspec.json.encode(given) if given else b"")
+        return Call(request, table, write, params, msgspec.json.encode(sent) if sent else b"")
 
     def answer_alone(self, request: Request) -> bytes:
+        """The body of a 200, from a prediction by MLflow's own code. Raises RefusedError."""
         body = _read(request)
-        _, params = self._given(body)
+        _, params = self._sent(body)
         data = self._data(body)
         try:
             prediction = self._model.predict(data, params=params)
@@ -112,35 +117,35 @@ class V2Reader:
 
     def _misfit(self, error: BaseException, data: object, request: Request) -> RefusedError | None:
         if self._by_type_hint and isinstance(error, MlflowException):
-            found = typehints.misfit(self._model, data, request)
-            return misfit(found) if found else None
+            problem = typehints.misfit(self._model, data, request)
+            return misfit(problem) if problem else None
         return _misfit(error)
 
     def _data(self, body: _Body) -> object:
         if self._signature is None:
             return unsigned(body.inputs, (body.parameters or {}).get("content_type"))
-        if isinstance(self._signature, Tensors):
+        if isinstance(self._signature, TensorInputs):
             return self._signature.data(body.inputs)
         frame = self._signature.frame(body.inputs)
         return frame.iloc[:, 0].tolist() if self._by_type_hint else frame
 
-    def _given(self, body: _Body) -> tuple[dict, dict | None]:
-        """The params in the request, and all as the model is given them."""
+    def _sent(self, body: _Body) -> tuple[Params, Params | None]:
+        """The params in the request, and all that the model is given."""
         parameters = body.parameters or {}
-        given = {name: parameters[name] for name in self._params_names if name in parameters}
+        sent = {name: parameters[name] for name in self._params_names if name in parameters}
         try:
-            return given, _enforce_params_schema(dict(given) or None, self._params)
+            return sent, _enforce_params_schema(dict(sent) or None, self._params)
         except MlflowException as error:
             raise misfit(without_values(error.message)) from None
 
     def _write(self, body: _Body, prediction: object) -> bytes:
-        found = outputs.named(prediction, self._output_names, DEFAULT_OUTPUT)
+        named = outputs.named(prediction, self._output_names, DEFAULT_OUTPUT)
         if body.outputs:
-            found = _selected(found, [wanted.name for wanted in body.outputs])
+            named = _selected(named, [wanted.name for wanted in body.outputs])
         answer = dict(self._about)
         if body.id is not None:
             answer["id"] = body.id
-        answer["outputs"] = [outputs.output(name, values) for name, values in found]
+        answer["outputs"] = [outputs.output(name, values) for name, values in named]
         return msgspec.json.encode(answer)
 
 
@@ -177,23 +182,23 @@ def _is_json(body: bytes) -> bool:
     return True
 
 
-def _selected(found: list[tuple[str, object]], names: list[str]) -> list[tuple[str, object]]:
-    by_name = dict(found)
+def _selected(named: list[tuple[str, object]], names: list[str]) -> list[tuple[str, object]]:
+    by_name = dict(named)
     if unknown := [name for name in names if name not in by_name]:
         raise misfit(
             f"The model has no output {unknown[0][:100]!r}; it has "
-            + ", ".join(name for name, _ in found[:20])
+            + ", ".join(name for name, _ in named[:20])
         )
     return [(name, by_name[name]) for name in names]
 
 
 def _misfit(error: BaseException) -> RefusedError | None:
-    """For data that MLflow's own check against the signature refused; without the data, which
-    MLflow repeats."""
+    """Refusal of data that MLflow's own check against the signature refused; without the data,
+    which MLflow repeats."""
     if not isinstance(error, MlflowException):
         return None
-    begin, found, problem = error.message.partition(" with schema ")
-    if not found or not begin.startswith("Failed to enforce schema"):
+    begin, middle, problem = error.message.partition(" with schema ")
+    if not middle or not begin.startswith("Failed to enforce schema"):
         return None
     problem = without_values(problem.rpartition(". Error: ")[2])
     return misfit(f"Failed to enforce schema. Error: {problem}")

@@ -14,6 +14,7 @@ and in responses:
 
 import math
 from itertools import chain
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -37,7 +38,8 @@ DATATYPES = {
 }
 MAX_DIMENSIONS = 32
 MAX_ELEMENTS = 2**31
-"""Of a shape, its zeros left out: nobody can make the server allocate by naming a number."""
+"""Elements that a shape may ask for, zeros left out: nobody can make the server allocate by naming
+a number."""
 
 _LISTS = {"b": list[bool], "i": list[int], "u": list[int], "f": list[float], "O": list[str]}
 _NOT_FINITE = {None: math.nan, "NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -50,21 +52,22 @@ class Tensor(msgspec.Struct):
     shape: list[int]
     datatype: str
     data: msgspec.Raw
-    parameters: dict | None = None
+    parameters: dict[str, Any] | None = None
 
     @property
     def content_type(self) -> str | None:
-        given = self.parameters.get("content_type") if self.parameters else None
-        return given if isinstance(given, str) else None
+        """What its strings are in truth, where the client says so."""
+        value = self.parameters.get("content_type") if self.parameters else None
+        return value if isinstance(value, str) else None
 
 
 def misfit(message: str) -> RefusedError:
-    """For a body that is JSON, and does not fit the protocol or the model."""
+    """Refusal of a body that is JSON, and does not fit the protocol or the model."""
     return RefusedError(422, "INVALID_PARAMETER_VALUE", message)
 
 
 def read(tensor: Tensor) -> np.ndarray:
-    """Of the tensor's shape and datatype; BYTES is an object array of str, or None for null.
+    """An array of the tensor's shape and datatype; BYTES is one of objects: str, or None for null.
     Raises RefusedError 422."""
     dtype = DATATYPES.get(tensor.datatype)
     if dtype is None:
@@ -80,6 +83,7 @@ def read(tensor: Tensor) -> np.ndarray:
 
 
 def wrong(tensor: Tensor, what: str) -> RefusedError:
+    """Refusal of one input, with what is wrong about it."""
     return misfit(f"Input {tensor.name[:100]!r}: {what}.")
 
 
@@ -92,7 +96,7 @@ def _size(tensor: Tensor) -> int:
     return math.prod(shape)
 
 
-def _array(tensor: Tensor, values: list, dtype: np.dtype) -> np.ndarray:
+def _array(tensor: Tensor, values: list[Any], dtype: np.dtype) -> np.ndarray:
     try:
         if dtype.kind != "f" or dtype.itemsize == 8:
             return np.array(values, dtype=dtype)
@@ -103,7 +107,7 @@ def _array(tensor: Tensor, values: list, dtype: np.dtype) -> np.ndarray:
         raise wrong(tensor, f"a number does not fit into {tensor.datatype}") from None
 
 
-def _unusual(tensor: Tensor, kind: str) -> list:
+def _unusual(tensor: Tensor, kind: str) -> list[Any]:
     """The flat elements of data that is nested, or holds what JSON has no form for."""
     try:
         values = msgspec.json.decode(tensor.data)
@@ -117,7 +121,7 @@ def _unusual(tensor: Tensor, kind: str) -> list:
         raise wrong(tensor, f"an element of its data is not {tensor.datatype}") from None
 
 
-def _flat(tensor: Tensor, values: list) -> list:
+def _flat(tensor: Tensor, values: list[Any]) -> list[Any]:
     """Nested data is nested as the shape says, in all its parts."""
     if not any(isinstance(value, list) for value in values):
         return values
@@ -129,8 +133,9 @@ def _flat(tensor: Tensor, values: list) -> list:
     return parts
 
 
-def _element(value: object, kind: str) -> object:
-    """Raises ValueError, KeyError or TypeError when `value` is not of that kind."""
+def _element(value: Any, kind: str) -> Any:
+    """The value as numpy takes it. Raises ValueError, KeyError or TypeError when it is not of that
+    kind."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if kind == "f":
         return value if number else _NOT_FINITE[value]

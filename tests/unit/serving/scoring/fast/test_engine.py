@@ -360,7 +360,7 @@ def test_probabilities_are_the_same(serve, kind, function):
 def test_a_tensor_is_rows_too(serve):
     block = wine.to_numpy()
     served = serve(LogisticRegression(max_iter=20), block, kinds, signature=infer_signature(block))
-    table = Table(None, block=block, is_tensor=True)
+    table = Table((), block=block, is_tensor=True)
     assert_same_bits(served.engine().alone(table), served.own(table))
 
 
@@ -515,7 +515,7 @@ def test_tables_of_other_columns_than_were_proven_are_left_to_the_model(serve):
         Table(wine.columns, block=block.astype(np.float32)),
         Table(wine.columns, columns=list(block.T)[:12]),
         Table(wine.columns[::-1], block=block),
-        Table(None, block=block, is_tensor=True),
+        Table((), block=block, is_tensor=True),
         Table(wine.columns, block=block[:0]),
     ]
     for table in others:

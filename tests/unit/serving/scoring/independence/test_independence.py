@@ -455,3 +455,27 @@ def test_onnx_graph_is_merged_where_no_operator_works_across_rows(case, tmp_path
     else:
         assert reason in found
         assert "here" in found or "output" in found
+
+
+@pytest.mark.parametrize(
+    ("operator", "reason"), [("Abs", None), ("Det", "nothing is known of Det")]
+)
+def test_functions_of_an_onnx_graph_are_followed(operator, reason, tmp_path):
+    onnx = pytest.importorskip("onnx", reason="the server's own dependency; optional in workers")
+    from model_server.scoring.independence import graph
+
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("own", 1)]
+    node = helper.make_node(operator, ["x"], ["y"])
+    function = helper.make_function("own", "Function", ["x"], ["y"], [node], opsets[:1])
+    made = helper.make_graph(
+        [helper.make_node("Function", ["x"], ["y"], domain="own")],
+        "g",
+        [helper.make_tensor_value_info("x", kind, ["rows", 3])],
+        [helper.make_tensor_value_info("y", kind, None)],
+    )
+    file = tmp_path / "model.onnx"
+    model = helper.make_model(made, functions=[function], opset_imports=opsets, ir_version=9)
+    onnx.save(model, file)
+    found = graph.why_not(file)
+    assert found is None if reason is None else reason in found
