@@ -139,6 +139,7 @@ def tried(model_uri: str, texts: pd.DataFrame, t5: T5) -> list[str]:
 
 
 def asked(model: PyFuncModel, texts: pd.DataFrame) -> list[str]:
+    """The model's answers to the column `text`, in its order."""
     return model.predict(texts, params=TRIAL)["output"].tolist()
 
 
