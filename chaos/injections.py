@@ -48,8 +48,10 @@ WHERE datname = 'mlflow' AND pid <> pg_backend_pid()
 
 
 def crash(service: str) -> Injection:
-    """SIGKILL of all its processes. (`docker kill` would be an operator's will, after which no
-    restart policy acts.)"""
+    """SIGKILL of all its processes.
+
+    `docker kill` would be an operator's will, after which no restart policy acts.
+    """
 
     @contextmanager
     def inject(scene: Scene) -> Iterator[None]:

@@ -52,6 +52,7 @@ def _tools(files: list[Path], folder: Path, *, fix: bool) -> dict[str, list[str 
     tools: dict[str, list[str | Path]] = {
         "ruff": ["ruff", "check", *(["--fix"] if fix else []), "."],
         "format": ["ruff", "format", *([] if fix else ["--check"]), "."],
+        "types": ["mypy"],
         "imports": ["lint-imports"],
     }
     optional = {

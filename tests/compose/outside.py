@@ -89,7 +89,7 @@ class Outside:
         return docker("exec", self._names[0], *ready, check=False).returncode == 0
 
     def speak_tls(self, value: str) -> None:
-        """on or off; returns when PostgreSQL has read it."""
+        """Switch it on or off, and return when PostgreSQL has read it."""
         self.sql(f"ALTER SYSTEM SET ssl = {value}")
         self.sql("SELECT pg_reload_conf()")
         wait_until(lambda: self.sql("SHOW ssl") == [value], 20, f"PostgreSQL has ssl {value}")

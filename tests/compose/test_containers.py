@@ -131,7 +131,7 @@ def test_other_addresses_of_this_machine_are_closed(stack):
 
 
 def test_storage_reaches_nothing_outside(stack):
-    """postgres and minio are on an internal network alone: no way out, and no way in."""
+    """Both postgres and minio are on an internal network alone: no way out, and no way in."""
     for service in ("postgres", "minio"):
         (network,) = stack.container(service)["NetworkSettings"]["Networks"]
         assert network == f"{stack.project}_data"

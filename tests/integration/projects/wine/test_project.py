@@ -94,7 +94,7 @@ def test_a_worse_model_is_registered_but_not_promoted_and_the_run_says_why(runs)
 @pytest.mark.skipif(os.environ.get("FULL") != "1", reason="a minute: with FULL=1")
 @pytest.mark.timeout(600)
 def test_it_runs_in_an_environment_made_by_mlflows_default_manager(runs):
-    """uv makes them in `make projects`."""
+    """The manager uv makes them in `make projects`."""
     status, output, run = runs.run("virtualenv", "virtualenv", model_name="wine-virtualenv")
 
     assert status == 0, output
