@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from model_server.environments.bytecode import compile_known
-from model_server.environments.environments import Environment, Environments
+from model_server.environments.environments import Environments
 from model_server.environments.messages import MARKER
 from model_server.settings import Settings
 
@@ -40,7 +40,7 @@ def test_what_is_named_is_compiled_in_its_own_environment_and_nothing_else(envir
     files = [str(place / name) for name in ("tiny/__init__.py", "broken.py", "missing.py")]
     settings = Settings(models="a=/b", cache=tmp_path / "cache")
     work = Environments(settings, {}).compile(
-        Environment(str(environment / "bin" / "python")), [*files, str(outside), "/etc/passwd"]
+        str(environment / "bin" / "python"), [*files, str(outside), "/etc/passwd"]
     )
     asyncio.run(work)
     assert compiled(environment) == ["__init__"]
