@@ -41,6 +41,7 @@ def ask(*arguments: str, patience: float | None = None) -> Answer:
     except OSError as error:
         return Answer(1, "", str(error))
     lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    lines = [line for line in lines if not line.startswith("exit status ")]
     return Answer(done.returncode, done.stdout.strip(), lines[-1].strip() if lines else "")
 
 

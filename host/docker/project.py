@@ -85,6 +85,12 @@ def networks() -> list[str]:
     return client.said("network", "ls", "--filter", _label(), "--format", "{{.Name}}").split()
 
 
+def on_networks(networks: list[str]) -> list[str]:
+    """Names of the containers that run on them."""
+    form = "{{range .Containers}}{{.Name}} {{end}}"
+    return client.said("network", "inspect", "--format", form, *networks).split()
+
+
 @dataclass(frozen=True)
 class Server:
     """The team's own: what it is, for a user to read, and where it answers; host "" for AWS."""

@@ -9,7 +9,7 @@ from host.docker import client, engine, project
 from host.paths import ROOT
 from host.user.options import Options
 from host.user.settings import Settings
-from host.user.terminal import CommandError
+from host.user.terminal import CommandError, say
 
 NAME = "compose"
 MEMORY = 2.5
@@ -46,7 +46,8 @@ def down() -> None:
 
 def clean() -> None:
     """Remove volumes, too. Compose knows those alone that its files name now: others are found by
-    the project's label. Raises CommandError, naming what stays."""
+    the project's label. Raises CommandError, naming what stays; a network that other containers
+    are on holds nothing of the stack's, and is theirs as well."""
     client.do([*REMOVE, "--volumes"], "removing containers and volumes")
     kinds: dict[str, Callable[[], list[str]]] = {
         "container": lambda: project.containers("--all"),
@@ -57,6 +58,9 @@ def clean() -> None:
         if rest := listed():
             complaint = client.ask(kind, "rm", "--force", *rest).complaint
             if rest := listed():
+                if kind == "network" and (users := project.on_networks(rest)):
+                    say(f"the network {', '.join(rest)} stays: {', '.join(users)} is on it")
+                    continue
                 raise CommandError(f"not all is gone: {kind} {', '.join(rest)}: {complaint}")
 
 

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from harness.stack import Stack, docker
+from harness.waiting import wait_until
 
 
 def make(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -32,7 +33,10 @@ def switched_off(new_stack) -> Stack:
     stack = new_stack("compose.team.yml")
     stack.compose("up", "--detach", "--build", "--no-deps", "secrets")
     stack.compose("up", "--detach", "--build", "--no-deps", "gateway")
-    assert stack.execute("gateway", "cat", "/etc/caddy/Caddyfile"), "in a clone under umask 077"
+    reads = ["exec", "-T", "gateway", "cat", "/etc/caddy/Caddyfile"]  # in a clone under umask 077
+    wait_until(
+        lambda: stack.compose(*reads, check=False).returncode == 0, 60, "the gateway reads it"
+    )
     stack.files = ["docker-compose.yml"]
     return stack
 

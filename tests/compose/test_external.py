@@ -302,5 +302,6 @@ def test_make_clean_leaves_what_is_outside(running, outside):
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"PostgreSQL at {elsewhere.DATABASE}:5432" in done.stdout
     assert f"s3://{elsewhere.BUCKET}/{elsewhere.PREFIX}" in done.stdout
+    assert f"the network {running.project}_front stays: " in done.stdout
     assert outside.sql("SELECT count(*) > 0 FROM runs") == ["t"]
     assert outside.storage(f"mc ls --recursive root/{elsewhere.BUCKET}")

@@ -9,7 +9,7 @@ import pytest
 from harness.serving import ModelServer, assert_error
 from tests.integration.serving.models import act
 
-TIMEOUT = 2
+TIMEOUT = 5
 
 
 @pytest.fixture(scope="module")

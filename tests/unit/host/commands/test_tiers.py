@@ -1,6 +1,7 @@
 """`make test`: the compose tier beside the others, and what tests may wait for."""
 
 import fcntl
+import os
 import threading
 
 import pytest
@@ -40,6 +41,7 @@ def ran(monkeypatch, tmp_path):
     monkeypatch.setattr(test, "BESIDE", tmp_path / "log")
     monkeypatch.setattr(test, "OTHERS", tmp_path / "others")
     monkeypatch.setattr(test, "shown", str)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
     return begun
 
 
@@ -55,6 +57,16 @@ def test_the_compose_tier_begins_first_and_is_shown_last(ran, monkeypatch, capsy
     assert sorted(ran) == [("compose", False), ("integration", True), ("unit", True)]
     assert capsys.readouterr().out.rstrip().endswith("what compose printed")
     assert may_measure()
+
+
+def test_on_two_cores_one_tier_runs_after_the_other(ran, monkeypatch):
+    monkeypatch.setattr(test.readiness, "why_no_stack", lambda: "")
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(test, "_timed", lambda tier, _, **__: ran.append(tier))
+
+    list(test._outcomes(["integration", "compose"], options.read({})))
+
+    assert ran == ["integration", "compose"]
 
 
 def test_without_an_engine_it_says_why(ran, monkeypatch):
