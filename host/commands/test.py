@@ -1,6 +1,6 @@
 """`make test`: all tiers that this machine can run, and a loud word about those it cannot.
 
-TIER=unit (or unit,stack) selects, K= is pytest's -k, FULL=1 runs long checks at their whole size.
+TIER=unit (or unit,compose) selects, K= is pytest's -k, FULL=1 runs long checks at their whole size.
 COMPOSE_TIER=required makes a machine fail that cannot run the compose tier. COVERAGE=1 shows how
 much of each package the unit and integration tiers ran, branches too, and takes half as long again.
 """
