@@ -42,7 +42,7 @@ class Hub:
     def entry(self, path: Path) -> dict[str, object]:
         """A file as the hub lists it: ONNX files are large ones, with a SHA-256."""
         content = path.read_bytes()
-        found = {
+        entry = {
             "type": "file",
             "path": path.relative_to(self.folder).as_posix(),
             "size": len(content),
@@ -50,8 +50,8 @@ class Hub:
         }
         if path.suffix == ".onnx":
             digest = hashlib.sha256(content).hexdigest()
-            found["lfs"] = {"oid": digest, "size": len(content), "pointerSize": 134}
-        return found
+            entry["lfs"] = {"oid": digest, "size": len(content), "pointerSize": 134}
+        return entry
 
     def entries(self) -> list[dict[str, object]]:
         return [self.entry(path) for path in sorted(self.folder.rglob("*")) if path.is_file()]
@@ -103,9 +103,9 @@ class Handler(BaseHTTPRequestHandler):
             "X-Linked-Size": str(len(content)),
             "Accept-Ranges": "bytes",
         }
-        if found := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")):
-            start = int(found[1])
-            hub.ranges.append(found[0])
+        if match := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")):
+            start = int(match[1])
+            hub.ranges.append(match[0])
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
             self.reply(content[start:], 206, headers)
         elif hub.cut and "lfs" in entry and self.command == "GET":

@@ -20,7 +20,7 @@ class Sample:
 
 
 class Load:
-    """`with Load(url, content) as load:` asks without pause from `clients` threads."""
+    """Asks without pause from `clients` threads: `with Load(url, content) as load:`."""
 
     def __init__(self, url: str, content: dict, clients: int = 4) -> None:
         self.samples: list[Sample] = []

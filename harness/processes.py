@@ -29,12 +29,12 @@ def clean_environment(**variables: str | Path) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith("PYTEST_") or name.startswith("PYTEST_XDIST_WORKER")
     }
-    given = {name: str(value) for name, value in variables.items()}
+    added = {name: str(value) for name, value in variables.items()}
     return {
         **inherited,
         "PYTHONPATH": path.rstrip(os.pathsep),
         "PYTHONUNBUFFERED": "1",
-        **given,
+        **added,
     }
 
 

@@ -29,11 +29,11 @@ class Block:
 def blocks(by: str | None = None, page: Path = README) -> list[Block]:
     """A page's blocks in their order, all of them or those that one test runs."""
     text = page.read_text()
-    found = [
+    every = [
         Block(match["by"], match["script"], text.count("\n", 0, match.start()) + 1)
         for match in BLOCK.finditer(text)
     ]
-    return [block for block in found if by is None or block.by == by]
+    return [block for block in every if by is None or block.by == by]
 
 
 def paste(script: str, stack: Stack, hub: dict[str, str]) -> subprocess.CompletedProcess[str]:

@@ -23,8 +23,8 @@ class ModelServer:
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        given = {"SERVING_PORT": self.port, "SERVING_CACHE": folder / "cache", **settings}
-        environment = clean_environment(**{name: str(value) for name, value in given.items()})
+        variables = {"SERVING_PORT": self.port, "SERVING_CACHE": folder / "cache", **settings}
+        environment = clean_environment(**{name: str(value) for name, value in variables.items()})
         self.process = Process(
             [sys.executable, "-m", "model_server"], environment, folder / "serving.log"
         )

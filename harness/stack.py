@@ -97,18 +97,18 @@ class Stack:
         self.compose("--profile", "runner", "down", *arguments)
 
     def remove(self) -> None:
-        """With its data, also that of overlays which only some test added."""
+        """Deletes its data too, also of overlays that only some test added."""
         self.down("--volumes", "--timeout", "5")
         label = f"label=com.docker.compose.project={self.project}"
         if left := docker("volume", "ls", "--quiet", "--filter", label).stdout.split():
             docker("volume", "rm", *left)
 
     def execute(self, service: str, *command: str, stdin: str | None = None) -> str:
-        """What a command prints inside a running container."""
+        """Output of a command inside a running container."""
         return self.compose("exec", "-T", service, *command, stdin=stdin).stdout
 
     def run(self, service: str, *command: str, entrypoint: str, stdin: str | None = None) -> str:
-        """What a command prints in a new container of a service."""
+        """Output of a command in a new container of a service."""
         options = ["--rm", "-T", "--no-deps", "--quiet-pull", "--entrypoint", entrypoint]
         return self.compose("run", *options, service, *command, stdin=stdin).stdout
 
@@ -138,7 +138,7 @@ class Stack:
         return json.loads(self.run("secrets", "-c", script, entrypoint="python3"))
 
     def storage(self, script: str) -> str:
-        """What a shell script prints that uses the S3 storage as its administrator, `mc` alias
+        """Output of a shell script that uses the S3 storage as its administrator, `mc` alias
         `stack`."""
         login = (
             "export MC_CONFIG_DIR=/tmp/mc; cd /run/stack; "
@@ -149,9 +149,9 @@ class Stack:
 
     def sql(self, query: str, **variables: str) -> list[str]:
         """Rows of a query on MLflow's database, columns separated by `|`; :'name' is a variable."""
-        given = [f"--variable={name}={value}" for name, value in variables.items()]
+        options = [f"--variable={name}={value}" for name, value in variables.items()]
         psql = ["psql", "--username=postgres", "--dbname=mlflow", "--no-align", "--tuples-only"]
-        return self.execute("postgres", *psql, *given, stdin=query).splitlines()
+        return self.execute("postgres", *psql, *options, stdin=query).splitlines()
 
     def trouble(self) -> Iterator[str]:
         """The last lines of every container that is not as it should be."""

@@ -63,9 +63,9 @@ def build(folder: Path) -> Path:
     generation = {"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0}
     (folder / "generation_config.json").write_text(json.dumps(generation))
     tokenizer().save(str(folder / "tokenizer.json"))
-    given = weights()
-    onnx.save(encoder(given), folder / "onnx" / "encoder_model.onnx")
-    onnx.save(merged_decoder(given), folder / "onnx" / "decoder_model_merged.onnx")
+    tensors = weights()
+    onnx.save(encoder(tensors), folder / "onnx" / "encoder_model.onnx")
+    onnx.save(merged_decoder(tensors), folder / "onnx" / "decoder_model_merged.onnx")
     return folder
 
 
@@ -90,7 +90,7 @@ def tokenizer() -> Tokenizer:
 
 
 def weights() -> dict[str, np.ndarray]:
-    """By the names and in the shapes that transformers gives them, float32.
+    """Tensors, float32, by the names and in the shapes of transformers.
 
     The decoder's are large, so that what it reads counts for more than the token before, and so is
     the embedding of the token that ends an answer, so that some do end.
@@ -101,8 +101,8 @@ def weights() -> dict[str, np.ndarray]:
     def normal(*shape: int, scale: float = 1.0) -> np.ndarray:
         return random.normal(0, scale, shape).astype(np.float32)
 
-    found = {"shared.weight": normal(VOCABULARY, D_MODEL)}
-    found["shared.weight"][CONFIG["eos_token_id"]] *= 1.3
+    tensors = {"shared.weight": normal(VOCABULARY, D_MODEL)}
+    tensors["shared.weight"][CONFIG["eos_token_id"]] *= 1.3
     for stack in ("encoder", "decoder"):
         large = 3.0 if stack == "decoder" else 1.0
         attentions = ["SelfAttention"] + ["EncDecAttention"] * (stack == "decoder")
@@ -110,21 +110,21 @@ def weights() -> dict[str, np.ndarray]:
             layers = f"{stack}.block.{block}.layer"
             for at, kind in enumerate(attentions):
                 for part in "qkv":
-                    found[f"{layers}.{at}.{kind}.{part}.weight"] = normal(
+                    tensors[f"{layers}.{at}.{kind}.{part}.weight"] = normal(
                         inner, D_MODEL, scale=D_MODEL**-0.5
                     )
-                found[f"{layers}.{at}.{kind}.o.weight"] = normal(D_MODEL, inner, scale=large)
-                found[f"{layers}.{at}.layer_norm.weight"] = 1 + normal(D_MODEL, scale=0.1)
+                tensors[f"{layers}.{at}.{kind}.o.weight"] = normal(D_MODEL, inner, scale=large)
+                tensors[f"{layers}.{at}.layer_norm.weight"] = 1 + normal(D_MODEL, scale=0.1)
             at = len(attentions)
-            found[f"{layers}.{at}.DenseReluDense.wi.weight"] = normal(D_FF, D_MODEL, scale=0.5)
-            found[f"{layers}.{at}.DenseReluDense.wo.weight"] = normal(
+            tensors[f"{layers}.{at}.DenseReluDense.wi.weight"] = normal(D_FF, D_MODEL, scale=0.5)
+            tensors[f"{layers}.{at}.DenseReluDense.wo.weight"] = normal(
                 D_MODEL, D_FF, scale=0.5 * large
             )
-            found[f"{layers}.{at}.layer_norm.weight"] = 1 + normal(D_MODEL, scale=0.1)
+            tensors[f"{layers}.{at}.layer_norm.weight"] = 1 + normal(D_MODEL, scale=0.1)
         bias = f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
-        found[bias] = normal(BUCKETS, HEADS)
-        found[f"{stack}.final_layer_norm.weight"] = 1 + normal(D_MODEL, scale=0.1)
-    return found
+        tensors[bias] = normal(BUCKETS, HEADS)
+        tensors[f"{stack}.final_layer_norm.weight"] = 1 + normal(D_MODEL, scale=0.1)
+    return tensors
 
 
 def buckets(distance: np.ndarray, *, both_ways: bool) -> np.ndarray:
@@ -171,7 +171,7 @@ class Graph:
         return self.op("Gather", "shared", ids)
 
     def normed(self, x: str, name: str) -> str:
-        """By the root of the mean square, without bias."""
+        """Divides by the root of the mean square, without bias."""
         mean = self.op("ReduceMean", self.op("Mul", x, x), axes=[-1], keepdims=1)
         root = self.op("Sqrt", self.op("Add", mean, self.constant(EPSILON, np.float32)))
         return self.op("Mul", self.op("Div", x, root), self.weight(f"{name}.layer_norm.weight"))
@@ -214,8 +214,8 @@ class Graph:
 
     def count(self, start: str, end: str, axis: int) -> str:
         """The numbers from start to end, as a row or a column."""
-        found = self.op("Range", start, end, self.constant(1, np.int64))
-        return self.op("Unsqueeze", found, self.constant([axis], np.int64))
+        numbers = self.op("Range", start, end, self.constant(1, np.int64))
+        return self.op("Unsqueeze", numbers, self.constant([axis], np.int64))
 
     def position_bias(self, first: str, last: str, stack: str) -> str:
         """(1, heads, queries, keys) of the queries from `first` on and all keys below `last`."""
