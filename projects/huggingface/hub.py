@@ -38,7 +38,7 @@ class Files:
     sha256: dict[str, str]
 
     def origin(self) -> dict[str, str]:
-        """Where they are from, for tags."""
+        """Source and commit, for tags."""
         return {"source": self.source, **({"commit": self.commit} if self.commit else {})}
 
     def sums(self) -> str:
@@ -89,12 +89,12 @@ def download(repository: str, revision: str, names: list[str]) -> Path:
     except errors.HFValidationError as error:
         raise BadInput(f"source: no folder {repository!r}, and {first_line(error)}") from error
     is_commit = re.fullmatch("[0-9a-f]{40}", revision)
-    if (is_commit or OFFLINE) and (found := cached(repository, revision, names)):
-        return found
+    if (is_commit or OFFLINE) and (folder := cached(repository, revision, names)):
+        return folder
     commit = commit_of(repository, revision, names)
     progress = tqdm if sys.stderr.isatty() else Lines
     try:
-        found = hub.snapshot_download(
+        folder = hub.snapshot_download(
             repository, revision=commit, allow_patterns=names, tqdm_class=progress
         )
     except Exception as error:  # the network's, the disk's: there are many
@@ -102,18 +102,18 @@ def download(repository: str, revision: str, names: list[str]) -> Path:
             f"source: downloading {repository} from {ENDPOINT} failed, and goes on from there when "
             f"run again: {first_line(error)}"
         ) from error
-    return Path(found)
+    return Path(folder)
 
 
 def cached(repository: str, revision: str, names: list[str]) -> Path | None:
     """The folder in the cache, if it has all of the files."""
     try:
-        found = hub.snapshot_download(
+        folder = hub.snapshot_download(
             repository, revision=revision, allow_patterns=names, local_files_only=True
         )
     except errors.LocalEntryNotFoundError:
         return None
-    return Path(found) if all(Path(found, name).is_file() for name in names) else None
+    return Path(folder) if all(Path(folder, name).is_file() for name in names) else None
 
 
 def commit_of(repository: str, revision: str, names: list[str]) -> str:
@@ -147,12 +147,12 @@ def check_stated(name: str, path: Path) -> None:
     kind = {64: "sha256", 40: "git"}.get(len(blob.name))
     if kind is None:
         raise BadInput(f"source: the cache does not say what the hub stated for {name}")
-    if (found := digest(path, kind)) != blob.name:
+    if (actual := digest(path, kind)) != blob.name:
         blob.unlink()
         path.unlink()
         raise BadInput(
-            f"source: {name} is damaged: the hub states {kind} {blob.name}, what came has {found}; "
-            "it is removed from the cache: run again"
+            f"source: {name} is damaged: the hub states {kind} {blob.name}, what came has "
+            f"{actual}; it is removed from the cache: run again"
         )
 
 
@@ -175,15 +175,15 @@ def read_sums(file: str) -> dict[str, str]:
         lines = Path(file).read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise BadInput(f"checksums: {file!r} cannot be read: {first_line(error)}") from error
-    found = {}
+    digests = {}
     for number, line in enumerate(lines, 1):
         match = re.fullmatch(r"([0-9a-fA-F]{64}) [ *](.+)", line)
         if match is None:
             raise BadInput(f"checksums: line {number} of {file!r} is not a sha256 and a name")
-        found[match[2]] = match[1].lower()
-    if not found:
+        digests[match[2]] = match[1].lower()
+    if not digests:
         raise BadInput(f"checksums: {file!r} is empty")
-    return found
+    return digests
 
 
 class Lines(tqdm):

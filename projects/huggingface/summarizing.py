@@ -1,4 +1,4 @@
-"""From files of T5 to a registered model: fetch, try, record, register, promote."""
+"""Turn files of T5 into a registered model: fetch, try, record, register, promote."""
 
 import shutil
 import tempfile

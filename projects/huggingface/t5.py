@@ -47,8 +47,8 @@ class T5:
         self.pad, self.end = self.config["pad_token_id"], self.config["eos_token_id"]
         self.tokenizer = _tokenizer(Path(tokenizer), self.config)
         self.encoder, self.decoder = _session(Path(encoder)), _session(Path(decoder))
-        self.inputs = {given.name for given in self.decoder.get_inputs()}
-        self.outputs = [given.name for given in self.decoder.get_outputs()]
+        self.inputs = {tensor.name for tensor in self.decoder.get_inputs()}
+        self.outputs = [tensor.name for tensor in self.decoder.get_outputs()]
         self.cached = sorted(name for name in self.inputs if name.startswith("past_key_values."))
         self._check()
         # Quantized files scale by the largest number in the whole batch: there, a row's answer
@@ -57,7 +57,7 @@ class T5:
 
     def _check(self) -> None:
         """Whether the graphs have the inputs and outputs that are used here, and no others."""
-        taken = {given.name for given in self.encoder.get_inputs()}
+        taken = {tensor.name for tensor in self.encoder.get_inputs()}
         if taken != {"input_ids", "attention_mask"}:
             raise UnusableError(f"encoder: takes {_list(taken)}, not input_ids and attention_mask")
         known = {"input_ids", "encoder_attention_mask", "encoder_hidden_states", "use_cache_branch"}
@@ -96,13 +96,13 @@ class T5:
         steps = []
         while len(steps) < most and not ended.all():
             feeds |= {"input_ids": token, "use_cache_branch": np.array([bool(steps)])}
-            given = {name: feeds[name] for name in self.inputs}
-            found = dict(zip(self.outputs, self.decoder.run(None, given), strict=True))
+            inputs = {name: feeds[name] for name in self.inputs}
+            outputs = dict(zip(self.outputs, self.decoder.run(None, inputs), strict=True))
             for name in self.cached:
                 # Keys and values of the text stay those of the first step; later ones are empty.
                 if not steps or ".decoder." in name:
-                    feeds[name] = found[_present(name)]
-            best = np.where(ended, self.pad, _best(found["logits"][:, -1]))
+                    feeds[name] = outputs[_present(name)]
+            best = np.where(ended, self.pad, _best(outputs["logits"][:, -1]))
             ended |= best == self.end
             steps.append(best)
             token = best[:, None]
@@ -143,8 +143,8 @@ class Summarizer(PythonModel):
         texts = model_input["text"].fillna("").tolist()
         asked = [at for at, text in enumerate(texts) if text.strip()]
         answers = [""] * len(texts)
-        found = self.t5.answers([f"{task}: {texts[at]}" for at in asked], most)
-        for at, answer in zip(asked, found, strict=True):
+        summaries = self.t5.answers([f"{task}: {texts[at]}" for at in asked], most)
+        for at, answer in zip(asked, summaries, strict=True):
             answers[at] = answer
         return pd.DataFrame({"output": answers})
 

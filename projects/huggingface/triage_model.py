@@ -32,9 +32,9 @@ class Embedder:
         faster than padding a batch to its longest text.
         """
         tokens = np.array([self.tokenizer.encode(text).ids], np.int64)
-        given = {"input_ids": tokens, "attention_mask": np.ones_like(tokens)}
-        given["token_type_ids"] = np.zeros_like(tokens)
-        (states,) = self.session.run(None, given)
+        inputs = {"input_ids": tokens, "attention_mask": np.ones_like(tokens)}
+        inputs["token_type_ids"] = np.zeros_like(tokens)
+        (states,) = self.session.run(None, inputs)
         mean = states[0].mean(axis=0, dtype=np.float64)
         return mean / np.linalg.norm(mean)
 

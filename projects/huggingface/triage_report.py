@@ -29,7 +29,7 @@ MACRO_F1 = Measure(
 
 
 def metrics(labels: np.ndarray, answers: np.ndarray) -> dict[str, float]:
-    """Of all classes, and of each: precision, recall and F1."""
+    """Precision, recall and F1, of all classes and of each."""
     classes = np.unique(labels)
     each = precision_recall_fscore_support(labels, answers, labels=classes, zero_division=0)[:3]
     return overall(labels, answers) | {

@@ -1,4 +1,4 @@
-"""From texts to a registered model: embed, fit, compare, record, register, promote."""
+"""Turn texts into a registered model: embed, fit, compare, record, register, promote."""
 
 import sys
 import tempfile
@@ -116,8 +116,8 @@ def search(
     """
     name = f"{model.steps[-1][0]}__C" if isinstance(model, Pipeline) else "C"
     folds = StratifiedGroupKFold(FOLDS)
-    found = GridSearchCV(model, {name: list(strengths)}, scoring="f1_macro", cv=folds)
-    return found.fit(inputs, training.labels, groups=training.group_names())
+    grid = GridSearchCV(model, {name: list(strengths)}, scoring="f1_macro", cv=folds)
+    return grid.fit(inputs, training.labels, groups=training.group_names())
 
 
 def asked_of_baselines(

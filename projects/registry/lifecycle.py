@@ -53,12 +53,12 @@ def tag(client: MlflowClient, name: str, key: str, value: str, version: str) -> 
 
 def untag(client: MlflowClient, name: str, key: str, version: str) -> str:
     """Remove a tag of a model, or of one of its versions."""
-    found = find_version(client, name, version) if version else find_model(client, name)
-    what = f"version {found.version} of {name}" if version else name
-    if key not in found.tags:
-        raise BadInput(f"{what} has no tag {key!r}; its tags: {some(found.tags)}")
+    entity = find_version(client, name, version) if version else find_model(client, name)
+    what = f"version {entity.version} of {name}" if version else name
+    if key not in entity.tags:
+        raise BadInput(f"{what} has no tag {key!r}; its tags: {some(entity.tags)}")
     if version:
-        client.delete_model_version_tag(name, found.version, key)
+        client.delete_model_version_tag(name, entity.version, key)
     else:
         client.delete_registered_model_tag(name, key)
     return f"{what} has the tag {key} no more"

@@ -45,8 +45,8 @@ def pairs(values: Mapping[str, object]) -> str:
 
 def all_models(client: MlflowClient) -> str:
     """A row for each registered model."""
-    found = models(client)
-    if not found:
+    registered = models(client)
+    if not registered:
         hint = (
             ""
             if on_server()
@@ -62,7 +62,7 @@ def all_models(client: MlflowClient) -> str:
             _time(model.last_updated_timestamp),
             _line(model.description),
         ]
-        for model in found
+        for model in registered
     ]
     return columns([["model", "versions", "aliases", "updated", "description"], *rows])
 
@@ -131,8 +131,8 @@ def _served(name: str, version: str | None = None) -> str:
         entries = served(name)
     except CannotAskError as error:
         return f"unknown: {error}"
-    found = [entry for entry in entries if version in (None, entry.version)]
-    return ", ".join(f"version {entry.version} is {entry.words}" for entry in found) or "no"
+    held = [entry for entry in entries if version in (None, entry.version)]
+    return ", ".join(f"version {entry.version} is {entry.words}" for entry in held) or "no"
 
 
 def _some_metrics(client: MlflowClient, version: ModelVersion) -> str:
@@ -142,7 +142,7 @@ def _some_metrics(client: MlflowClient, version: ModelVersion) -> str:
 
 
 def _metrics(client: MlflowClient, version: ModelVersion) -> dict[str, float]:
-    """Those of the run that logged the version; none where it is gone."""
+    """Metrics of the run that logged the version; none where it is gone."""
     if not version.run_id:
         return {}
     try:

@@ -23,25 +23,25 @@ def some(words: Iterable[str]) -> str:
 
 def models(client: MlflowClient) -> list[RegisteredModel]:
     """All registered models, by name."""
-    found, token = [], None
+    registered, token = [], None
     while True:
         page = client.search_registered_models(max_results=PAGE, page_token=token)
-        found += page
+        registered += page
         if not (token := page.token):
-            return sorted(found, key=lambda model: model.name)
+            return sorted(registered, key=lambda model: model.name)
 
 
 def versions(client: MlflowClient, name: str | None = None) -> list[ModelVersion]:
     """All versions of a model, or of all models; the newest first."""
-    found, token = [], None
+    registered, token = [], None
     wanted = f"name = '{name}'" if name else None
     while True:
         page = client.search_model_versions(
             wanted, max_results=PAGE, order_by=["version_number DESC"], page_token=token
         )
-        found += page
+        registered += page
         if not (token := page.token):
-            return found
+            return registered
 
 
 def find_model(client: MlflowClient, name: str) -> RegisteredModel:

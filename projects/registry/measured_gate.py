@@ -19,7 +19,7 @@ class MeasuredGate(Gate):
         self._before: str | None = None
 
     def judge(self, candidate: str, incumbent: str | None, mode: str) -> Outcome:
-        """As any gate, but a version that cannot be measured, or is beyond the limit, is not
+        """Judge as any gate, but a version that cannot be measured, or is beyond the limit, is not
         promoted even where there is none to compare it with."""
         self._before = incumbent
         if mode == "auto":
@@ -42,7 +42,7 @@ class MeasuredGate(Gate):
         super().move(version, by)
 
     def untag(self, version: str) -> None:
-        """As any gate, and without the note."""
+        """Remove the note too."""
         super().untag(version)
         note_before(self.registry, self.name, self.alias, version, None)
 

@@ -124,7 +124,7 @@ def kind_of_labels(labels: pd.Series) -> str:
 
 
 def _better(metric: str, scores: list[float], numbers: list[str]) -> str:
-    """Which of two versions is better by a metric; nan is worse than all."""
+    """The better of two versions by a metric; nan is worse than all."""
     sign = -1 if metric in LOWER_IS_BETTER else 1
     first, second = (-math.inf if math.isnan(score) else sign * score for score in scores)
     if first == second:

@@ -75,9 +75,9 @@ def note_before(
 
 
 def _before(client: MlflowClient, holder: ModelVersion, alias: str) -> ModelVersion | None:
-    """By the holder's own tag; else, or if that version is deleted, the one promoted last before
-    the holder was, which is all that other gates write down. Not one that was rolled back from
-    since: going back never leads forth."""
+    """The version that the holder's own tag names; else, or if that is deleted, the one promoted
+    last before the holder, which is all that other gates write down. Never one that was rolled
+    back from since: going back never leads forth."""
     others = {str(each.version): each for each in versions(client, holder.name)}
     others.pop(str(holder.version), None)
     told = others.get(holder.tags.get(f"{alias}.before", ""))
@@ -100,5 +100,5 @@ def _rolled_back(version: ModelVersion, alias: str) -> bool:
 
 
 def _promotion(version: ModelVersion) -> tuple[str, int]:
-    """When a version was promoted, as something that sorts."""
+    """Sort key: when a version was promoted, then its number."""
     return version.tags["promoted_at"], int(version.version)

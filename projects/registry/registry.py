@@ -48,7 +48,7 @@ class InOrder(click.Group):
 def say(work: Callable[..., str], *arguments: object, measures: bool = False) -> None:
     """Do the work, and say what came of it.
 
-    Like what it is given, it is imported where it is needed: MLflow takes seconds, which help and
+    The work and `done` are imported where they are needed: MLflow takes seconds, which help and
     refusing an option do not.
     """
     from session import done

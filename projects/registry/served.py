@@ -1,4 +1,4 @@
-"""Which versions the model server holds."""
+"""The versions that the model server holds."""
 
 import os
 from dataclasses import dataclass
@@ -36,22 +36,22 @@ def served(model: str) -> list[Entry]:
     try:
         answer = requests.get(f"{server()}/models", timeout=SECONDS)
         answer.raise_for_status()
-        found = [entry for served in answer.json()["models"] for entry in _entries(model, served)]
+        entries = [entry for served in answer.json()["models"] for entry in _entries(model, served)]
     except (requests.RequestException, LookupError, TypeError, ValueError) as error:
         raise CannotAskError(f"no model server answers at {server()}: {_why(error)}") from error
-    return found
+    return entries
 
 
 def _entries(model: str, served: dict[str, str | None]) -> list[Entry]:
     """A served name may hold one version and be on its way to another."""
     words = f"served as {served['name']} ({served['because']})"
-    found = []
+    entries = []
     if (source := served.get("source")) and source.rpartition("/")[0] == f"models:/{model}":
-        found.append(Entry(source.rpartition("/")[2], words))
+        entries.append(Entry(source.rpartition("/")[2], words))
     wanted = served.get("wanted_version")
     if wanted and wanted != served["version"] and served["name"] == model:
-        found.append(Entry(wanted, f"about to be {words}"))
-    return found
+        entries.append(Entry(wanted, f"about to be {words}"))
+    return entries
 
 
 def _why(error: Exception) -> str:

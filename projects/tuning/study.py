@@ -103,12 +103,12 @@ class Study:
 
     def trials(self) -> dict[int, Trial]:
         """All trials that ended, by number; of two with one number, the first."""
-        found = {}
+        trials = {}
         for run in self._children("attributes.status != 'RUNNING'"):
             number = run.data.tags.get("trial")
             if number is not None and run.info.status in ("FINISHED", "FAILED"):
-                found.setdefault(int(number), self._trial(int(number), run))
-        return dict(sorted(found.items()))
+                trials.setdefault(int(number), self._trial(int(number), run))
+        return dict(sorted(trials.items()))
 
     def begin(self, number: int, params: Mapping[str, float]) -> str:
         """Record that a trial runs; returns the id of its run.
@@ -123,8 +123,8 @@ class Study:
             "trial": str(number),
         }
         run_id = self.client.create_run(self.experiment, tags=tags).info.run_id
-        given = [Param(name, repr(value)) for name, value in params.items()]
-        self.client.log_batch(run_id, params=given)
+        values = [Param(name, repr(value)) for name, value in params.items()]
+        self.client.log_batch(run_id, params=values)
         return run_id
 
     def finish(self, run_id: str, scores: list[float], seconds: float) -> None:
@@ -173,14 +173,14 @@ class Study:
 
     def _find(self) -> Run | None:
         """The run of the search; of two begun in the same moment, the first."""
-        found = mlflow.search_runs(
+        runs = mlflow.search_runs(
             [self.experiment],
             f"tags.study = '{self.name}' and tags.`study.fingerprint` LIKE '%'",
             order_by=["attributes.start_time", "attributes.run_id"],
             max_results=1,
             output_format="list",
         )
-        return found[0] if found else None
+        return runs[0] if runs else None
 
     def _create(self, fingerprint: str, about: Mapping[str, object]) -> Run:
         sources = self.attempt.data.tags.items()

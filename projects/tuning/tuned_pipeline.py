@@ -53,7 +53,7 @@ def regressor(params: Params) -> TransformedTargetRegressor:
 
 
 def regression_metrics(answers: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Of numbers (rows,), in their own unit save r2."""
+    """Errors of numbers (rows,), in their own unit, and r2."""
     return {
         "rmse": root_mean_squared_error(answers, predicted),
         "mae": mean_absolute_error(answers, predicted),
@@ -62,7 +62,7 @@ def regression_metrics(answers: np.ndarray, predicted: np.ndarray) -> dict[str, 
 
 
 def classification_metrics(answers: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Of labels (rows,)."""
+    """Accuracy and F1 of labels (rows,)."""
     return {
         "accuracy": accuracy_score(answers, predicted),
         "f1_macro": f1_score(answers, predicted, average="macro"),

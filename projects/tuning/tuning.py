@@ -1,4 +1,4 @@
-"""From a table to a registered model: search, fit with the best found, record, promote."""
+"""Turn a table into a registered model: search, fit with the best, record, promote."""
 
 import hashlib
 import json
@@ -185,7 +185,7 @@ def record(settings: Settings, model: Pipeline, training: MixedTable, test: Mixe
 
 
 def signature(table: MixedTable) -> ModelSignature:
-    """Of raw rows. Numbers are doubles, since whole numbers have no null; texts have one anyway.
+    """Raw rows: numbers are doubles, since whole numbers have no null; texts have one anyway.
 
     All columns are required, and any of them may be null: a column that is left out is refused by
     name, which MLflow does not do for optional ones.

@@ -119,6 +119,6 @@ class Progress:
         self.next = now + BETWEEN_SECONDS
         done = self.source.done / 1e6
         of = f" of {self.source.size / 1e6:,.0f}" if self.source.size else ""
-        found = plural(findings.total(), "finding")
+        count = plural(findings.total(), "finding")
         speed = done / (now - self.began)
-        click.echo(f"checked {done:,.0f}{of} MB, {speed:.0f} MB/s, {found} so far", err=True)
+        click.echo(f"checked {done:,.0f}{of} MB, {speed:.0f} MB/s, {count} so far", err=True)

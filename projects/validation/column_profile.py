@@ -127,18 +127,18 @@ def kinds(
     for kind, pattern in KINDS.items():
         if not len(cells):
             return
-        found = matching(cells, pattern)
-        if found.any():
-            yield kind, cells.filter(pa.array(found)), rows[found]
-            cells, rows = cells.filter(pa.array(~found)), rows[~found]
+        matches = matching(cells, pattern)
+        if matches.any():
+            yield kind, cells.filter(pa.array(matches)), rows[matches]
+            cells, rows = cells.filter(pa.array(~matches)), rows[~matches]
     if len(cells):
         yield TEXT, cells, rows
 
 
 def matching(cells: pa.StringArray, pattern: str) -> np.ndarray:
-    """Which cells match (rows,) bool, in upper or lower case."""
-    found = pc.match_substring_regex(cells, pattern, ignore_case=True)
-    return found.to_numpy(zero_copy_only=False)
+    """Mask (rows,) of the cells that match, in upper or lower case."""
+    matches = pc.match_substring_regex(cells, pattern, ignore_case=True)
+    return matches.to_numpy(zero_copy_only=False)
 
 
 def every(cells: pa.StringArray, pattern: str) -> bool:

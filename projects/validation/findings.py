@@ -82,7 +82,7 @@ class Findings:
         return [name for name, count in self.counts.items() if count and CHECKS[name].fatal]
 
     def sorted(self) -> list[Finding]:
-        """Those kept, by check, column-wide ones first, then by row."""
+        """Findings kept, by check, column-wide ones first, then by row."""
         order = {name: place for place, name in enumerate(CHECKS)}
         return sorted(self.kept, key=lambda one: (order[one.check], one.row or 0))
 

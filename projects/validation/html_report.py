@@ -44,11 +44,11 @@ def failure(examination: Examination, max_errors: int) -> str:
     """Why a file does not pass, empty if it does."""
     findings = examination.findings
     counts = {name: count for name, count in findings.counts.items() if count}
-    found = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    listed = ", ".join(f"{name} {count:,}" for name, count in counts.items())
     if fatal := findings.fatal():
-        return f"the file cannot be used ({', '.join(fatal)}): {found}"
+        return f"the file cannot be used ({', '.join(fatal)}): {listed}"
     if findings.total() > max_errors:
-        return f"{plural(findings.total(), 'finding')}, {max_errors:,} allowed: {found}"
+        return f"{plural(findings.total(), 'finding')}, {max_errors:,} allowed: {listed}"
     return ""
 
 

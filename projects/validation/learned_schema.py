@@ -111,7 +111,7 @@ class Enforcement:
 
     def check(self, block: Block) -> None:
         """Compare the rows of a block."""
-        found: set[tuple[int, str]] = set()
+        noted: set[tuple[int, str]] = set()
         frame = {}
         for name in sorted(self.places, key=self.places.__getitem__):
             cells, column = block.cells[self.places[name]], self.schema.columns.get(name)
@@ -121,7 +121,7 @@ class Enforcement:
                 frame[name] = pd.Series(values, index=block.rows)
                 for place in np.flatnonzero(wrong):
                     row = int(block.rows[place])
-                    found.add((row, name))
+                    noted.add((row, name))
                     kind = "number" if type_.startswith("float") else "whole number"
                     self._add(row, name, f"{quoted(cells[place])} is not a {kind}")
             else:
@@ -129,16 +129,16 @@ class Enforcement:
         try:
             self.schema.validate(pd.DataFrame(frame, index=block.rows), lazy=True)
         except SchemaErrors as errors:
-            self._note(errors.failure_cases, found)
+            self._note(errors.failure_cases, noted)
 
-    def _note(self, cases: pd.DataFrame, found: set[tuple[int, str]]) -> None:
+    def _note(self, cases: pd.DataFrame, noted: set[tuple[int, str]]) -> None:
         for check, column, value, row in zip(
             cases["check"], cases["column"], cases["failure_case"], cases["index"], strict=True
         ):
             if pd.isna(row):
                 self._note_column(str(check), column, value)
-            elif (int(row), column) not in found:
-                found.add((int(row), column))
+            elif (int(row), column) not in noted:
+                noted.add((int(row), column))
                 what = (
                     "a value is missing"
                     if check == "not_nullable"

@@ -54,7 +54,7 @@ def metrics(examination: Examination) -> dict[str, int]:
 
 
 def dataset(name: str, examination: Examination) -> Dataset:
-    """Where the file came from and the digest of its bytes; the file itself stays where it is."""
+    """Source of the file and digest of its bytes; the file itself stays where it is."""
     kind = scheme(name)
     word = {"http": "url", "https": "url"}.get(kind, "uri")
     return Dataset(

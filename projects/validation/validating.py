@@ -93,7 +93,7 @@ def check_file(
 
 
 def outcome(name: str, examination: Examination, max_errors: int) -> str:
-    """What was found, in lines."""
+    """The findings, in lines."""
     findings, rows = examination.findings, plural(examination.rows, "row")
     columns = plural(len(examination.columns), "column")
     lines = [

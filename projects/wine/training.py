@@ -1,4 +1,4 @@
-"""From a table to a registered model: fit, record, register, promote."""
+"""Turn a table into a registered model: fit, record, register, promote."""
 
 from dataclasses import asdict, dataclass
 

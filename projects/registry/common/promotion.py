@@ -36,13 +36,13 @@ class Comparison:
 
     @classmethod
     def of(cls, candidate: float, incumbent: float, text: str) -> "Comparison":
-        """By two scores of which the higher is the better one; nan is worse than all."""
+        """Compares two scores: the higher is the better one, nan is worse than all."""
         candidate, incumbent = (-inf if isnan(score) else score for score in (candidate, incumbent))
         return cls(candidate >= incumbent, candidate > incumbent, text)
 
 
 Compare = Callable[[str, str], Comparison]
-"""From two version numbers, candidate and incumbent; raises CannotCompareError."""
+"""Compares two version numbers, candidate and incumbent; raises CannotCompareError."""
 
 
 class Gate:
