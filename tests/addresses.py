@@ -26,7 +26,7 @@ LOCATION, ARCHIVE, SPANS = (
     "mlflow.trace.spansLocation",
 )
 USERS = ("nobody", "reader", "editor", "denied", "admin")
-"""Without a login; with READ, EDIT and DENY on what the owner made; an administrator."""
+"""No login; READ, EDIT and DENY on what the owner made; an administrator."""
 GRANTS = {"reader": "READ", "editor": "EDIT", "denied": "DENY"}
 LIST_FILES = """
 query Q($data: MlflowListArtifactsInput!) {
@@ -73,12 +73,12 @@ class Door:
             self.clients[user] = self.client(self.logins[user])
         return self.clients[user]
 
-    def call(self, user: str, method: str, path: str, /, **given: object) -> httpx.Response:
-        content = {"params": given} if method == "GET" else {"json": given}
+    def call(self, user: str, method: str, path: str, /, **fields: object) -> httpx.Response:
+        content = {"params": fields} if method == "GET" else {"json": fields}
         return self.of(user).request(method, path, **content)
 
-    def made(self, user: str, method: str, path: str, /, **given: object) -> dict:
-        answer = self.call(user, method, path, **given)
+    def made(self, user: str, method: str, path: str, /, **fields: object) -> dict:
+        answer = self.call(user, method, path, **fields)
         assert answer.status_code == 200, f"{path}: {answer.status_code} {answer.text}"
         return answer.json()
 
@@ -116,8 +116,8 @@ class Belongings:
         self.make("registered-models/create", name=self.model)
         self.version(self.run_uri, run_id=self.run).raise_for_status()
 
-    def make(self, path: str, **given: object) -> dict:
-        return self.door.made(self.owner, "POST", f"{API}/{path}", **given)
+    def make(self, path: str, **fields: object) -> dict:
+        return self.door.made(self.owner, "POST", f"{API}/{path}", **fields)
 
     def put(self, path: str, data: bytes) -> None:
         self.door.put(self.owner, path, data).raise_for_status()
@@ -131,8 +131,8 @@ class Belongings:
 
     def version(self, source: str, by: str = "", **ids: str) -> httpx.Response:
         """Ask for another version of the model."""
-        path, given = f"{API}/model-versions/create", {"name": self.model, "source": source}
-        return self.door.call(by or self.owner, "POST", path, **given, **ids)
+        path, fields = f"{API}/model-versions/create", {"name": self.model, "source": source}
+        return self.door.call(by or self.owner, "POST", path, **fields, **ids)
 
     def start_trace(self, tags: dict | None = None, by: str = "", identifier: str = ""):
         info = {
@@ -150,13 +150,13 @@ class Belongings:
         return self.door.call(by or self.owner, "POST", path, trace=body)
 
     def start_old_trace(self, tags: dict, by: str = "") -> httpx.Response:
-        given = {"experiment_id": self.experiment, "timestamp_ms": 1, "request_metadata": []}
-        return self.door.call(by or self.owner, "POST", f"{API}/traces", tags=pairs(tags), **given)
+        fields = {"experiment_id": self.experiment, "timestamp_ms": 1, "request_metadata": []}
+        return self.door.call(by or self.owner, "POST", f"{API}/traces", tags=pairs(tags), **fields)
 
     def end_old_trace(self, tags: dict, by: str = "") -> httpx.Response:
-        given = {"timestamp_ms": 9, "status": "OK", "request_metadata": []}
+        fields = {"timestamp_ms": 9, "status": "OK", "request_metadata": []}
         path = f"{API}/traces/{self.trace}"
-        return self.door.call(by or self.owner, "PATCH", path, tags=pairs(tags), **given)
+        return self.door.call(by or self.owner, "PATCH", path, tags=pairs(tags), **fields)
 
     def send_span(self, tags: dict, by: str = "", identifier: str = "", **headers: str):
         """One span over OTLP, whose trace is new where none is named."""
@@ -179,9 +179,9 @@ class Belongings:
         )
 
     def tag_trace(self, key: str, value: str, by: str = "", version: str = API_3):
-        given = {"key": key, "value": value}
+        fields = {"key": key, "value": value}
         return self.door.call(
-            by or self.owner, "PATCH", f"{version}/traces/{self.trace}/tags", **given
+            by or self.owner, "PATCH", f"{version}/traces/{self.trace}/tags", **fields
         )
 
 
@@ -202,7 +202,7 @@ class World:
     own: dict[str, Belongings]
 
     def mine(self, user: str) -> Belongings:
-        """Where that user may write; somebody's where nobody asks."""
+        """Belongings of that user, or the editor's where there are none."""
         return self.own.get(user) or self.own["editor"]
 
 
@@ -366,7 +366,7 @@ def _experiments() -> None:
     def place(w: World) -> dict:
         return {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": number(w)}}
 
-    for what, method, path, given in (
+    for what, method, path, fields in (
         ("itself", "GET", f"{API}/experiments/get", lambda w: {"experiment_id": number(w)}),
         ("its runs", "POST", f"{API}/runs/search", lambda w: {"experiment_ids": [number(w)]}),
         ("its traces", "POST", f"{API_3}/traces/search", lambda w: {"locations": [place(w)]}),
@@ -380,8 +380,8 @@ def _experiments() -> None:
     ):
         allowed = answers(reader=400, editor=400, denied=400, admin=200)
         probe(f"experiment: {what}, by another spelling", allowed)(
-            lambda w, user, method=method, path=path, given=given: w.door.call(
-                user, method, path, **given(w)
+            lambda w, user, method=method, path=path, fields=fields: w.door.call(
+                user, method, path, **fields(w)
             )
         )
 
@@ -450,9 +450,9 @@ def _files() -> None:
             lambda w: {"request_id": w.owned.trace, "path": ATTACHMENT},
         ),
     }
-    for name, (route, given) in routes.items():
+    for name, (route, fields) in routes.items():
         probe(f"file: {name}", READS)(
-            lambda w, user, route=route, given=given: w.door.call(user, "GET", route, **given(w))
+            lambda w, user, route=route, fields=fields: w.door.call(user, "GET", route, **fields(w))
         )
     probe("file: a logged model's", READS)(
         lambda w, user: w.door.call(
@@ -499,8 +499,8 @@ def check(w: World, name: str, user: str) -> None:
 def check_graphql(w: World, user: str) -> None:
     """GraphQL answers 200 whatever it gives."""
     variables = {"data": {"runId": w.owned.run}}
-    given = {"query": LIST_FILES, "variables": variables, "operationName": "Q"}
-    answer = w.door.call(user, "POST", "/graphql", **given)
+    body = {"query": LIST_FILES, "variables": variables, "operationName": "Q"}
+    answer = w.door.call(user, "POST", "/graphql", **body)
     may = 200 in READS[user]
     if user != "admin":
         query = f'{{ mlflowGetExperiment(input: {{experimentId: "0{w.owned.experiment}"}}) '

@@ -105,7 +105,7 @@ class Outside:
         return asked.stdout.splitlines()
 
     def storage(self, script: str, stdin: str = "", *, check: bool = True) -> str:
-        """What a shell script prints that uses the storage as its administrator, `mc` alias
+        """Output of a shell script that uses the storage as its administrator, `mc` alias
         `root`."""
         login = f"mc alias set root http://127.0.0.1:9000 root{self._root_key[:6]} {self._root_key}"
         script = f"{login} >/dev/null\n{script}"
@@ -113,14 +113,14 @@ class Outside:
         return docker(*command, stdin=stdin, check=check).stdout
 
     def _make_database(self) -> None:
-        """By the statements of docs/external.md."""
+        """Runs the statements of docs/external.md."""
         write = "mkdir -p /tmp/secrets && cat > /tmp/secrets/mlflow-password"
-        given = self.values["mlflow-password"]
-        docker("exec", "-i", self._names[0], "sh", "-c", write, stdin=given)
+        password = self.values["mlflow-password"]
+        docker("exec", "-i", self._names[0], "sh", "-c", write, stdin=password)
         self.sql(_documented("sql"), "postgres")
 
     def _make_bucket(self) -> None:
-        """With the policy of docs/external.md."""
+        """Applies the policy of docs/external.md."""
         policy = json.loads(_documented("json"))
         policy["Statement"][1]["Resource"] = [f"arn:aws:s3:::{BUCKET}/{PREFIX}/*"]
         key, secret = self.values["s3-access-key"], self.values["s3-secret-key"]

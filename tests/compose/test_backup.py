@@ -60,17 +60,17 @@ class Clone(Stack):
         (self.folder / "secrets" / name).write_text(value)
 
     def make(self, target: str, **settings: object) -> subprocess.CompletedProcess[str]:
-        given = [f"{name}={value}" for name, value in settings.items()]
-        command = ["make", "--no-print-directory", f"PYTHON={sys.executable}", target, *given]
+        pairs = [f"{name}={value}" for name, value in settings.items()]
+        command = ["make", "--no-print-directory", f"PYTHON={sys.executable}", target, *pairs]
         return run(command, self.folder, self.environment())
 
     def process(self, target: str, log: Path, **settings: object) -> Process:
-        given = [f"{name}={value}" for name, value in settings.items()]
-        command = ["make", f"PYTHON={sys.executable}", "--directory", self.folder, target, *given]
+        pairs = [f"{name}={value}" for name, value in settings.items()]
+        command = ["make", f"PYTHON={sys.executable}", "--directory", self.folder, target, *pairs]
         return Process(command, self.environment(), log)
 
     def paste(self, number: int) -> str:
-        """What README's commands on backups print, block by block."""
+        """Output of README's commands on backups, block by block."""
         script = blocks("backup")[number].script.replace("make ", f"make PYTHON={sys.executable} ")
         command = ["bash", "-euo", "pipefail", "-c", script]
         done = run(command, self.folder, self.environment())
@@ -277,10 +277,10 @@ def test_a_version_without_artifacts_is_told(old, backed_up):
     assert "hollow version 1" in refused.stdout.splitlines()[-2]
     assert not old.left_in_work(), "dumps and the passphrase are gone, as after a good one"
 
-    found = old.verify(folder)
-    assert found.returncode == 0, found.stderr
-    newer = re.search(r"a newer one is snapshot (\w+) .* \(lacks artifacts", found.stdout)[1]
-    assert f"SNAPSHOT={newer} takes it" in found.stdout
+    verified = old.verify(folder)
+    assert verified.returncode == 0, verified.stderr
+    newer = re.search(r"a newer one is snapshot (\w+) .* \(lacks artifacts", verified.stdout)[1]
+    assert f"SNAPSHOT={newer} takes it" in verified.stdout
     lacking = old.verify(folder, newer[:6])
     assert "the backup lacks the artifacts of hollow version 1" in lacking.stderr
     wrong = old.verify(folder, "no-such")
@@ -370,8 +370,8 @@ def test_a_flipped_bit_is_refused(old, backed_up, part, tmp_path):
 
 
 def interrupted(new: Clone, folder: Path) -> tuple[str, str]:
-    """What a restore says that is stopped when the data is back, and its passphrase is not; what
-    a start says then."""
+    """Output of a restore that is stopped when the data is back, and its passphrase is not, and
+    of a start then."""
     new.compose("up", "--detach", "--wait", "postgres")
     new.compose("run", "--rm", "database")
     lock = "import fcntl, time; held = open('/stack/master/.lock', 'w'); fcntl.flock(held, 2); "
@@ -391,7 +391,7 @@ def interrupted(new: Clone, folder: Path) -> tuple[str, str]:
         restore.wait_for(lambda: at in restore.text(), 60, at)
         restore.send(signal.SIGTERM)
         assert restore.wait(60) != 0
-        # What was to take over the passphrase may wait for the lock still, and get it now.
+        # The one-shot that takes over the passphrase may still wait for the lock, and get it now.
         docker("rm", "--force", holder)
         secrets.wait(30)
     new.compose("up", "--detach", check=False)
@@ -489,7 +489,7 @@ def next_major(restored, tmp_path):
 
 
 def upgrade_commands() -> list[list[str]]:
-    """Those of docs/backup.md, step 2."""
+    """Commands of docs/backup.md, step 2."""
     page = (ROOT / "docs" / "backup.md").read_text()
     step = page.split("2. Move the old data aside")[1].split("3. Set")[0].replace("\\\n", "")
     return [line.split() for line in step.splitlines() if line.strip().startswith("docker ")]
@@ -510,7 +510,7 @@ def test_another_major_version_of_postgresql(restored, next_major, tmp_path):
     said = new.compose("logs", "--no-log-prefix", "postgres").stdout
     assert "postgres-data was made by PostgreSQL 17" in said, refused.stderr
     assert "docs/backup.md" in said
-    # As the line says: back to the old one.
+    # Back to the old one, as the line says.
     new.compose("up", "--detach", "--build", "--wait", "postgres")
 
     for command in upgrade_commands():

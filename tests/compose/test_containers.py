@@ -27,9 +27,9 @@ def containers(stack):
 
 @pytest.fixture(scope="module")
 def values(stack):
-    found = stack.secrets()
-    assert len(found) >= 8
-    return found
+    secrets = stack.secrets()
+    assert len(secrets) >= 8
+    return secrets
 
 
 def test_all_services_are_there(containers):
@@ -196,15 +196,15 @@ def test_serving_is_given_no_secret_but_its_own_token(stack):
 def test_images_hold_no_compiler_and_no_package_cache(containers, service):
     look = "command -v gcc cc g++ make; ls -d /root/.cache/* /var/lib/apt/lists/*_* 2>/dev/null"
     image = containers[service]["Image"]
-    found = docker("run", "--rm", "--entrypoint", "sh", "--network", "none", image, "-c", look,
+    extra = docker("run", "--rm", "--entrypoint", "sh", "--network", "none", image, "-c", look,
                    check=False)  # fmt: skip
-    assert found.stdout == ""
+    assert extra.stdout == ""
 
 
 LIST_PACKAGES = """
 import importlib.metadata, re, shutil
-for found in importlib.metadata.distributions():
-    print(re.sub("[-_.]+", "-", found.name).lower(), found.version)
+for package in importlib.metadata.distributions():
+    print(re.sub("[-_.]+", "-", package.name).lower(), package.version)
 print("uv", "is there" if shutil.which("uv") else "is not")
 """
 
@@ -214,8 +214,8 @@ def test_the_page_on_images_lists_what_an_image_holds(stack, service):
     rows = [row.strip("| ").split(" | ") for row in PAGE.read_text().splitlines()]
     listed = {(row[0], row[1]) for row in rows if service in row[-1].split(", ") and len(row) == 4}
     said = stack.execute(service, "python", "-c", LIST_PACKAGES).splitlines()
-    *found, (_, is_there) = (tuple(line.split(" ", 1)) for line in said)
+    *packages, (_, is_there) = (tuple(line.split(" ", 1)) for line in said)
     assert ("uv" in dict(listed)) == (is_there == "is there")
-    assert set(found) - {("pip", dict(found).get("pip"))} == {
+    assert set(packages) - {("pip", dict(packages).get("pip"))} == {
         one for one in listed if one[0] != "uv"
     }

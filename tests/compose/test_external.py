@@ -183,7 +183,7 @@ def test_a_restart_of_the_database_outside_is_survived(running, outside):
 
 
 @pytest.mark.parametrize(
-    ("settings", "given", "says"),
+    ("settings", "files", "says"),
     [
         ({}, {"postgres-ca.pem": "another"}, "secrets/postgres-ca.pem"),
         ({}, {"postgres-ca.pem": None}, "secrets/postgres-ca.pem (or it has expired)"),
@@ -197,16 +197,16 @@ def test_a_restart_of_the_database_outside_is_survived(running, outside):
         ({"S3_BUCKET": elsewhere.BUCKET}, {}, "s3:PutObject"),
     ],
 )
-def test_what_is_wrong_outside_is_said_in_one_line(running, outside, settings, given, says):
+def test_what_is_wrong_outside_is_said_in_one_line(running, outside, settings, files, says):
     another = Authority("Another CA").pem
     try:
-        for name, value in given.items():
+        for name, value in files.items():
             give(running, name, another if value == "another" else value)
-        line = refusal(running, keep=bool(given), **settings)
+        line = refusal(running, keep=bool(files), **settings)
     finally:
-        for name in given:
+        for name in files:
             give(running, name, outside.values[name])
-        if given:
+        if files:
             running.compose("run", "--rm", "-T", "--no-deps", "secrets")
     assert says in line
 

@@ -14,7 +14,7 @@ from chaos.scene import Scene, publish_models
 
 @pytest.fixture(scope="module")
 def scene(new_stack, stack):
-    """On another stack from the same images: others ask how often theirs was restarted."""
+    """Another stack from the same images: others ask how often theirs was restarted."""
     another = new_stack()
     assert another.project != stack.project
     another.up()

@@ -53,7 +53,7 @@ def test_make_gc_frees_the_bucket_of_what_users_deleted(stack, client):
 
 
 def test_an_interrupt_ends_the_clean_up_where_output_goes_to_a_file(stack, client, tmp_path):
-    """While it waits for the run, which another transaction holds."""
+    """It waits for the run, which another transaction holds."""
     run = client.create_run(client.create_experiment(f"gc-{uuid.uuid4().hex}")).info.run_id
     client.log_text(run, "x", "note.txt")
     client.delete_run(run)

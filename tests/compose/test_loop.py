@@ -89,7 +89,7 @@ def test_mlflow_run_from_the_runner(stack, client, manager):
 
 @pytest.mark.parametrize("closed", ["projects", "projects/wine"])
 def test_the_runner_says_how_to_open_projects_that_it_may_not_read(stack, closed):
-    """As a clone under umask 077 has them."""
+    """A clone under umask 077 is like that."""
     folder = stack.folder / closed
     before = folder.stat().st_mode
     folder.chmod(0o700)

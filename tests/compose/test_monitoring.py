@@ -27,7 +27,7 @@ JOBS = {"tracking", "serving", "postgres", "minio", "prometheus"}
 LOG_METRIC = "/api/2.0/mlflow/runs/log-metric"
 ARTIFACT = 'route="/api/2.0/mlflow-artifacts/artifacts/{artifact_path:path}"'
 ALERTS = ROOT / "tests" / "compose" / "alerts"
-# Of the stand-in for MinIO: docs/monitoring.md.
+# The stand-in for MinIO gives no number: docs/monitoring.md.
 NO_NUMBER_HERE = {"minio_cluster_capacity_usable_free_bytes"}
 DASHBOARD = ROOT / "services" / "grafana" / "dashboards" / "mlflow-stack.json"
 
@@ -47,8 +47,8 @@ class Prometheus:
         return self.ask("query", query=expression)["result"]
 
     def total(self, selector: str) -> float:
-        found = self.query(f"sum({selector})")
-        return float(found[0]["value"][1]) if found else 0
+        samples = self.query(f"sum({selector})")
+        return float(samples[0]["value"][1]) if samples else 0
 
     def wait_for_total(self, selector: str, least: float) -> float:
         """The first that reaches `least`, which is to be read once: a target that answers too late
@@ -59,7 +59,7 @@ class Prometheus:
 
 
 def why_not_here() -> str:
-    """Which image that the overlay adds cannot be had, or ""."""
+    """The image of the overlay that cannot be had, or ""."""
     settings = (ROOT / OVERLAY).read_text()
     named = dict(re.findall(r"\$\{(\w+_IMAGE):-([^}]+)\}", settings))
     wanted = [os.environ.get(name) or named[name] for name in named if name != "GRAFANA_IMAGE"]
@@ -157,10 +157,10 @@ def test_what_clients_did_is_counted_exactly(prometheus, traffic):
 
 
 def expressions() -> list[str]:
-    """Of every panel, with Grafana's own variable filled in."""
+    """Queries of every panel, with Grafana's own variable filled in."""
     panels = json.loads(DASHBOARD.read_text())["panels"]
-    found = [target["expr"] for panel in panels for target in panel.get("targets", [])]
-    return [expression.replace("$__rate_interval", "5m") for expression in found]
+    raw = [target["expr"] for panel in panels for target in panel.get("targets", [])]
+    return [expression.replace("$__rate_interval", "5m") for expression in raw]
 
 
 def metrics(expression: str) -> dict[str, str]:
@@ -228,8 +228,8 @@ def test_every_alert_has_a_page_and_a_test():
 
 @pytest.fixture(scope="module")
 def added(watched) -> dict[str, dict]:
-    found = watched.containers()
-    return {name: found[name] for name in ("prometheus", "postgres-exporter")}
+    containers = watched.containers()
+    return {name: containers[name] for name in ("prometheus", "postgres-exporter")}
 
 
 def test_the_added_containers_are_confined(added):
@@ -270,7 +270,7 @@ def test_other_pages_in_the_browser_cannot_read_it(prometheus):
 
 @pytest.mark.usefixtures("traffic")
 def test_alerts_tell_what_is_down(watched, prometheus):
-    """To be last: the stack stays broken."""
+    """Runs last: the stack stays broken."""
 
     def active() -> set[tuple[str, str]]:
         alerts = prometheus.ask("alerts")["alerts"]

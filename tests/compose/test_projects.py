@@ -38,7 +38,7 @@ RUNNER = {
     "tuning": ["-P", "trials=4"],
     "validation": ["-P", "filename=data/clean.csv"],
 }
-"""By project, arguments that make its run short; wine in all its ways is in test_loop.py."""
+"""Arguments that make each project's run short; wine in all its ways is in test_loop.py."""
 
 
 def test_the_runner_is_asked_for_every_project():
@@ -52,6 +52,6 @@ def test_the_runner_runs_every_project(stack, client, t5, project):
 
     stack.compose("run", *options, "runner", *command)
 
-    experiments = [found.experiment_id for found in client.search_experiments()]
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     (latest,) = client.search_runs(experiments, order_by=["start_time DESC"], max_results=1)
     assert latest.info.status == "FINISHED"

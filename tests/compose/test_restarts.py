@@ -112,7 +112,7 @@ def test_all_comes_back_by_itself_after_an_engine_restart(stack, kept, tmp_path)
 
 
 def restart_engine(log: Path) -> None:
-    """By systemd where the engine is its service, else the same command once more; skips the test
+    """Uses systemd where the engine is its service, else the same command once more; skips the test
     where this user may do neither."""
     if is_a_systemd_service():
         sudo = ["sudo", "-n"] if os.geteuid() else []

@@ -73,11 +73,11 @@ def test_a_proxy_of_dockers_own_configuration_changes_nothing_inside(other, tmp_
     for path in theirs.iterdir() if theirs.is_dir() else ():
         (tmp_path / path.name).symlink_to(path)
     file = tmp_path / "config.json"
-    given = json.loads(file.read_text()) if file.exists() else {}
+    config = json.loads(file.read_text()) if file.exists() else {}
     file.unlink(missing_ok=True)
     dead = f"http://127.0.0.1:{free_port()}"
-    given["proxies"] = {"default": {"httpProxy": dead, "httpsProxy": dead}}
-    file.write_text(json.dumps(given))
+    config["proxies"] = {"default": {"httpProxy": dead, "httpsProxy": dead}}
+    file.write_text(json.dumps(config))
 
     other.up("--force-recreate", DOCKER_CONFIG=str(tmp_path))
     try:

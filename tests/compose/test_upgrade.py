@@ -113,7 +113,7 @@ def test_the_next_release_takes_everything_over_and_the_way_back_is_open(older_s
     backup = re.search(r"backed up to (\S+);", said)[1]
     assert stack.execute("serving", "sh", "-c", CACHED) == cached
 
-    # As docs/upgrading.md goes back.
+    # Go back as docs/upgrading.md does.
     stack.compose("stop", "tracking")
     stack.compose("run", "--rm", "-T", "migrate", "restore", backup)
     assert stack.sql("SELECT version_num FROM alembic_version") == older
@@ -146,7 +146,7 @@ def new_home(new_stack, tmp_path):
 
 @pytest.mark.skipif(os.environ.get("FULL") != "1", reason="takes a minute: set FULL=1")
 def test_an_mlflow_that_is_there_already_moves_in(new_home, tmp_path):
-    """By the commands of docs/upgrading.md: from a database beside the stack's and a folder."""
+    """Follows docs/upgrading.md: from a database beside the stack's and a folder."""
     stack = new_home
     kept = Kept(stack, mlflow.MlflowClient())
     moved = stack.folder / "artifacts"

@@ -19,7 +19,7 @@ def nothing_ends(team):
 
 
 def test_bodies_that_nobody_known_holds_keep_no_one_out(team):
-    """As many as would fill serving's SERVING_BUFFER_LIMIT."""
+    """Sends as many as would fill serving's SERVING_BUFFER_LIMIT."""
     token = team.tokens("add", "known", "--models", "*")
     path, size = "/v2/repository/index", 16 * MIB
     nobody = Door(team.stack.serving_port, path, b" " * size, b"", tls=team.context)

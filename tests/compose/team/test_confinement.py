@@ -81,9 +81,9 @@ def test_the_stacks_secrets_and_tokens_are_closed(ask):
             f"make|{folder}/new": probes.NO,
             f"mode|{secret}": "done: unchanged",
         }
-        found = probes.wrong(expected, ask)
+        answers = probes.wrong(expected, ask)
         # Where the file system is read-only, or the name unknown, the kernel says so first.
-        assert {act: said for act, said in found.items() if said not in ("EROFS", "ENOENT")} == {}
+        assert {act: said for act, said in answers.items() if said not in ("EROFS", "ENOENT")} == {}
 
 
 def test_the_cache_and_other_versions_are_closed(ask, inside):
@@ -106,7 +106,7 @@ def test_other_processes_are_closed(ask, inside):
 
 
 def test_memory_of_the_server_is_closed_to_its_own_user(inside):
-    """Where the kernel knows no Landlock too: core dumps and a debugger of that user's."""
+    """Core dumps and debuggers of that user's are refused, also without Landlock."""
     commands, owners, _ = inside
     servers = [pid for pid, command in commands.items() if "model_server" in command]
     kept = {commands[pid]: owners[pid] for pid in servers if "healthy" not in commands[pid]}

@@ -38,8 +38,8 @@ def test_other_servers_pages_on_this_machine_are_refused(team, eve):
     others = ("http://localhost:3000", team.serving, team.tracking.replace("https", "http"))
     with team.client(auth=("eve", eve)) as http:
         for origin in others:
-            found = http.post(search, json={"max_results": 1}, headers={"origin": origin})
-            assert found.status_code == 403, origin
+            answer = http.post(search, json={"max_results": 1}, headers={"origin": origin})
+            assert answer.status_code == 403, origin
         own = {"origin": team.tracking}
         assert http.post(search, json={"max_results": 1}, headers=own).status_code == 200
 
@@ -48,6 +48,6 @@ def test_the_list_of_models_needs_no_internet(team, eve):
     with team.client(auth=("eve", eve)) as http:
         http.get(f"{team.tracking}{API}/users/current")  # the password is checked once
         began = time.monotonic()
-        found = http.get(f"{team.tracking}/ajax-api/3.0/mlflow/gateway/supported-models")
-        assert found.status_code == 200
+        answer = http.get(f"{team.tracking}/ajax-api/3.0/mlflow/gateway/supported-models")
+        assert answer.status_code == 200
         assert time.monotonic() - began < 2

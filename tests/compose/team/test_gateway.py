@@ -20,7 +20,7 @@ from host.clients.team import OWN_CERTIFICATE
 
 FULL = os.environ.get("FULL") == "1"
 MIB = 2**20
-# Those whose parent is neither outside nor the container's first process.
+# Kills processes whose parent is neither outside nor the container's first process.
 KILL_WORKERS = """
 import os
 for pid in filter(str.isdigit, os.listdir("/proc")):
@@ -29,7 +29,7 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
             os.kill(int(pid), 9)
 """
 PUBLIC = "127.0.0.43"
-"""Where mlflow.test is: of 127.0.0.1, port 443 may be another's."""
+"""Address of mlflow.test: port 443 of 127.0.0.1 may be another's."""
 
 
 def test_a_large_artifact_passes_whole(eve, as_user, tmp_path):
@@ -44,8 +44,8 @@ def test_a_large_artifact_passes_whole(eve, as_user, tmp_path):
     run = client.create_run(client.create_experiment("large")).info.run_id
     client.log_artifact(run, str(tmp_path / "large"))
     (tmp_path / "back").mkdir()
-    found = client.download_artifacts(run, "large", str(tmp_path / "back"))
-    with Path(found).open("rb") as file:
+    path = client.download_artifacts(run, "large", str(tmp_path / "back"))
+    with Path(path).open("rb") as file:
         assert hashlib.file_digest(file, "sha256").digest() == digest.digest()
 
 
@@ -67,7 +67,7 @@ def test_the_pages_load_and_may_write(team):
 
 
 def ask(url: str, name: str, verify: ssl.SSLContext | bool) -> httpx.Response:
-    """As if `name` led to this machine."""
+    """Ask as if `name` led to this machine."""
     named = {"sni_hostname": name} if name[-1].isalpha() else {}  # addresses name nobody
     with httpx.Client(verify=verify, trust_env=False) as http:
         return http.get(url, headers={"host": name}, extensions=named)
@@ -78,16 +78,16 @@ def test_unknown_names_are_told_so(team):
         with team.client() as http:
             answer = http.get(f"{url}/health", headers={"host": "evil.test"})
         again = ask(f"{url}/health", "evil.test", verify=False)
-        for found in (answer, again):
-            assert found.status_code == 421
-            assert found.headers["content-type"] == "application/json"
-            assert "STACK_NAMES" in found.json()["message"]
+        for refused in (answer, again):
+            assert refused.status_code == 421
+            assert refused.headers["content-type"] == "application/json"
+            assert "STACK_NAMES" in refused.json()["message"]
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE"):
             ask(f"{url}/health", "evil.test", verify=team.context)
 
 
 def test_a_failing_service_is_named_without_what_clients_sent(team):
-    """In the middle of an answer, and before it."""
+    """It fails in the middle of an answer, and before it."""
     secret = f"canary-{os.urandom(8).hex()}"
     headers = {"x-mlflow-authorization": f"Basic {secret}", "x-own": secret, "cookie": secret}
     large = f"{team.tracking}/api/2.0/mlflow-artifacts/artifacts/large"
@@ -171,10 +171,10 @@ def test_a_certificate_of_ones_own_is_used(team, tmp_path):
     subprocess.run(sign, cwd=tmp_path, check=True, capture_output=True)
 
     secrets = team.stack.folder / "secrets"
-    given = {"tls-certificate": tmp_path / "own.pem", "tls-key": tmp_path / "own"}
+    files = {"tls-certificate": tmp_path / "own.pem", "tls-key": tmp_path / "own"}
     context = ssl.create_default_context(cafile=tmp_path / "own-ca.pem")
     try:
-        for name, file in given.items():
+        for name, file in files.items():
             (secrets / name).write_text(file.read_text())
         team.stack.up("--force-recreate", "secrets", "gateway")
         with httpx.Client(verify=context, trust_env=False) as http:
@@ -186,7 +186,7 @@ def test_a_certificate_of_ones_own_is_used(team, tmp_path):
         said = team.stack.compose("exec", "-T", "gateway", "root-certificate", check=False)
         assert said.returncode == OWN_CERTIFICATE
     finally:
-        for name in given:
+        for name in files:
             (secrets / name).unlink(missing_ok=True)
         team.stack.up("--force-recreate", "secrets", "gateway")
     with team.client() as http:
@@ -236,7 +236,7 @@ def authority(name: str, image: str, address: str, port: int, folder: Path) -> I
 
 
 def test_an_authority_issues_the_certificate_of_the_public_name(team, tmp_path):
-    """By ACME, asking at port 443, while further names have those of the stack's own."""
+    """ACME asks at port 443; further names have certificates of the stack's own."""
     with socket.socket() as probe:
         try:
             probe.bind((PUBLIC, 443))

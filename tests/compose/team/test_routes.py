@@ -51,12 +51,12 @@ print("ROUTES " + json.dumps(sorted(paths)))
 
 
 def filled(path: str) -> str:
-    """With something in place of the path's variables."""
+    """The path with something in place of its variables."""
     return re.sub(r"<int:[^>]+>", "1", re.sub(r"\{[^}]+\}|<(?!int:)[^>]+>", "x", path))
 
 
 def statuses(http: httpx.Client, url: str, paths: list[str], **headers: str) -> dict:
-    """Of every path by every method, asked at once."""
+    """Statuses of every path by every method, asked at once."""
     asked = list(itertools.product(METHODS, paths))
 
     def ask(one: tuple[str, str]) -> int:
@@ -72,7 +72,7 @@ def test_tracking_answers_nobody_without_a_login(team, way, routes_of_tracking):
     assert len(routes_of_tracking) > 150
     with team.client() as http:
         url = team.tracking if way == "gateway" else team.container_url("tracking", 5000)
-        given = {} if way == "gateway" else {"host": "tracking:5000"}
+        host = {} if way == "gateway" else {"host": "tracking:5000"}
         wrong = basic("mallory", "wrong")
         tried = [{}]
         if FULL or way == "direct":
@@ -83,10 +83,10 @@ def test_tracking_answers_nobody_without_a_login(team, way, routes_of_tracking):
                 {"x-mlflow-authorization": wrong, "x-forwarded-for": "192.0.2.2"},
             ]
         for headers in tried:
-            found = statuses(http, url, routes_of_tracking, **given, **headers)
+            answers = statuses(http, url, routes_of_tracking, **host, **headers)
             open_to_all = {
                 one: status
-                for one, status in found.items()
+                for one, status in answers.items()
                 if status not in (401, 403, 429) and not PUBLIC.match(one[1])
             }
             assert open_to_all == {}
@@ -104,34 +104,34 @@ def test_serving_answers_nobody_without_a_token(team, way):
     manager = team.tokens("add", f"all-{way}", "--models", "*", "--manage", "--metrics")
     with team.client() as http:
         url = team.serving if way == "gateway" else team.container_url("serving", 8080)
-        given = {} if way == "gateway" else {"host": "serving:8080"}
+        host = {} if way == "gateway" else {"host": "serving:8080"}
         wait_until(
-            lambda: http.get(f"{url}/models", headers=given | bearer(manager)).status_code == 200,
+            lambda: http.get(f"{url}/models", headers=host | bearer(manager)).status_code == 200,
             5,
             "the token is known",
         )
-        known = http.get(f"{url}/openapi.json", headers=given | bearer(manager)).json()["paths"]
+        known = http.get(f"{url}/openapi.json", headers=host | bearer(manager)).json()["paths"]
         assert {"/models/{name}", "/v2/repository/models/{name}/load", "/metrics"} <= known.keys()
         paths = [*known, "/", "/nowhere", "/models/x/invocations"]
         for headers in (
-            given,
-            given | bearer("mst_wrong"),
-            given | {"authorization": "Basic eDp5"},
+            host,
+            host | bearer("mst_wrong"),
+            host | {"authorization": "Basic eDp5"},
         ):
-            found = statuses(http, url, paths, **headers)
+            answers = statuses(http, url, paths, **headers)
             open_to_all = {
                 one: status
-                for one, status in found.items()
+                for one, status in answers.items()
                 if status not in (401, 403) and one[1] not in PROBES
             }
             assert open_to_all == {}
         for probe in PROBES:
-            assert http.get(f"{url}{probe}", headers=given).status_code in (200, 404), probe
+            assert http.get(f"{url}{probe}", headers=host).status_code in (200, 404), probe
 
 
 def test_a_token_of_one_scope_opens_nothing_else(team):
-    """As `tests/integration/serving/test_scopes.py`, which has every kind of token; here by what
-    the stack makes, through the gateway."""
+    """Repeats `tests/integration/serving/test_scopes.py`, which has every kind of token, with those
+    that the stack makes, through the gateway."""
     every = team.tokens("add", "every", "--models", "*", "--manage", "--metrics")
     beer = team.tokens("add", "brewer", "--models", "beer", "--manage")
     with team.client() as http:
@@ -142,8 +142,8 @@ def test_a_token_of_one_scope_opens_nothing_else(team):
 
         wait_until(lambda: ask("GET", "/v2", bearer(beer)) == 200, 5, "the tokens are known")
         known = http.get(f"{team.serving}/openapi.json", headers=bearer(every)).json()["paths"]
-        found = statuses(http, team.serving, list(known), **metrics)
-        opened = {one for one, status in found.items() if status not in (403, 405)}
+        answers = statuses(http, team.serving, list(known), **metrics)
+        opened = {one for one, status in answers.items() if status not in (403, 405)}
         reading = {(method, path) for path in (*PROBES, "/metrics") for method in ("GET", "HEAD")}
         assert opened == reading | {("OPTIONS", path) for path in known}
         uri = {"uri": "models:/wine@champion"}

@@ -1,4 +1,4 @@
-"""Through the gateway: nobody unknown is waited for, and users are for as long as is documented."""
+"""The gateway waits for nobody unknown, and for users as long as is documented."""
 
 import contextlib
 import socket
@@ -64,16 +64,16 @@ def test_what_nobody_sends_on_is_let_go(team):
 
 def test_users_are_waited_for(team):
     token = team.tokens("add", "slow-body", "--models", "*")
-    given = {CREATE: basic("admin", team.admin), SCORE: bearer(token)["authorization"]}
+    logins = {CREATE: basic("admin", team.admin), SCORE: bearer(token)["authorization"]}
 
     def seconds_until_408(start: str) -> float:
         began = time.monotonic()
         with opened(team, start, WAITED_FOR[start] + 20) as (sock, client):
-            sock.sendall(head(start, f"authorization: {given[start]}", *SIZES["small"]))
+            sock.sendall(head(start, f"authorization: {logins[start]}", *SIZES["small"]))
             assert client.read().status == 408, start
         return time.monotonic() - began
 
-    with ThreadPoolExecutor(len(given)) as threads:
-        for start, seconds in zip(given, threads.map(seconds_until_408, given), strict=True):
+    with ThreadPoolExecutor(len(logins)) as threads:
+        for start, seconds in zip(logins, threads.map(seconds_until_408, logins), strict=True):
             assert WAITED_FOR[start] - 1 < seconds < WAITED_FOR[start] + 10
     team.tokens("remove", "slow-body")

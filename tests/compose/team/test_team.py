@@ -19,7 +19,7 @@ MIB = 2**20
 
 
 def test_readme_commands_do_what_they_say(team):
-    """With the overlay on already, which the first of them says."""
+    """The overlay, which the first of them asks for, is on already."""
     file = team.stack.folder / ".env"
     try:
         for block in blocks("team"):
@@ -108,7 +108,7 @@ def test_a_run_over_https_is_promoted_and_served_to_whoever_has_a_token(team, ev
 
 
 def test_every_version_is_checked_with_the_model_servers_own_login(team):
-    """As `make restore` does at its end."""
+    """`make restore` does so at its end."""
     # Versions of other tests are not made to load.
     command = ["run", "--rm", "-T", "--no-deps", "serving", "check"]
     said = team.stack.compose(*command, check=False).stdout
@@ -173,5 +173,5 @@ def test_no_secret_is_seen_from_outside(team, eve):
     assert leaks(kept, values) == []
     files = "cat /tmp/*.ini /tmp/*/*.ini /var/tmp/tracking/*/*.ini 2>/dev/null || true"
     assert leaks(team.stack.execute("tracking", "sh", "-c", files), values) == []
-    given = team.stack.execute("tracking", "sh", "-c", "cat /run/stack/*")
-    assert not {"admin-password", "serving-password"} & set(leaks(given, values))
+    mounted = team.stack.execute("tracking", "sh", "-c", "cat /run/stack/*")
+    assert not {"admin-password", "serving-password"} & set(leaks(mounted, values))
