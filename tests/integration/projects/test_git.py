@@ -11,13 +11,13 @@ from harness.stack import copy_shipped_files
 from harness.tiny_t5 import build
 
 AUTHOR = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
-GIVEN = {
+PARAMS = {
     "huggingface": {"entry": "summarizer", "model_name": "summarizer-from-git"},
     "tuning": {"trials": 2, "model_name": "penguins-from-git"},
     "validation": {"filename": "data/clean.csv"},
     "wine": {"model_name": "wine-from-git"},
 }
-"""By project, what makes its run short, what it cannot do without, and a name of its own."""
+"""What makes each project's run short, what it cannot do without, and a name of its own."""
 
 
 def git(folder, *arguments):
@@ -44,16 +44,16 @@ TRAIN = {
 
 
 @pytest.mark.parametrize(
-    ("project", "given"),
-    [*((project, GIVEN.get(project, {})) for project in names()), ("validation", TRAIN)],
+    ("project", "params"),
+    [*((project, PARAMS.get(project, {})) for project in names()), ("validation", TRAIN)],
 )
-def test_every_project_runs_from_a_git_uri(tracking, repository, tmp_path, project, given):
+def test_every_project_runs_from_a_git_uri(tracking, repository, tmp_path, project, params):
     runs = Runs(tracking.uri, tmp_path, project)
     runs.project = f"file://{repository}#projects/{project}"
-    if given.get("entry") == "summarizer":
-        given = {**given, "source": build(tmp_path / "t5")}
+    if params.get("entry") == "summarizer":
+        params = {**params, "source": build(tmp_path / "t5")}
 
-    status, output, run = runs.run(f"{project} {given.get('entry', 'main')} from git", **given)
+    status, output, run = runs.run(f"{project} {params.get('entry', 'main')} from git", **params)
 
     assert status == 0, output
     assert run.info.status == "FINISHED"
@@ -61,7 +61,7 @@ def test_every_project_runs_from_a_git_uri(tracking, repository, tmp_path, proje
 
 
 def cloned(repository, folder):
-    """As on Windows, where links are files that hold their target."""
+    """A clone as on Windows, where links are files that hold their target."""
     git(folder, "clone", "--quiet", "-c", "core.symlinks=false", repository, "clone")
     return folder / "clone" / "projects" / "wine"
 

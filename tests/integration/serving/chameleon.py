@@ -17,7 +17,7 @@ LOADED = contextvars.ContextVar("LOADED", default=False)
 
 
 class Panic(BaseException):
-    """As a Rust library's, by way of PyO3."""
+    """A Rust library's panic, by way of PyO3."""
 
 
 class UnspeakableError(Exception):

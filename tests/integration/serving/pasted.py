@@ -8,7 +8,7 @@ import sys
 
 
 def answers(entry: dict, **variables: str) -> tuple[object, object]:
-    """To the curl and to the Python of a model's entry."""
+    """Answers to the curl and to the Python of a model's entry."""
     by_curl = json.loads(_output(variables, "bash", "-euc", entry["curl"]))
     return by_curl, ast.literal_eval(_output(variables, sys.executable, "-c", entry["python"]))
 

@@ -29,7 +29,7 @@ MODELS = 300 if os.environ.get("FULL") == "1" else 30
 
 
 class Registrar(ThreadingHTTPServer):
-    """In front of a tracking server, in one of several moods."""
+    """Stands in front of a tracking server, in one of several moods."""
 
     daemon_threads = True
 
@@ -61,7 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Not into the tests' output."""
+        """Keeps it out of the tests' output."""
 
 
 @pytest.fixture(scope="module")
@@ -123,16 +123,16 @@ def test_name_that_the_registry_refuses_holds_up_no_other(registrar, shelf, mode
             await registry.close()
 
     try:
-        found = asyncio.run(ask())
+        desired = asyncio.run(ask())
     finally:
         registrar.refused = None
-    assert found["plain"].version == "1"
-    assert "does not take its name, 'od?d'" in found["od?d"].problem
+    assert desired["plain"].version == "1"
+    assert "does not take its name, 'od?d'" in desired["od?d"].problem
 
 
 @pytest.mark.parametrize("mood", ["is no tracking server", HANGS])
 def test_start_serves_from_the_cache(registrar, server, mood):
-    """Until then it says that it is starting: a 404 would tell clients to give up."""
+    """The server says until then that it is starting: a 404 would tell clients to give up."""
     record = Path(server.process.environment["SERVING_CACHE"]) / "index.json"
     server.wait_for(lambda: "steady" in record.read_text(), 10, "the record of what is served")
     server.process.kill()

@@ -124,8 +124,8 @@ class Index(http.server.SimpleHTTPRequestHandler):
     """A simple index for those with the login."""
 
     def do_GET(self):
-        given = self.headers.get("authorization", "").removeprefix("Basic ")
-        if base64.b64decode(given).decode() == LOGIN:
+        login = self.headers.get("authorization", "").removeprefix("Basic ")
+        if base64.b64decode(login).decode() == LOGIN:
             super().do_GET()
         else:
             self.send_error(401)
@@ -304,7 +304,7 @@ def test_worker_of_another_interpreter_is_watched_like_any(server):
 
 
 def test_restart_builds_nothing_anew(server, roman, tmp_path):
-    """Also a model that was trained in just this environment needs no other."""
+    """A model that was trained in just this environment needs no other either."""
     wait_for_state(server, "roman", "serving")
     folder = server.process.log.parent
     built = server.log_lines("environment built")
@@ -359,8 +359,8 @@ def test_model_that_lacks_a_module_when_it_is_loaded_gets_what_can_be_had(numera
     """Its flavor's packages are here; what else it stands on shows only then."""
     labelled = f"scipy=={scipy.__version__}+ours"
     lacking = ("scikit-learn", "roman", "no-such-package-of-ours==1.0", "-e .", labelled)
-    given = requiring(numerals, tmp_path / "numerals", *lacking)
-    server = ModelServer(tmp_path, SERVING_MODELS=f"numerals={given}")
+    folder = requiring(numerals, tmp_path / "numerals", *lacking)
+    server = ModelServer(tmp_path, SERVING_MODELS=f"numerals={folder}")
     with server.process:
         entry = wait_for_state(server, "numerals", "serving")
         assert entry["environment"] == "no-such-package-of-ours 1.0 (not here), roman (not here)"

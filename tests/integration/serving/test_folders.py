@@ -59,9 +59,9 @@ def test_model_that_rewrites_a_file_beside_its_own_comes_back_after_a_restart(tm
 
 
 def answers(server, name: str) -> set:
-    """Of both replicas, very likely."""
-    found = [server.ask(act("answer"), name) for _ in range(8)]
-    return {one.json()["predictions"][0] if one.status_code == 200 else None for one in found}
+    """Answers of both replicas, very likely."""
+    replies = [server.ask(act("answer"), name) for _ in range(8)]
+    return {one.json()["predictions"][0] if one.status_code == 200 else None for one in replies}
 
 
 def test_folders_are_served_as_they_are(server, models, tmp_path):

@@ -75,8 +75,8 @@ def series(server, name: str, version: str) -> set[str]:
     """Names of the metrics that a version has, but for the one that says what is wanted."""
     lines = server.http.get("/metrics").text.splitlines()
     marks = (f'model="{name}"', f'version="{version}"')
-    found = {line.partition("{")[0] for line in lines if all(mark in line for mark in marks)}
-    return found - {"model_server_wanted_info"}
+    names = {line.partition("{")[0] for line in lines if all(mark in line for mark in marks)}
+    return names - {"model_server_wanted_info"}
 
 
 def workers(server) -> list:
@@ -216,7 +216,7 @@ def test_an_alias_that_is_nearly_the_right_one_is_said(following, shelf, models)
     shelf.promote("nearly", version, "Champion")
     said = f"Model 'nearly' has the alias 'Champion' on version {version}: aliases are"
     hint = following.wait_for(
-        lambda: said in ((found := following.http.get("/models").json()["hint"]) or "") and found,
+        lambda: said in ((hint := following.http.get("/models").json()["hint"]) or "") and hint,
         10,
         "a hint",
     )
@@ -229,7 +229,7 @@ def test_an_alias_that_is_nearly_the_right_one_is_said(following, shelf, models)
 
 
 def test_names_of_any_characters_are_served(following, shelf, models):
-    """That MLflow itself reads no URI of."""
+    """MLflow itself cannot read their URIs."""
     names = ["what?", "me@home", "no#1", "100%25", "two\nlines", "a b&c=d"]
     for name in names:
         shelf.promote(name, shelf.publish(name, models.chameleon_with(answer=name)))

@@ -83,11 +83,11 @@ def test_worker_killed_while_idle_is_replaced(server):
     ],
 )
 def test_wrong_setting_stops_the_start_with_one_line(settings, arguments, line, tmp_path):
-    given = {"SERVING_CACHE": str(tmp_path), "SERVING_PORT": "0", **settings}
+    variables = {"SERVING_CACHE": str(tmp_path), "SERVING_PORT": "0", **settings}
     run = subprocess.run(
         [sys.executable, "-m", "model_server", *arguments],
         cwd=tmp_path,  # where MLflow has no store
-        env=clean_environment(**given),
+        env=clean_environment(**variables),
         capture_output=True,
         text=True,
         timeout=60,

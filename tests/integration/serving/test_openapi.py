@@ -106,8 +106,8 @@ def test_document_follows_what_is_served(following, models, shelf):
 
     assert typed() is None
     shelf.promote("typed", shelf.publish("typed", models.wine))
-    found = following.process.wait_for(typed, 60, "the first version's schema")
-    assert "version 1" in found["post"]["summary"]
+    operations = following.process.wait_for(typed, 60, "the first version's schema")
+    assert "version 1" in operations["post"]["summary"]
     shelf.promote("typed", shelf.publish("typed", models.chameleon))
     following.process.wait_for(
         lambda: "version 2" in typed()["post"]["summary"], 60, "the second version's schema"

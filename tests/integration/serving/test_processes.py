@@ -73,7 +73,7 @@ class Own:
         return json.loads(reply.answers[0].body)["predictions"]
 
     def lose(self) -> None:
-        """As a replica does that sees its process gone."""
+        """Ends it as a replica does that sees its process gone."""
         self._loop.run_until_complete(self._child.end())
 
     def stop(self) -> None:
@@ -117,9 +117,9 @@ def server(crowd, tmp_path_factory):
 
 @pytest.fixture(params=["forked", "own"])
 def worker(request, crowd):
-    found = Own(crowd) if request.param == "own" else Forked(request.getfixturevalue("server"))
-    yield found
-    found.stop()
+    running = Own(crowd) if request.param == "own" else Forked(request.getfixturevalue("server"))
+    yield running
+    running.stop()
 
 
 def test_model_may_choose_how_they_are_started(worker):
@@ -131,9 +131,9 @@ def test_model_may_choose_how_they_are_started(worker):
 def test_model_may_start_processes_that_end_with_it(worker, crowd):
     assert worker.ask(*WAYS) == [[2, 4, 6]] * len(WAYS)
     (facts,) = worker.ask("facts")
-    for found in (facts["here"], facts["there"]):
-        assert (found["executable"], found["stdin"]) == (sys.executable, "")
-        assert not found["writes_bytecode"]
+    for started in (facts["here"], facts["there"]):
+        assert (started["executable"], started["stdin"]) == (sys.executable, "")
+        assert not started["writes_bytecode"]
     assert not list(crowd.rglob("__pycache__")), "a model's folder stays as it was saved"
     started = worker.ask("stay", "forked")
     children = [psutil.Process(pid) for pid in [*started[0], started[1], worker.worker]]

@@ -61,12 +61,12 @@ def test_slash_at_the_end_changes_nothing(server):
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"), [("abc-123", True), ("x" * 128, True), ("x" * 129, False), ("a b", False)]
+    ("sent", "kept"), [("abc-123", True), ("x" * 128, True), ("x" * 129, False), ("a b", False)]
 )
-def test_request_id_is_kept_when_sane(server, given, kept):
-    answer = server.http.get("/models", headers={"x-request-id": given})
+def test_request_id_is_kept_when_sane(server, sent, kept):
+    answer = server.http.get("/models", headers={"x-request-id": sent})
     assert answer.status_code == 200
-    assert (answer.headers["x-request-id"] == given) is kept
+    assert (answer.headers["x-request-id"] == sent) is kept
     assert server.http.get("/nothing").headers["x-request-id"]
 
 
@@ -208,11 +208,11 @@ def test_failed_request_is_found_in_the_log_by_its_id(server):
     headers = JSON | {"x-request-id": "too-large"}
     server.http.post("/invocations", content=b" " * 1_000_001, headers=headers)
     assert server.wait_for(lambda: line_of("too-large"), 10, "its line")["status"] == 413
-    for given, status in (("fine", 200), ("wrong", 400)):
-        headers = {"x-request-id": given}
-        doing = {"fine": "answer", "wrong": "raise"}[given]
+    for sent, status in (("fine", 200), ("wrong", 400)):
+        headers = {"x-request-id": sent}
+        doing = {"fine": "answer", "wrong": "raise"}[sent]
         assert server.ask(act(doing), "chameleon", **headers).status_code == status
-        assert line_of(given) is None
+        assert line_of(sent) is None
 
 
 def test_crash_fails_its_own_request_alone(server):

@@ -65,7 +65,7 @@ TABLE = {
     "POST /v2/repository/models/{name}/unload": MANAGED,
     "POST /v2/repository/models/{name}/load": MANAGED,
 }
-"""By route and name: what a token of each of KINDS is answered. One of UNKNOWN gets a 401, but for
+"""Answers to a token of each of KINDS, by route and name. One of UNKNOWN gets a 401, but for
 health. `hidden` is the default model; `absent`, which should be served as well, is not there."""
 V2_BODY = {"inputs": [{"name": "act", "shape": [1], "datatype": "BYTES", "data": ["answer"]}]}
 
@@ -94,10 +94,10 @@ class Scoped:
         return Manager(self.server, self.tokens[kind])
 
     def answer(self, name: str, kind: str) -> object:
-        found = self.server.http.post(
+        answer = self.server.http.post(
             f"/models/{name}/invocations", json=act("answer"), headers=self.headers(kind)
         )
-        return found.json()["predictions"][0] if found.status_code == 200 else found.status_code
+        return answer.json()["predictions"][0] if answer.status_code == 200 else answer.status_code
 
     def add(self, kind: str, **scopes: object) -> None:
         """A further token, once the server knows it."""
@@ -140,7 +140,7 @@ def scoped(local_tracking, shelf, models, tmp_path_factory):
         ),
     }
     (folder / "written").write_text(WRITTEN)
-    # From before tokens counted for the models that are deployed.
+    # It is from before tokens counted for the models that are deployed.
     (folder / "cache").mkdir()
     (folder / "cache" / "deployments.json").write_text('{"deployed":{"older":"models:/hidden/1"}}')
     server = ModelServer(
@@ -152,11 +152,11 @@ def scoped(local_tracking, shelf, models, tmp_path_factory):
         SERVING_TOKEN_STORE=file,
         SERVING_TOKEN_FILE=folder / "written",
     )
-    found = Scoped(server, file, store, tokens)
+    running = Scoped(server, file, store, tokens)
     server.process.start()
     for name in ("mine", "hidden", "older"):
-        server.wait_for(lambda name=name: found.answer(name, "all") in (1, 2), 90, name)
-    yield found
+        server.wait_for(lambda name=name: running.answer(name, "all") in (1, 2), 90, name)
+    yield running
     server.stop()
 
 
@@ -293,19 +293,19 @@ def test_the_default_is_the_only_one_that_a_token_opens(scoped, local_tracking, 
         SERVING_TOKENS_REQUIRED=True,
         SERVING_TOKEN_STORE=scoped.file,
     ).start()
-    found = Scoped(server, scoped.file, scoped.store, scoped.tokens)
-    answer = found.ask("POST /invocations", "mine")
+    other = Scoped(server, scoped.file, scoped.store, scoped.tokens)
+    answer = other.ask("POST /invocations", "mine")
     assert (answer.status_code, answer.headers["x-model-name"]) == (200, "mine")
-    document = found.ask("GET /openapi.json", "mine").json()
+    document = other.ask("GET /openapi.json", "mine").json()
     assert "act" in str(document["paths"]["/invocations"])
-    assert found.ask("POST /invocations", "all").status_code == 404
-    assert "hidden" not in found.ask("POST /invocations", "older").text
+    assert other.ask("POST /invocations", "all").status_code == 404
+    assert "hidden" not in other.ask("POST /invocations", "older").text
     server.stop()
 
 
 def written(*values: str | bytes, **headers: str) -> list[tuple[bytes, bytes]]:
-    given = [(b"authorization", v if isinstance(v, bytes) else v.encode()) for v in values]
-    return given + [(key.encode(), value.encode()) for key, value in headers.items()]
+    lines = [(b"authorization", v if isinstance(v, bytes) else v.encode()) for v in values]
+    return lines + [(key.encode(), value.encode()) for key, value in headers.items()]
 
 
 @pytest.mark.parametrize(
@@ -341,9 +341,9 @@ def written(*values: str | bytes, **headers: str) -> list[tuple[bytes, bytes]]:
 )
 def test_a_token_comes_in_one_header_alone(scoped, headers, query, status):
     token = scoped.tokens["all"]
-    given = [(name, value.replace(b"TOKEN", token.encode())) for name, value in headers]
+    sent = [(name, value.replace(b"TOKEN", token.encode())) for name, value in headers]
     with httpx.Client(base_url=scoped.server.url) as http:
-        answer = http.get(f"/models{query.replace('TOKEN', token)}", headers=given)
+        answer = http.get(f"/models{query.replace('TOKEN', token)}", headers=sent)
     assert answer.status_code == status
     assert answer.status_code != 401 or answer.headers["www-authenticate"] == "Bearer"
     assert token not in answer.text

@@ -20,7 +20,7 @@ SOURCE = Path(__file__).with_name("streamers.py").read_text()
 TIMEOUT = 2
 """Seconds for each event."""
 BODY = {"responses": "input", "agent": "messages", "chat": "messages"}
-"""Where a model's messages are."""
+"""Field of a model's messages."""
 
 
 def save(name: str, root: Path) -> Path:
@@ -75,10 +75,10 @@ def streamed(server: ModelServer, content: dict, model: str = "responses"):
     """The answer, and its events while they come."""
     path = f"/models/{model}/invocations"
     with server.http.stream("POST", path, json=content) as answer:
-        yield answer, events(answer)
+        yield answer, parsed(answer)
 
 
-def events(answer: httpx.Response):
+def parsed(answer: httpx.Response):
     for line in answer.iter_lines():
         if line:
             name, separator, data = line.partition(": ")
@@ -87,9 +87,9 @@ def events(answer: httpx.Response):
 
 
 def all_events(server: ModelServer, content: dict, model: str = "responses") -> list:
-    with streamed(server, content, model) as (answer, found):
+    with streamed(server, content, model) as (answer, events):
         assert answer.status_code == 200, answer.read()
-        return list(found)
+        return list(events)
 
 
 def number(event: dict) -> int:
@@ -98,45 +98,45 @@ def number(event: dict) -> int:
 
 def test_events_arrive_while_the_model_still_runs(server, gate):
     gate.open(0)
-    with streamed(server, asking(gate=str(gate.folder))) as (answer, found):
+    with streamed(server, asking(gate=str(gate.folder))) as (answer, events):
         assert answer.status_code == 200
         assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
         assert answer.headers["cache-control"] == "no-cache"
         assert answer.headers["x-model-name"] == "responses"
         assert answer.headers["x-request-id"]
-        assert number(next(found)) == 0
+        assert number(next(events)) == 0
         gate.open(1)
-        assert number(next(found)) == 1
+        assert number(next(events)) == 1
         assert not gate.is_closed(server)
         gate.open(2)
-        assert number(next(found)) == 2
-        assert list(found) == ["[DONE]"]
+        assert number(next(events)) == 2
+        assert list(events) == ["[DONE]"]
     gate.wait_for_end(server)
 
 
 def test_chat_agents_stream_with_their_context(server):
     content = asking("agent") | {"context": {"user_id": "me"}}
-    *found, last = all_events(server, content, "agent")
-    assert [event["delta"] for event in found] == [
+    *events, last = all_events(server, content, "agent")
+    assert [event["delta"] for event in events] == [
         {"role": "assistant", "content": f"{at} me", "id": "0"} for at in range(3)
     ]
     assert last == "[DONE]"
 
 
 def test_chat_models_stream_with_their_params(server):
-    *found, last = all_events(server, asking("chat") | {"temperature": 0.5}, "chat")
-    assert [event["choices"][0]["delta"]["content"] for event in found] == [
+    *events, last = all_events(server, asking("chat") | {"temperature": 0.5}, "chat")
+    assert [event["choices"][0]["delta"]["content"] for event in events] == [
         "0 0.5",
         "1 0.5",
         "2 0.5",
     ]
-    assert {event["object"] for event in found} == {"chat.completion.chunk"}
+    assert {event["object"] for event in events} == {"chat.completion.chunk"}
     assert last == "[DONE]"
 
 
 def test_a_python_model_streams_one_input(server):
-    *found, last = all_events(server, {"inputs": ["x"], "stream": True}, "plain")
-    assert [event["text"] for event in found] == ["0 x", "1 x", "2 x"]
+    *events, last = all_events(server, {"inputs": ["x"], "stream": True}, "plain")
+    assert [event["text"] for event in events] == ["0 x", "1 x", "2 x"]
     assert last == "[DONE]"
     several = server.ask({"inputs": ["x", "y"], "stream": True}, "plain")
     assert "one input" in assert_error(several, 400, "INVALID_PARAMETER_VALUE")
@@ -197,8 +197,8 @@ def test_a_stream_without_events_is_one(server):
 
 def test_a_client_that_goes_away_ends_the_generator(server, gate):
     gate.open(0)
-    with streamed(server, asking(gate=str(gate.folder), events=100)) as (_, found):
-        next(found)
+    with streamed(server, asking(gate=str(gate.folder), events=100)) as (_, events):
+        next(events)
     wait_until(lambda: counted(server, 499) > 0, 10, "the client's leaving to be counted")
     gate.open(1)  # it is between two events that a generator can be ended
     gate.wait_for_end(server)
@@ -209,14 +209,14 @@ def test_the_next_event_has_the_time_of_an_answer(server, gate):
     """The whole stream takes longer; no wait for an event does, until the last one."""
     started = time.monotonic()
     gate.open(0)
-    with streamed(server, asking(gate=str(gate.folder), events=5)) as (_, found):
+    with streamed(server, asking(gate=str(gate.folder), events=5)) as (_, events):
         for at in range(3):
             gate.open(at)
-            assert number(next(found)) == at
+            assert number(next(events)) == at
             wait_until(
                 lambda due=at: time.monotonic() - started > (due + 1) * TIMEOUT * 0.4, 10, "time"
             )
-        error, last = found
+        error, last = events
     assert time.monotonic() - started > TIMEOUT
     assert error["error_code"] == "DEADLINE_EXCEEDED"
     assert last == "[DONE]"
@@ -234,21 +234,21 @@ def test_streams_run_beside_each_other(server, tmp_path):
             stream = streamed(server, asking(gate=str(gate.folder)))
             running.append(stack.enter_context(stream)[1])
         for at in range(3):
-            for gate, found in zip(gates, running, strict=True):
+            for gate, events in zip(gates, running, strict=True):
                 gate.open(at)
-                assert number(next(found)) == at
+                assert number(next(events)) == at
         assert server.ask(asking(stream=False)).status_code == 200
-        assert [list(found) for found in running] == [["[DONE]"], ["[DONE]"]]
+        assert [list(events) for events in running] == [["[DONE]"], ["[DONE]"]]
 
 
 def test_a_client_that_reads_slowly_makes_its_model_wait_and_gets_every_event(server):
     """Another stream of the same 40 MB is done in the meantime."""
     content = asking(events=400, size=100_000)
-    with streamed(server, content) as (_, found):
-        next(found)
+    with streamed(server, content) as (_, events):
+        next(events)
         assert len(all_events(server, content)) == 401
         resumed = time.time()
-        *others, last = found
+        *others, last = events
     assert [number(event) for event in others] == list(range(1, 400))
     assert last == "[DONE]"
     assert float(others[-1]["delta"].split()[1]) > resumed
@@ -280,13 +280,13 @@ def test_http_1_0_gets_its_stream_up_to_the_end_of_the_connection(server):
 
 
 def test_the_first_event_is_here_within_50_ms(server, capsys):
-    """Of the model's yielding it; the median of 50, as the machine may be busy."""
+    """Measured from the model's yield; the median of 50, as the machine may be busy."""
     delays = []
     for _ in range(50):
-        with streamed(server, asking(events=1)) as (_, found):
-            yielded = float(next(found)["delta"].split()[1])
+        with streamed(server, asking(events=1)) as (_, events):
+            yielded = float(next(events)["delta"].split()[1])
             delays.append(time.time() - yielded)
-            assert list(found) == ["[DONE]"]
+            assert list(events) == ["[DONE]"]
     median = statistics.median(delays) * 1000
     with capsys.disabled():
         print(f"\nfirst event: {median:.2f} ms, median of {len(delays)}")
@@ -314,12 +314,12 @@ def test_shutdown_lets_a_stream_finish(tmp_path, gate):
     try:
         running.start()
         gate.open(0)
-        with streamed(running, asking(gate=str(gate.folder)), "m") as (_, found):
-            assert number(next(found)) == 0
+        with streamed(running, asking(gate=str(gate.folder)), "m") as (_, events):
+            assert number(next(events)) == 0
             running.process.send(signal.SIGTERM)
             running.wait_for(lambda: running.log_lines("stopping"), 10, "the end to begin")
             gate.open(1, 2)
-            *others, last = found
+            *others, last = events
         assert [number(event) for event in others] == [1, 2]
         assert last == "[DONE]"
         assert running.process.wait(20) == 0

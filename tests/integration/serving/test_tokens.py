@@ -1,4 +1,4 @@
-"""Where tokens are asked for: nothing of anybody unknown is read, and so nothing is held."""
+"""A server that asks for tokens reads nothing of anybody unknown, and so holds nothing."""
 
 import contextlib
 import socket
@@ -33,8 +33,7 @@ def closed(models, tmp_path_factory):
 
 
 def head(path: str, *lines: str) -> bytes:
-    given = [f"POST {path} HTTP/1.1", "host: localhost", *lines, "", ""]
-    return "\r\n".join(given).encode()
+    return "\r\n".join([f"POST {path} HTTP/1.1", "host: localhost", *lines, "", ""]).encode()
 
 
 def bearer(token: str) -> str:

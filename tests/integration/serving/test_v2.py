@@ -57,16 +57,16 @@ def test_server_metadata_and_health(server):
 
 
 def test_model_metadata(server):
-    found = server.http.get("/v2/models/wine").json()
-    assert found == server.http.get("/v2/models/wine/versions/1").json()
-    assert (found["name"], found["versions"]) == ("wine", ["1"])
-    assert found["platform"] == "mlflow_sklearn"
-    assert found["inputs"] == [
+    metadata = server.http.get("/v2/models/wine").json()
+    assert metadata == server.http.get("/v2/models/wine/versions/1").json()
+    assert (metadata["name"], metadata["versions"]) == ("wine", ["1"])
+    assert metadata["platform"] == "mlflow_sklearn"
+    assert metadata["inputs"] == [
         {"name": name, "datatype": "FP64", "shape": [-1]} for name in COLUMNS
     ]
-    assert found["outputs"] == [{"name": "predict", "datatype": "INT64", "shape": [-1]}]
-    found = server.http.get("/v2/models/chameleon").json()
-    assert found["inputs"] == [
+    assert metadata["outputs"] == [{"name": "predict", "datatype": "INT64", "shape": [-1]}]
+    metadata = server.http.get("/v2/models/chameleon").json()
+    assert metadata["inputs"] == [
         {
             "name": "act",
             "datatype": "BYTES",
@@ -74,7 +74,7 @@ def test_model_metadata(server):
             "parameters": {"content_type": "str"},
         }
     ]
-    assert found["outputs"] == []
+    assert metadata["outputs"] == []
 
 
 def test_model_ready(server):
@@ -108,7 +108,7 @@ def test_same_answers_as_invocations(server, rows, body):
 
 
 def test_both_protocols_at_once(server):
-    """In one batch or not, each gets its own answer, in its own protocol."""
+    """Each gets its own answer in its own protocol, in one batch or not."""
     data = load_wine().data
     expected = server.ask({"dataframe_split": {"columns": COLUMNS, "data": data.tolist()}}).json()[
         "predictions"
@@ -198,11 +198,11 @@ def test_errors_of_the_model(server):
 
 
 def test_repository_index(server):
-    found = server.http.post("/v2/repository/index").json()
-    assert {entry["name"] for entry in found} == {"wine", "chameleon", "odd/näme"}
-    wine = next(entry for entry in found if entry["name"] == "wine")
+    index = server.http.post("/v2/repository/index").json()
+    assert {entry["name"] for entry in index} == {"wine", "chameleon", "odd/näme"}
+    wine = next(entry for entry in index if entry["name"] == "wine")
     assert wine == {"name": "wine", "version": "1", "state": "READY", "reason": ""}
-    assert server.http.post("/v2/repository/index", json={"ready": True}).json() == found
+    assert server.http.post("/v2/repository/index", json={"ready": True}).json() == index
     assert_error(server.http.post("/v2/repository/index", json={"ready": "x"}), 400)
 
 
@@ -216,10 +216,10 @@ def test_index_names_what_fails_and_why(models, tmp_path):
     try:
         entry = server.process.wait_for(
             lambda: (
-                (found := server.http.post("/v2/repository/index").json())
-                and len(found) == 2
-                and found[0]["state"] == "UNAVAILABLE"
-                and found[0]
+                (index := server.http.post("/v2/repository/index").json())
+                and len(index) == 2
+                and index[0]["state"] == "UNAVAILABLE"
+                and index[0]
             ),
             90,
             "the failure to be known",

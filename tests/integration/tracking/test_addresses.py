@@ -137,8 +137,8 @@ def test_prefixes_are_the_operators_to_allow_and_the_administrators_to_use(world
 
 def test_a_trace_that_a_client_copies_gets_a_place_of_its_own(world):
     mine = world.own["editor"]
-    given = {LOCATION: f"mlflow-artifacts:/{world.owned.folders['trace']}"}
-    made = mine.start_trace(given).json()["trace"]["trace_info"]
+    tags = {LOCATION: f"mlflow-artifacts:/{world.owned.folders['trace']}"}
+    made = mine.start_trace(tags).json()["trace"]["trace_info"]
     own = f"mlflow-artifacts:/{mine.experiment}/traces/{made['trace_id']}/artifacts"
     assert made["tags"][LOCATION] == own
     old = mine.start_old_trace({}).json()["trace_info"]
@@ -167,8 +167,8 @@ def test_spans_are_linked_to_runs_that_their_sender_may_change(world):
         place = {"type": "MLFLOW_EXPERIMENT"}
         place["mlflow_experiment"] = {"experiment_id": world.own["denied"].experiment}
         asked = {"locations": [place], "filter": f"run_id = '{run}'"}
-        found = world.door.made("admin", "POST", f"{addresses.API_3}/traces/search", **asked)
-        return len(found.get("traces", []))
+        answer = world.door.made("admin", "POST", f"{addresses.API_3}/traces/search", **asked)
+        return len(answer.get("traces", []))
 
     mine = world.own["denied"]
     for run, count in ((mine.run, 1), (world.owned.run, 0)):
@@ -194,8 +194,8 @@ def test_an_assessment_cannot_take_the_place_of_anothers(world):
     changed = {**kept, "feedback": {"value": False}}
     assert start(mine, "denied", traces[1], [changed]).status_code == 400
     shown = world.door.made("owner", "GET", f"{addresses.API_3}/traces/{traces[0]}")
-    [found] = shown["trace"]["trace_info"]["assessments"]
-    assert found["feedback"]["value"] is True
+    [assessment] = shown["trace"]["trace_info"]["assessments"]
+    assert assessment["feedback"]["value"] is True
 
 
 @pytest.fixture

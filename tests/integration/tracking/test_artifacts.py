@@ -16,7 +16,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from harness.tracking import on_postgres_and_s3
 
 MIB = 2**20
-# As much as passes in a few seconds; FULL=1 asks for what a model file can be.
+# Passes in a few seconds; FULL=1 asks for the size that a model file can have.
 SIZE = (1024 if os.environ.get("FULL") == "1" else 256) * MIB
 GROWTH = 96 * MIB
 PATH = "/api/2.0/mlflow-artifacts/artifacts/large/{}"

@@ -1,4 +1,4 @@
-"""What is said where a server beyond this one fails, and of whose pages requests are taken."""
+"""Answers where a server beyond this one fails, and whose pages may send requests."""
 
 import contextlib
 import json
@@ -10,7 +10,7 @@ from harness.logins import Logins
 
 GATEWAY = "/api/3.0/mlflow/gateway"
 HIDDEN = "hidden-name.invalid"
-"""Where a provider of models is said to be; the name is nobody's, by RFC 2606."""
+"""Stated address of a provider of models; the name is nobody's, by RFC 2606."""
 SEARCH = "/ajax-api/2.0/mlflow/experiments/search"
 
 
@@ -25,8 +25,8 @@ def logins(tmp_path_factory):
 def test_a_provider_that_is_not_there_is_no_failing_disk(logins):
     with logins.client("admin") as http:
 
-        def make(kind: str, **given) -> dict:
-            made = http.post(f"{GATEWAY}/{kind}/create", json=given)
+        def make(kind: str, **fields) -> dict:
+            made = http.post(f"{GATEWAY}/{kind}/create", json=fields)
             assert made.status_code == 200, made.text
             return made.json()
 
@@ -45,7 +45,7 @@ def test_a_provider_that_is_not_there_is_no_failing_disk(logins):
         )["model_definition"]["model_definition_id"]
         used = {"model_definition_id": model, "linkage_type": "PRIMARY", "weight": 1.0}
         make("endpoints", name="chat", model_configs=[used])
-        # As if the name were gone since: MLflow asks for it when it is given.
+        # Changed in the store, as if gone since: MLflow looks a name up when it is set.
         with contextlib.closing(sqlite3.connect(logins.server.folder / "mlflow.db")) as database:
             base = json.dumps({"api_base": f"https://{HIDDEN}/v1"})
             database.execute("UPDATE secrets SET auth_config = ?", (base,))

@@ -24,13 +24,13 @@ def bucket(s3, tmp_path, monkeypatch):
     own = s3.create_bucket()
 
     def make(**variables) -> Bucket:
-        given = {
+        defaults = {
             "TRACKING_BACKEND_STORE": f"sqlite:///{tmp_path}/mlflow.db",
             "TRACKING_ARTIFACT_STORE": f"s3://{own}/some/prefix",
             "TRACKING_S3_ENDPOINT": s3.endpoint,
             "TRACKING_SECRETS": folder,
         }
-        for name, value in {**given, **variables}.items():
+        for name, value in {**defaults, **variables}.items():
             monkeypatch.setenv(name, str(value))
         loaded = settings.load()
         environment.apply(loaded)

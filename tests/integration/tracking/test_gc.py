@@ -34,7 +34,7 @@ class Records:
         return self._stored()
 
     def experiment(self, name: str, artifact_location: str = "") -> str:
-        """With a location, made in the store: the server refuses today what it took once."""
+        """Made in the store if it has a location: the server refuses today what it took once."""
         if not artifact_location:
             return self.client.create_experiment(name)
         os.environ["PGPASSFILE"] = f"{self.server.environment['TRACKING_SECRETS']}/pgpass"
@@ -86,7 +86,7 @@ def on_postgres(postgres, s3, tmp_path_factory):
 
     def stored():
         pages = s3.client().get_paginator("list_objects_v2").paginate(Bucket=server.bucket)
-        keys = {found["Key"] for page in pages for found in page.get("Contents", [])}
+        keys = {entry["Key"] for page in pages for entry in page.get("Contents", [])}
         return {key for key in keys if not key.endswith("/")}  # which is an empty folder
 
     yield Records(server.start(), stored)
@@ -188,7 +188,7 @@ def test_what_a_version_needs_stays_in_whichever_way_it_names_it(records, tmp_pa
     assert re.search(rf"logged model {model} \(m\): version 1 of model by-logged-model", done.said)
     assert re.search(rf"experiment {other} \(elsewhere\): 1 run in it stays", done.said)
 
-    # A model that is given up frees what it held.
+    # A deleted model frees what it held.
     for name in ("by-run-id", "by-source", "by-runs-uri", "by-child", "by-logged-model", "copy"):
         client.delete_registered_model(name)
     assert "deleted 7 runs, 1 logged models, 1 experiments" in records.gc("--yes").said
@@ -252,7 +252,7 @@ def test_a_backup_and_a_clean_up_exclude_each_other(on_postgres, postgres, tmp_p
 
 
 def test_killed_in_the_middle_it_is_mended_by_the_next(records, tmp_path):
-    """After each of several kills: no row without its end, no artifact that nothing names."""
+    """No row is left without its end, no artifact that nothing names, after each of the kills."""
     kills = 2 if os.environ.get("FULL") == "1" else 1
     for _ in range(5):
         experiment = records.experiment(f"killed-{uuid4().hex}")
@@ -260,7 +260,7 @@ def test_killed_in_the_middle_it_is_mended_by_the_next(records, tmp_path):
         records.client.delete_experiment(experiment)
         in_the_middle = all(_kill_after_a_deletion(records, runs, tmp_path) for _ in range(kills))
         done = wait_until(
-            lambda: (found := records.gc("--yes")).status == 0 and found, 60, "the lock is free"
+            lambda: (attempt := records.gc("--yes")).status == 0 and attempt, 60, "the lock is free"
         )
         assert not records.runs_left() & runs
         assert not [key for key in records.stored() if key.startswith(f"{experiment}/")]
@@ -288,7 +288,7 @@ def _kill_after_a_deletion(records, runs: set[str], folder) -> bool:
 
 
 def test_what_is_restored_meanwhile_is_not_deleted(on_postgres, postgres, tmp_path):
-    """Between the list and the deletion: the first deletion waits here for another's row lock."""
+    """Restored between list and deletion: the first deletion waits here for another's row lock."""
     records = on_postgres
     experiment = records.experiment("restored")
     first, second = (records.run(experiment, tmp_path) for _ in range(2))

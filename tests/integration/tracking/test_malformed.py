@@ -53,7 +53,7 @@ def by_message() -> list[tuple[str, str, object]]:
     return [
         (method, re.sub(r"<[^>]+>", "x", path), message)
         for service in SERVICES
-        for path, message, methods in handlers.get_service_endpoints(service, lambda found: found)
+        for path, message, methods in handlers.get_service_endpoints(service, lambda same: same)
         for method in methods
         if path.startswith("/api/")
     ]
@@ -68,7 +68,7 @@ def failures(logins, asked: list[tuple[str, str, bytes]], user: str = "admin") -
             is_bare = answer.status_code == 500 and "error_code" not in answer.text
             return (*one[:2], body[:80], answer.text[:80]) if is_bare else None
 
-        return [found for found in threads.map(ask, asked) if found]
+        return [bare for bare in threads.map(ask, asked) if bare]
 
 
 def test_no_object_is_a_400(logins):
@@ -151,8 +151,8 @@ def test_malformed_graphql_is_a_400(logins, body, said):
 def test_sound_graphql_is_answered_as_ever(logins):
     query = '{mlflowGetExperiment(input: {experimentId: "0"}) {experiment {name}}}'
     with logins.client("eve") as http:
-        found = http.post("/graphql", json={"query": query, "variables": None}).json()
-        assert found["data"]["mlflowGetExperiment"]["experiment"]["name"] == "Default"
+        answer = http.post("/graphql", json={"query": query, "variables": None}).json()
+        assert answer["data"]["mlflowGetExperiment"]["experiment"]["name"] == "Default"
         wrong = http.post("/graphql", json={"query": "{nothing}"})
         assert wrong.status_code == 200
         assert "Cannot query field" in wrong.json()["errors"][0]
@@ -165,8 +165,8 @@ def test_sound_bodies_pass_in_every_form(logins):
         assert made.status_code == 200
         experiment = made.json()["experiment_id"]
         twice = json.dumps(json.dumps({"max_results": 5}))  # as older clients do
-        found = http.post("/api/2.0/mlflow/experiments/search", content=twice, headers=JSON)
-        assert name in found.text
+        answer = http.post("/api/2.0/mlflow/experiments/search", content=twice, headers=JSON)
+        assert name in answer.text
         run = http.post("/api/2.0/mlflow/runs/create", json={"experiment_id": experiment}).json()
         run_id = run["run"]["info"]["run_uuid"]
         file = {"run_uuid": run_id, "path": "list.json"}

@@ -63,8 +63,8 @@ def test_a_burst_of_clients_is_spread_over_the_workers(own):
         workers = psutil.Process(own.process.pid).children()
 
         def connections() -> list[int]:
-            found = [worker.net_connections("tcp") for worker in workers]
-            return [sum(c.status == psutil.CONN_ESTABLISHED for c in one) for one in found]
+            sockets = [worker.net_connections("tcp") for worker in workers]
+            return [sum(c.status == psutil.CONN_ESTABLISHED for c in one) for one in sockets]
 
         wait_until(lambda: sum(connections()) >= len(clients), 10, "every client is accepted")
         assert len(workers) == 2
@@ -139,8 +139,8 @@ def test_readiness_names_the_database_while_it_is_away_and_heals(own, http, post
         assert "backend store" in health.stdout
     wait_until(lambda: http.get("/readyz").status_code == 200, 15, "ready again")
     # Its pool held connections to the server that was killed.
-    found = http.post("/api/2.0/mlflow/experiments/search", json={"max_results": 1})
-    assert found.status_code == 200
+    answer = http.post("/api/2.0/mlflow/experiments/search", json={"max_results": 1})
+    assert answer.status_code == 200
     # Each worker remembers for a second what it found.
     wait_until(lambda: own.run("healthy").returncode == 0, 15, "healthy again")
 

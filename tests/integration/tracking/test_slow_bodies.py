@@ -42,13 +42,13 @@ def head(start: str, *lines: str) -> bytes:
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 @pytest.mark.parametrize(
-    "given", [[], [f"authorization: {basic('eve', 'wrong')}"]], ids=["no login", "wrong login"]
+    "lines", [[], [f"authorization: {basic('eve', 'wrong')}"]], ids=["no login", "wrong login"]
 )
 @pytest.mark.parametrize("start", [CREATE, UPLOAD, "POST /health", "POST /graphql"])
-def test_the_head_is_answered_and_the_connection_closed(logins, start, given, size):
+def test_the_head_is_answered_and_the_connection_closed(logins, start, lines, size):
     address = [f"x-forwarded-for: 192.0.2.{len(start)}"]  # each counts for itself
     with opened(logins.server, AT_ONCE) as (sock, client):
-        sock.sendall(head(start, *given, *size, *address))
+        sock.sendall(head(start, *lines, *size, *address))
         answer = client.read()
         assert (answer.status, answer.headers["connection"]) == (401, "close")
         client.allow(CLOSED)

@@ -50,7 +50,7 @@ def healthy(uri: str) -> bool:
 
 def belongings(python: str | Path, command: str, uri: str, *rest: str, **variables: str | Path):
     """What tests/releases/belongings.py prints last, under one interpreter's MLflow."""
-    # Of MLflow's answers of 500, the first is one too many to wait for a minute.
+    # One answer of 500 is enough: retries take a minute.
     settings = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "PYTHONPATH": "", **variables}
     said = run([python, BELONGINGS, command, uri, *rest], env=clean_environment(**settings)).stdout
     return json.loads(said.splitlines()[-1])

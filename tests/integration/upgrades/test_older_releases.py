@@ -55,15 +55,15 @@ def logged_by(release, how, postgres, s3, folder):
 def taken_over(request, postgres, s3, tmp_path_factory):
     """The same, migrated and served."""
     release, how = request.param
-    found = logged_by(release, how, postgres, s3, tmp_path_factory.mktemp(f"mlflow-{release}"))
-    found.migration = found.server.migrate()
-    assert found.migration.returncode == 0, found.migration.stderr
+    logged = logged_by(release, how, postgres, s3, tmp_path_factory.mktemp(f"mlflow-{release}"))
+    logged.migration = logged.server.migrate()
+    assert logged.migration.returncode == 0, logged.migration.stderr
     if how == "direct":
-        adopted = found.server.run("adopt", f"s3://{found.server.bucket}/")
+        adopted = logged.server.run("adopt", f"s3://{logged.server.bucket}/")
         assert adopted.returncode == 0, adopted.stderr
-        found.adopted = adopted.stderr
-    yield found
-    found.server.stop()
+        logged.adopted = adopted.stderr
+    yield logged
+    logged.server.stop()
 
 
 def test_all_of_it_is_still_there(taken_over):

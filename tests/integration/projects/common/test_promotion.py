@@ -221,7 +221,7 @@ def test_a_rival_that_moves_the_alias_after_the_look_is_settled_with(name, held_
     rival = Gate(name, "champion", held_out.comparing(name))
 
     class Followed(Gate):
-        """By a rival that was found good enough before this one moved the alias."""
+        """A rival follows that was found good enough before this one moved the alias."""
 
         followed = False
 

@@ -43,7 +43,7 @@ def outcomes(runs, tiny, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def first(outcomes):
-    """Of the first run: status, output and the run."""
+    """Status, output and run of the first run."""
     return outcomes[0]
 
 
@@ -142,9 +142,9 @@ def test_requests_at_once_share_predictions_and_get_their_own_params(model, serv
     asked = [([text], every[at % 3]) for at, text in enumerate(SENTENCES[1:] * 6)]
 
     with ThreadPoolExecutor(len(asked)) as pool:
-        found = list(pool.map(lambda given: answers(ask(server, *given)), asked))
+        answered = list(pool.map(lambda one: answers(ask(server, *one)), asked))
 
-    assert found == [predicted(model, *given) for given in asked]
+    assert answered == [predicted(model, *one) for one in asked]
     metrics = server.http.get("/metrics").text
     sizes = re.findall(
         r'^model_server_batch_rows_(bucket{.*le="1.0"|count{).*} (\d+)', metrics, re.M
@@ -175,8 +175,8 @@ def test_a_version_from_the_hub_that_answers_as_well_is_promoted_and_served(
 ):
     with serving(Hub(tiny)) as hub:
         runs.environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path)}
-        given = {"source": hub.repository, "revision": hub.commit}
-        status, output, run = runs.run("from the hub", entry="summarizer", **given)
+        parameters = {"source": hub.repository, "revision": hub.commit}
+        status, output, run = runs.run("from the hub", entry="summarizer", **parameters)
 
     assert status == 0, output
     assert run.data.tags["commit"] == hub.commit

@@ -79,7 +79,7 @@ def test_a_run_records_registers_and_promotes(runs, first):
     assert run.info.status == "FINISHED"
     assert run.data.params["C"] == "auto"
     assert run.data.metrics["C"] in (0.3, 1, 3, 10)
-    contexts = {tag.value for given in run.inputs.dataset_inputs for tag in given.tags}
+    contexts = {tag.value for entry in run.inputs.dataset_inputs for tag in entry.tags}
     assert contexts == {"training", "test"}
     files = {
         file.path

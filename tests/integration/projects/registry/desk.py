@@ -37,7 +37,7 @@ def worse() -> tuple:
 
 @dataclass
 class Desk:
-    """Where a user sits: a registry, data, and a model name of the test's own."""
+    """A user's desk: a registry, data, and a model name of the test's own."""
 
     client: MlflowClient
     name: str
@@ -52,7 +52,7 @@ class Desk:
         return run(registry.main), *self.capsys.readouterr()
 
     def done(self, *arguments: object) -> str:
-        """What a command says that works."""
+        """Output of a command that works."""
         status, out, err = self.ask(*arguments)
         assert status == 0, err
         assert "error" not in err

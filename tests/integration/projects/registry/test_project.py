@@ -13,10 +13,10 @@ def runs(local_tracking, tmp_path_factory):
 
 def test_promotion(desk, runs):
     version = desk.version(*exact())
-    given = {"name": desk.name, "version": version, "data": desk.table(TRUE), "target": "y"}
+    parameters = {"name": desk.name, "version": version, "data": desk.table(TRUE), "target": "y"}
 
     status, output, run = runs.run(
-        f"promote {desk.name}", entry="promote", **given, metric="max_error", min="0.5"
+        f"promote {desk.name}", entry="promote", **parameters, metric="max_error", min="0.5"
     )
 
     assert status == 0, output
@@ -32,8 +32,8 @@ def test_what_is_refused_fails_the_run_in_one_line(desk, runs):
     version = desk.version(*exact())
     desk.done("alias", desk.name, "champion", version)
 
-    given = {"name": desk.name, "version": "champion", "force": "false"}
-    status, output, run = runs.run(f"delete {desk.name}", entry="delete", **given)
+    parameters = {"name": desk.name, "version": "champion", "force": "false"}
+    status, output, run = runs.run(f"delete {desk.name}", entry="delete", **parameters)
 
     assert status == 1
     (error,) = (line for line in output.splitlines() if line.startswith("error: "))

@@ -153,14 +153,14 @@ def test_the_metrics_are_those_that_mlflow_gives(desk):
     ):
         version = desk.version(model, answers)
         with mlflow.start_run():
-            found = mlflow.models.evaluate(
+            result = mlflow.models.evaluate(
                 f"models:/{desk.name}/{version}",
                 ROWS.assign(y=answers),
                 targets="y",
                 model_type=kind,
                 evaluator_config={"log_model_explainability": False},
             )
-        assert found.metrics.keys() - COUNTS == set(expected)
+        assert result.metrics.keys() - COUNTS == set(expected)
     assert set(METRICS) == {*CLASSIFIER, *REGRESSOR}
 
 
@@ -284,7 +284,7 @@ def test_a_version_that_was_rolled_back_is_not_gone_back_to(desk):
     assert desk.holder() == "3"
     assert "before version 3" in desk.refused("rollback", desk.name)
 
-    for version in (1, 2):  # given anew, it may be
+    for version in (1, 2):  # once set anew, it can be gone back to
         desk.done("alias", desk.name, "champion", version)
     desk.done("rollback", desk.name)
     assert desk.holder() == "1"

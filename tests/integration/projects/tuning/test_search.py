@@ -53,26 +53,26 @@ def search(experiment, **parameters):
 
 def below(runs, experiment, kind):
     """The runs of a kind ("trial" or "attempt") in an experiment, oldest first."""
-    found = runs.client.get_experiment_by_name(experiment)
-    if not found:
+    record = runs.client.get_experiment_by_name(experiment)
+    if not record:
         return []
-    every = runs.client.search_runs([found.experiment_id], order_by=["attributes.start_time"])
+    every = runs.client.search_runs([record.experiment_id], order_by=["attributes.start_time"])
     return [run for run in every if kind in run.data.tags]
 
 
 def parent(runs, experiment):
-    found = runs.client.get_experiment_by_name(experiment)
-    every = runs.client.search_runs([found.experiment_id])
+    record = runs.client.get_experiment_by_name(experiment)
+    every = runs.client.search_runs([record.experiment_id])
     (run,) = [run for run in every if "study.fingerprint" in run.data.tags]
     return run
 
 
-def statuses(found):
-    return [run.info.status for run in found]
+def statuses(every):
+    return [run.info.status for run in every]
 
 
-def numbers(found, status="FINISHED"):
-    return sorted(int(run.data.tags["trial"]) for run in found if run.info.status == status)
+def numbers(every, status="FINISHED"):
+    return sorted(int(run.data.tags["trial"]) for run in every if run.info.status == status)
 
 
 def finished(runs, experiment, least):
@@ -115,7 +115,7 @@ def test_autologging_records_the_fit_and_the_model_is_logged_once(runs, first):
     assert {"training_mean_absolute_error", "training_r2_score"} < attempt.data.metrics.keys()
     assert {"rmse", "mae", "r2"} < attempt.data.metrics.keys()
     assert attempt.data.metrics["r2"] > 0.8
-    contexts = {tag.value for given in attempt.inputs.dataset_inputs for tag in given.tags}
+    contexts = {tag.value for entry in attempt.inputs.dataset_inputs for tag in entry.tags}
     assert contexts == {"training", "test"}
     assert len(attempt.outputs.model_outputs) == 1
     version = runs.client.get_model_version_by_alias("penguins", "champion")
@@ -142,18 +142,18 @@ def test_a_finished_search_repeated_runs_nothing_and_more_trials_are_added(runs)
 
 
 def test_a_killed_search_goes_on_with_what_is_missing(runs, tmp_path):
-    given = {"trials": 10, "model_name": "killed"}
-    with begin(runs, "killed", tmp_path, **given) as process:
+    parameters = {"trials": 10, "model_name": "killed"}
+    with begin(runs, "killed", tmp_path, **parameters) as process:
         process.wait_for(lambda: finished(runs, "killed", 3), 120, "three trials")
         process.kill()
     kept = finished(runs, "killed", 3)
     assert len(kept) < 10, "killed too late"
     assert parent(runs, "killed").info.status == "RUNNING"  # as a kill leaves it
 
-    summary = search("killed", **given)
+    summary = search("killed", **parameters)
 
     trials = below(runs, "killed", "trial")
-    # What it had asked for when it was killed may have been done after that.
+    # A request that it had sent when it was killed may have been served after that.
     said = re.search(r"(\d+) new, (\d+) from before; 0 of all failed", summary)
     new, old = map(int, said.groups())
     assert old >= len(kept)
@@ -305,9 +305,9 @@ def test_labels_are_classified(runs):
     summary = search("labels", trials=3, target="species", model_name="species")
 
     assert "best       trial" in summary
-    found = parent(runs, "labels")
-    assert found.data.params["kind"] == "classification"
-    assert found.data.metrics["best_accuracy"] > 0.95
+    run = parent(runs, "labels")
+    assert run.data.params["kind"] == "classification"
+    assert run.data.metrics["best_accuracy"] > 0.95
     raw = {"island": "Biscoe", "bill_length_mm": 50.0, "bill_depth_mm": None}
     raw |= {"flipper_length_mm": 222.0, "body_mass_g": 5500.0, "sex": None}
     model = mlflow.pyfunc.load_model("models:/species@champion")

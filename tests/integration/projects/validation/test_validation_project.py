@@ -30,8 +30,8 @@ def settings(filename, max_errors=1, log=True, schema="none", save_schema="none"
 
 def recorded(runs, experiment: str) -> list[mlflow.entities.Run]:
     """Runs of an experiment, the first one first."""
-    found = runs.client.get_experiment_by_name(experiment)
-    return runs.client.search_runs([found.experiment_id], order_by=["attributes.start_time"])
+    record = runs.client.get_experiment_by_name(experiment)
+    return runs.client.search_runs([record.experiment_id], order_by=["attributes.start_time"])
 
 
 def test_too_many_findings_fail_the_run_which_shows_them(runs):
@@ -42,8 +42,8 @@ def test_too_many_findings_fail_the_run_which_shows_them(runs):
     assert "error: data/carriage.csv: 3 findings, 1 allowed: carriage_returns 3" in output
     assert run.info.status == "FAILED"
     assert run.data.tags["failure"] in output
-    found = {name: value for name, value in run.data.metrics.items() if value}
-    assert found == {"rows": 60, "columns": 6, "bytes": 2587, "findings": 3, "carriage_returns": 3}
+    counts = {name: value for name, value in run.data.metrics.items() if value}
+    assert counts == {"rows": 60, "columns": 6, "bytes": 2587, "findings": 3, "carriage_returns": 3}
     assert {"zero_count_columns", "unnamed"} < set(run.data.metrics)
     table = mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/findings.json")
     assert table["columns"] == ["check", "row", "column", "detail"]
@@ -51,10 +51,10 @@ def test_too_many_findings_fail_the_run_which_shows_them(runs):
     assert places == [(7, "remark"), (21, "remark"), (40, "station")]
     page = mlflow.artifacts.load_text(f"{run.info.artifact_uri}/report.html")
     assert "carriage_returns" in page
-    (given,) = run.inputs.dataset_inputs
-    assert given.dataset.name == "carriage"
-    assert run.data.tags["sha256"].startswith(given.dataset.digest)
-    assert json.loads(given.dataset.source) == {"uri": "data/carriage.csv"}
+    (entry,) = run.inputs.dataset_inputs
+    assert entry.dataset.name == "carriage"
+    assert run.data.tags["sha256"].startswith(entry.dataset.digest)
+    assert json.loads(entry.dataset.source) == {"uri": "data/carriage.csv"}
 
 
 def test_without_log_the_run_of_mlflow_gets_nothing(runs):
@@ -87,10 +87,10 @@ def test_a_good_file_is_trained_on_in_a_run_below(runs):
 
 def test_training_does_not_start_on_a_bad_file(runs):
     mlflow.set_experiment("not trained")
-    given = ("none", "cultivar", "never-trained", "champion", "auto", "local")
+    rest = ("none", "cultivar", "never-trained", "champion", "auto", "local")
 
     with pytest.raises(BadInput, match="mixed_types 2"):
-        validate_then_train(TrainSettings(str(DATA / "mixed_types.csv"), 1, *given))
+        validate_then_train(TrainSettings(str(DATA / "mixed_types.csv"), 1, *rest))
 
     (only,) = recorded(runs, "not trained")
     assert only.info.status == "FAILED"
@@ -137,13 +137,13 @@ def test_a_file_is_read_from_the_artifact_store_and_the_web(s3, monkeypatch):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         uris.append(f"http://127.0.0.1:{server.server_port}/carriage.csv")
 
-        found = {uri: examine(uri) for uri in uris}
+        examinations = {uri: examine(uri) for uri in uris}
         with pytest.raises(BadInput, match="404"):
             examine(f"http://127.0.0.1:{server.server_port}/nowhere.csv")
         server.shutdown()
 
     assert uris[0].startswith("mlflow-artifacts:/")
-    for uri, examined in found.items():
+    for uri, examined in examinations.items():
         assert examined.findings.counts["carriage_returns"] == 3, uri
         assert examined.size == len(content)
 

@@ -48,7 +48,7 @@ def test_a_run_records_registers_and_promotes(runs, first):
     assert (run.data.params["C"], run.data.params["seed"]) == ("1.0", "2")
     assert run.data.metrics["accuracy"] == pytest.approx(44 / 45)
     assert {"f1_macro", "log_loss", "roc_auc_macro"} < set(run.data.metrics)
-    contexts = {tag.value for given in run.inputs.dataset_inputs for tag in given.tags}
+    contexts = {tag.value for entry in run.inputs.dataset_inputs for tag in entry.tags}
     assert contexts == {"training", "test"}
     plots = {file.path for file in runs.client.list_artifacts(run.info.run_id, "plots")}
     assert plots == {"plots/confusion_matrix.png", "plots/roc.png"}

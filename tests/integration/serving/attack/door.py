@@ -21,13 +21,13 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER for no time: closing sends RST
 class Door:
     port: int
     path: str
-    """Of the good request, a POST of JSON."""
+    """The good request's, a POST of JSON."""
     body: bytes
     answer: bytes
-    """What the body of its answer has."""
+    """Part of the body of its answer."""
     host: str = "127.0.0.1"
     name: str = "localhost"
-    """In the Host header."""
+    """Value of the Host header."""
     tls: ssl.SSLContext | None = None
     authorization: str | None = None
     patience: float | None = None

@@ -23,9 +23,9 @@ WITHOUT_LIMIT = 3.0
 ONE_MORE = 1.0
 """Seconds to wait for an answer behind the last, on a connection that may be kept."""
 REFUSED = {400, 401, 403, 404, 405, 408, 411, 413, 414, 415, 417, 421, 422, 431, 501, 505}
-"""For what is no sound HTTP; also 2xx, where a port reads more than it must."""
+"""Answers to unsound HTTP; also 2xx, where a port reads more than it must."""
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
-"""Behind a request that two readers may end at two places."""
+"""Sent behind a request that two readers may end at two places."""
 BODIES = (
     *(b"[" * 100_000, b'{"a":' * 100_000, b'{"max_results": NaN}', b'{"max_results": -Infinity}'),
     *(b'{"max_results": 1e999}', b'{"max_results": ' + b"9" * 10_000 + b"}", b"NaN", b"\xff\xfe{}"),
@@ -46,9 +46,9 @@ UNFINISHED_HEADS = {
     *("NULs", "only line ends", "TLS", "SOCKS", "SSH", "a header without end"),
     *("no end of a chunk's size", "no end of a chunk's extension", "no end of trailers"),
 }
-"""Of `unsound`, where a port may take what came for the beginning of a head, or of a line."""
+"""Cases of `unsound` that a port may take for the beginning of a head, or of a line."""
 UNFINISHED_BODIES = {"no end of chunks", "a length too large", "chunks and length"}
-"""Where more of a body may come. Everything else is answered or closed at once."""
+"""Cases where more of a body may come. Everything else is answered or closed at once."""
 
 
 def tls_hello() -> bytes:
@@ -181,10 +181,10 @@ class AttackedPort:
                 return f"{type(error).__name__}: {error}"
 
         with ThreadPoolExecutor(16) as pool:
-            found = dict(zip(cases, pool.map(tried, cases), strict=True))
-        print("\n".join(f"{case}: {what}" for case, what in found.items()))
-        record_property("outcomes", found)
-        assert not {case: what for case, what in found.items() if "Error" in what}
+            outcomes = dict(zip(cases, pool.map(tried, cases), strict=True))
+        print("\n".join(f"{case}: {what}" for case, what in outcomes.items()))
+        record_property("outcomes", outcomes)
+        assert not {case: what for case, what in outcomes.items() if "Error" in what}
 
     def test_many_slow_heads(self, door):
         """Unfinished heads, each sent on byte by byte, take nothing from good requests."""
@@ -254,7 +254,7 @@ class AttackedPort:
         ]
 
     def test_resets(self, door):
-        """In the middle of a head, of a body and of an answer."""
+        """Resets in the middle of a head, of a body and of an answer."""
         request = door.request()
         for length in (10, len(request) - 10, len(request)) * (30 if FULL else 10):
             with door.opened() as (sock, _):

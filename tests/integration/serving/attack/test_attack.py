@@ -98,7 +98,7 @@ def door(server) -> Door:
 
 @pytest.fixture(autouse=True)
 def unharmed(server, door):
-    """After each attack the server is as it was."""
+    """Each attack leaves the server as it was."""
     door.check()
     watch = Watch(server)
     yield
@@ -145,7 +145,7 @@ VALUES = (
     *(b'"0000-00-00"', b'"99999-01-01T00:00:00Z"', b'"1677-09-21T00:12:43"', b'"2262-04-12"'),
     *(b'"2024-01-31T12:00:00+99:99"', b'"now"', b'"NaT"', b"253402300800000", b"[" * 100_000),
 )
-"""In place of each column's."""
+"""Values in place of each column's."""
 
 
 def bodies(column: str, value: bytes) -> Iterator[tuple[str, bytes]]:
@@ -183,11 +183,11 @@ def asked(door: Door, requests: Iterator[tuple[str, bytes]], *allowed: int) -> C
     for path, body in requests:
         since = time.monotonic()
         answer = door.ask(door.request(path=path, body=body))
-        found = list(faults(answer, allowed))
+        wrong = list(faults(answer, allowed))
         if time.monotonic() - since > TIMEOUT:
-            found.append("late")
+            wrong.append("late")
         statuses[answer.status] += 1
-        problems += [f"{path} {body[:300]!r}: {fault}" for fault in found]
+        problems += [f"{path} {body[:300]!r}: {fault}" for fault in wrong]
     print(dict(statuses))
     assert not problems, "\n".join(problems)
     return statuses
@@ -207,9 +207,9 @@ def test_errors_tell_no_value(door):
         for value in ("canary", ["canary"], {"canary": 1}):
             body = {"inputs": [{"a": 1.5, "b": 2}], "params": {name: value}}
             requests.append(("/models/params/invocations", written(body)))
-    found = asked(door, iter(requests), 200, 400, 422)
-    assert found[400]
-    assert found[422]
+    statuses = asked(door, iter(requests), 200, 400, 422)
+    assert statuses[400]
+    assert statuses[422]
 
 
 def test_shapes_that_lie(door):
@@ -232,8 +232,8 @@ def test_requests_made_from_the_openapi(server, record_property):
     schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
     statuses: Counter[str] = Counter()
     with requests.Session() as session:
-        for found in schema.get_all_operations():
-            operation = found.ok()
+        for result in schema.get_all_operations():
+            operation = result.ok()
             modes = list(GenerationMode)
             if operation.method.upper() == "GET":  # any text is a name
                 modes.remove(GenerationMode.NEGATIVE)
@@ -260,7 +260,7 @@ def attacked(
     if operation.path not in BY_MLFLOW:
         checks.append(response_schema_conformance)
     statuses: Counter[int] = Counter()
-    # Of any name, which none is served by: else it is unloaded.
+    # Names are any that nothing is served by: else a model is unloaded.
     is_managing = operation.definition.raw["tags"] == ["management"]
     headers = {"authorization": f"Bearer {TOKEN}"} if is_managing else None
     known = {"name": "typed", "version": "1"} if operation.method.upper() == "POST" else {}

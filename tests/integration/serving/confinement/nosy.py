@@ -34,12 +34,12 @@ class Nosy(mlflow.pyfunc.PythonModel):
 
     def _try(self, word: str, *arguments: str) -> str:
         try:
-            found = getattr(self, f"_{word}")(*arguments)
+            result = getattr(self, f"_{word}")(*arguments)
         except socket.gaierror:
             return "no such name"
         except OSError as error:
             return errno.errorcode.get(error.errno or 0, type(error).__name__)
-        return "done" if found is None else f"done: {found}"
+        return "done" if result is None else f"done: {result}"
 
     # Files.
 
@@ -146,7 +146,7 @@ class Nosy(mlflow.pyfunc.PythonModel):
         socket.getaddrinfo(name, 80)
 
     def _speak(self, path: str) -> None:
-        """To a socket that has a path, or a name (which begins with @)."""
+        """Connects to a socket that has a path, or a name (which begins with @)."""
         with socket.socket(socket.AF_UNIX) as own:
             own.connect(path.replace("@", "\0", 1))
 
@@ -174,11 +174,11 @@ class Nosy(mlflow.pyfunc.PythonModel):
             Path(folder, "b").rename(Path(folder, "c"))
 
     def _descriptors(self) -> str:
-        found = set()
+        kinds = set()
         for name in os.listdir("/proc/self/fd") if os.access("/proc/self/fd", os.R_OK) else ():  # noqa: PTH208
             with contextlib.suppress(OSError):
-                found.add(os.readlink(f"/proc/self/fd/{name}").partition(":")[0])  # noqa: PTH115
-        return " ".join(sorted(found))
+                kinds.add(os.readlink(f"/proc/self/fd/{name}").partition(":")[0])  # noqa: PTH115
+        return " ".join(sorted(kinds))
 
     def _variable(self, name: str) -> str:
         return os.environ.get(name, "")

@@ -73,7 +73,7 @@ def of_files(secret: str, foreign: str, own: str) -> dict[str, str]:
 
 
 def of_processes(pid: int) -> dict[str, str]:
-    """Of another: the HTTP process, what starts workers, another model's worker."""
+    """Acts on the HTTP process, what starts workers, or another model's worker."""
     return {
         f"read|/proc/{pid}/environ": NO,
         f"read|/proc/{pid}/mem": NO,
@@ -102,7 +102,6 @@ def of_networks(host: str, port: int, path: str = "/no/such/socket") -> dict[str
 
 
 def wrong(expected: dict[str, str], ask: Callable[[list[str]], list[str]]) -> dict[str, str]:
-    """Of the acts, those with another answer: {act: the answer}. Empty when all is well."""
-    answers = ask(list(expected))
-    found = dict(zip(expected, answers, strict=True))
-    return {act: found[act] for act in expected if found[act] != expected[act]}
+    """Acts with another answer: {act: the answer}. Empty when all is well."""
+    answers = dict(zip(expected, ask(list(expected)), strict=True))
+    return {act: answers[act] for act in expected if answers[act] != expected[act]}

@@ -86,13 +86,13 @@ class Own:
 @pytest.fixture(scope="module", params=["forked", "own", "built"])
 def worker(request, nosy, server, tmp_path_factory):
     """Forked; run by the server's own interpreter; in an environment that was built for it."""
-    found = (
+    running = (
         Own(nosy, tmp_path_factory.mktemp("cache"))
         if request.param == "own"
         else Served(server, {"forked": "nosy", "built": "built"}[request.param])
     )
-    yield found
-    found.stop()
+    yield running
+    running.stop()
 
 
 def test_this_machine_can_confine():
@@ -165,7 +165,7 @@ def test_what_starts_workers_cannot_be_reached(server):
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root's memory is root's: the compose tier asks")
 def test_memory_of_the_server_is_closed_to_the_same_user_without_landlock_too(server):
-    """Where the kernel knows no Landlock: core dumps and a debugger of that user's."""
+    """Core dumps and debuggers of that user's are refused, also without Landlock."""
     for one in [psutil.Process(server.process.pid), *server.family()]:
         limits = Path(f"/proc/{one.pid}/environ").stat()
         assert limits.st_uid == 0, one.cmdline()

@@ -34,7 +34,7 @@ def provider():
 
 @pytest.fixture(scope="module")
 def other():
-    """Which nothing may reach."""
+    """A server that nothing may reach."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.setblocking(False)
         yield listening
@@ -59,8 +59,8 @@ def test_the_host_that_is_named_is_reached(server, provider):
 
 def test_no_other_host_is(server, other):
     port = other.getsockname()[1]
-    (found,) = Served(server).ask([f"get|requests|http://127.0.0.1:{port}/"])
-    assert found == "done: 403"
+    (answer,) = Served(server).ask([f"get|requests|http://127.0.0.1:{port}/"])
+    assert answer == "done: 403"
     (refused,) = server.model("nosy")["refused_hosts"]
     assert f"127.0.0.1:{port}" in refused
     assert "serving.network" in refused

@@ -44,11 +44,11 @@ class Servers:
         else:
             address = Address(self.ours.port, f"/models/{name}/invocations")
             try:
-                found = differences(self.reference.addresses[name], address, requests)
+                problems = differences(self.reference.addresses[name], address, requests)
             except (OSError, HTTPException, ValueError) as error:  # no answer, or no JSON
-                found = [f"{type(error).__name__}: {error}"]
-            answers = f"{len(found)} differ: {found[0]}" if found else catalogue.SAME
-            noticed = "\n".join([answers, *found[1:20]]) if found else ""
+                problems = [f"{type(error).__name__}: {error}"]
+            answers = f"{len(problems)} differ: {problems[0]}" if problems else catalogue.SAME
+            noticed = "\n".join([answers, *problems[1:20]]) if problems else ""
         return dataclasses.replace(row, answers=answers), noticed
 
 
@@ -73,7 +73,7 @@ def served(
     try:
         ours.process.start()
         reference.start(all_of_them=False)
-        # What is not decided then, is that model's failure.
+        # A model that is not decided then has failed.
         with contextlib.suppress(AssertionError):
             ours.wait_for(lambda: all(decided(ours.model(name)) for name in folders), within, "all")
         yield Servers(reference, ours)

@@ -40,7 +40,7 @@ class Entry:
 
 
 def describe(name: str, family: str, folder: Path, ours: ModelServer, requests: int) -> Entry:
-    """Of a model that was made, whatever became of it."""
+    """Row of a model that was made, whatever became of it."""
     described = ours.model(name)
     return Entry(
         name,
@@ -76,7 +76,7 @@ def _merged(described: dict) -> str:
 
 
 def write(entry: Entry) -> None:
-    """Into the page, where somebody asks for it. Rows of other models stay as they are, since two
+    """Update the page, where somebody asks for it. Rows of other models stay as they are, since two
     test modules may run side by side."""
     if not (path := os.environ.get("GALLERY_TABLE")):
         return

@@ -34,7 +34,7 @@ class Scaled(mlflow.pyfunc.PythonModel):
 
 
 def _save_pickled(folder: Path) -> None:
-    # In a class of `__main__`, as a notebook has it, which cloudpickle takes along whole.
+    # A class of `__main__`, as in a notebook, which cloudpickle takes along whole.
     scaled = type("Scaled", (Scaled,), {"__module__": "__main__"})
     mlflow.pyfunc.save_model(
         folder,

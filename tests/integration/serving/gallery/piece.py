@@ -15,7 +15,7 @@ class Piece:
 
     family: str
     save: Callable[[Path], None]
-    """Into a folder that is not there yet."""
+    """Saves into a folder that is not there yet."""
     requests: Callable[[], Requests]
     needs: tuple[str, ...] = ()
     """Modules beyond the server's own environment."""

@@ -60,7 +60,7 @@ def of_rows(rows: list[Row]) -> Requests:
 
 
 def of_frame(frame: pd.DataFrame) -> Requests:
-    """Of a frame without missing values, whose types JSON has."""
+    """Requests of a frame without missing values, whose types JSON has."""
     return of_rows(json.loads(frame.to_json(orient="records", date_format="iso")))
 
 

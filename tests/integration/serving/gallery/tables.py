@@ -92,7 +92,7 @@ def _fill(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _texts(*steps: object) -> Piece:
-    """On one column of texts, as a frame's column."""
+    """A pipeline on one column of texts, as a frame's column."""
 
     def fit_and_save(folder: Path) -> None:
         frame = pd.DataFrame({"review": data.REVIEWS})

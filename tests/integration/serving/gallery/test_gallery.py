@@ -29,7 +29,7 @@ QUICK = [
     "table-unsigned", "fill-by-mean", "texts", "xgboost-categories", "lightgbm-booster",
     "lightgbm-step", "onnx-quantised", "prices", "baskets", "function", "agent",
 ]
-"""At least one of each family."""
+"""One or more of each family."""
 # fmt: on
 CHOSEN = list(PIECES) if FULL else QUICK
 LOADED_WITHIN = 250
@@ -44,7 +44,7 @@ def absent(piece: Piece) -> list[str]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """By name: the model's folder, or why there is none."""
+    """Each model's folder by name, or why there is none."""
     root, outcome = tmp_path_factory.mktemp("gallery"), {}
     for name in CHOSEN:
         if missing := absent(PIECES[name]):

@@ -47,7 +47,7 @@ class Maker:
     models: tuple[str, ...]
     python: str = "3.11"
     variables: Mapping[str, str] = field(default_factory=dict)
-    """That it needs, and whoever serves its models."""
+    """Needed by it, and by whoever serves its models."""
 
 
 OLDER = ("forest", "table", "pickled")
@@ -178,8 +178,8 @@ def making(name: str, root: Path) -> Iterator[Made]:
 def install(python: str, folder: Path, packages: list[str]) -> Path:
     """An interpreter with these packages. Raises CalledProcessError."""
     variables = dict(os.environ)
-    if found := variables.get("PIP_FIND_LINKS"):  # which uv knows by another name
-        variables["UV_FIND_LINKS"] = found
+    if links := variables.get("PIP_FIND_LINKS"):  # which uv knows by another name
+        variables["UV_FIND_LINKS"] = links
     for command in (
         ["venv", "--quiet", "--python", python, folder],
         ["pip", "install", "--quiet", "--python", folder / "bin" / "python", *packages],

@@ -161,15 +161,15 @@ class Attack:
     path: str = ""
     """Empty where it is not sound HTTP, and nothing was asked."""
     answers: int = 1
-    """How many must come; with 0 the server may also just close."""
+    """Number that must come; with 0 the server may also just close."""
     pause: float = 0.0
     """Seconds between two parts, unless an answer has come."""
     then: Literal["read", "shut", "vanish"] = "read"
     """`shut`: half close, then read. `vanish`: reset the connection."""
     request_id: str = ""
-    """What its answer must have for one; empty for any."""
+    """Request id that its answer must have; empty for any."""
     mark: str = ""
-    """What its data has, and no other's."""
+    """Shown in its data, and in no other's."""
 
 
 def attack(seed: int, number: int, targets: Sequence[Target]) -> Attack:
@@ -190,16 +190,16 @@ def _request(
     content_type: str | None = JSON,
 ) -> Attack:
     """Sound HTTP; further headers replace what has their names here."""
-    found = {
+    fields = {
         "Host": "localhost",
         "X-Request-Id": mark,
         **({"Content-Type": content_type} if content_type is not None else {}),
         **({"Content-Length": str(len(body))} if body or method in ("POST", "PUT") else {}),
         **dict(headers),
     }
-    lines = "".join(f"{name}: {value}\r\n" for name, value in found.items()).encode("latin-1")
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items()).encode("latin-1")
     head = f"{method} {path} HTTP/1.1\r\n".encode("latin-1") + lines + b"\r\n"
-    kept = mark if found["X-Request-Id"] == mark else ""
+    kept = mark if fields["X-Request-Id"] == mark else ""
     return Attack("", (head + body,), method, path, request_id=kept)
 
 

@@ -32,7 +32,7 @@ ODD = (
     *(b"[" * 40 + b"]" * 40, b'{"a":' * 40 + b"1" + b"}" * 40, b'{"a": 1, "a": 2}', b"[1, [2]]"),
     *(b'"' + b"a" * 10_000 + b'"', b"[" + b"0," * 999 + b"0]", '"\u202e\U0010ffff"'.encode()),
 )
-"""In place of any part."""
+"""Values in place of any part."""
 _NUMBERS = (b"0", b"-7", b"1e5", b"1e-320", b"1e308", b"1e999", b"", b"NaN", b"null", b"9" * 40)
 KEYS = (
     *("", "a", "columns", "data", "index", "inputs", "instances", "dataframe_split", "params"),
@@ -45,7 +45,7 @@ SHAPES = (
     *(b"[" + b"1," * 40 + b"3]", b"[0," * 3 + b"0" + b"]" * 3, b"[" + b"0," * 31 + b"0]"),
     *(b"[-3, -4]", b"[65536, 65536, 65536, 65536]", b"[2147483647]", b"[0, 4]", b"[4, 3]", b"null"),
 )
-"""Of V2's tensors."""
+"""Shapes of V2's tensors."""
 DATATYPES = (
     *("BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16"),
     *("FP32", "FP64", "BYTES", "BF16", "fp64", "", "object", "O8", "float64", "datetime64[ns]"),
@@ -65,11 +65,11 @@ FURTHER: tuple[dict, ...] = (
     {"id": "\r\nx-injected: 1"},
     {"id": 5},
 )
-"""Beside what belongs there."""
+"""Fields beside what belongs there."""
 
 
 def written(value: object) -> bytes:
-    """As JSON; bytes are taken as they are."""
+    """The value as JSON; bytes are taken as they are."""
     match value:
         case bytes():
             return value
@@ -187,7 +187,7 @@ def a_name_each() -> bytes:
 
 
 def one_long_row() -> bytes:
-    """Among many short ones."""
+    """A row among many short ones."""
     row = b"[" + b"1," * (_PADDED - 1) + b"1]"
     return b'{"dataframe_split":{"data":[%b]}}' % (row + b",[1]" * _PADDED)
 
@@ -233,14 +233,14 @@ def _repeated(value: object, count: int) -> object:
 
 
 def _paths(value: object, start: Path = ()) -> list[Path]:
-    """To every part of it."""
-    found = [start] if start else []
+    """Paths to every part of it."""
+    paths = [start] if start else []
     parts = value.items() if isinstance(value, dict) else ()
     if isinstance(value, list):
         parts = list(enumerate(value))[:20]
     for key, part in parts:
-        found += _paths(part, (*start, key))
-    return found
+        paths += _paths(part, (*start, key))
+    return paths
 
 
 def _holder(body: object, path: Path) -> object:

@@ -19,7 +19,7 @@ HEADERS = {
     *("content-type", "content-length", "date", "connection", "x-request-id", "retry-after"),
     *("x-model-name", "x-model-version", "allow", "www-authenticate", "accept-encoding"),
 }
-"""Of the model server's answers."""
+"""Headers of the model server's answers."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Answer:
     body: bytes
     raw: bytes
     seconds: float
-    """Since the connection was made."""
+    """Counted since the connection was made."""
 
 
 class HangError(AssertionError):
@@ -63,7 +63,7 @@ def launch(attack: Attack, port: int, seconds: float) -> list[Answer]:
 
 
 class Client:
-    """Of one connection, which ends within so many seconds. `known`: the names that headers of
+    """One connection, which ends within so many seconds. `known`: the names that headers of
     answers may have; None for any. `versions`: what their status lines may begin with."""
 
     def __init__(
@@ -96,7 +96,7 @@ class Client:
                 return
 
     def allow(self, seconds: float) -> None:
-        """So many from now on, in place of those at first."""
+        """Allow so many from now on, in place of those at first."""
         self._deadline = time.monotonic() + seconds
 
     def read(self, *, is_head: bool = False) -> Answer | None:
@@ -129,7 +129,7 @@ class Client:
         return Answer(status, headers, raw[start:], raw, seconds)
 
     def _end_of_chunks(self, at: int) -> int:
-        """Where a body ends that begins at `at`; its chunks stay as they came."""
+        """The end of a body that begins at `at`; its chunks stay as they came."""
         while True:
             while b"\r\n" not in self._data[at:]:
                 self._receive_to(len(self._data) + 1)
@@ -167,7 +167,7 @@ class Client:
 def _parsed(
     head: bytes, known: Collection[str] | None, versions: Collection[str]
 ) -> tuple[int, dict[str, str]]:
-    """Strictly: an answer that holds what a client slipped in is found here."""
+    """Parse strictly, to notice an answer that holds what a client slipped in."""
     first, *lines = head.decode("latin-1").split("\r\n")
     version, _, status = first.partition(" ")
     if version not in versions or not status[:3].isdigit():

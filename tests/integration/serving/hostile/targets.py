@@ -72,7 +72,7 @@ class Target:
         return file.getvalue()
 
     def predictions(self) -> list:
-        """By MLflow itself."""
+        """MLflow's own predictions."""
         data = self.rows.to_numpy() if self.is_tensor else self.rows
         return list(mlflow.pyfunc.load_model(str(self.folder)).predict(data))
 

@@ -28,7 +28,7 @@ LATEST = TIMEOUT + 10
 """Seconds from the connection to the last answer, or the end: a body's time to arrive, and a busy
 machine's delays, beside."""
 OF_THE_FRONT = {400, 403, 404, 405, 408, 413, 415, 431}
-"""Where nothing is at the path, or what came is not sound HTTP."""
+"""Nothing is at the path, or what came is not sound HTTP."""
 NO_JSON = ("/metrics", "/ping", "/health", "/version")
 LEAKS = (b"Traceback", b'File "', b"site-packages", b"model_server/", b"model_server.")
 
@@ -150,12 +150,12 @@ def test_hostile_requests(server, targets, record_property):
                 numbers, pool.map(try_, numbers), strict=True
             ):
                 allowed = declared.statuses(made) if made.path else OF_THE_FRONT | {200, 422}
-                found = [problem] if problem else []
+                wrong = [problem] if problem else []
                 for answer in answers:
                     statuses[made.kind, answer.status] += 1
                     slowest = max(slowest, (answer.seconds, f"{made.kind} ({number})"))
-                    found += faults(made, answer, allowed)
-                problems += [f"{number} ({made.kind}): {fault}" for fault in found]
+                    wrong += faults(made, answer, allowed)
+                problems += [f"{number} ({made.kind}): {fault}" for fault in wrong]
             good.check()
 
     by_status = Counter()

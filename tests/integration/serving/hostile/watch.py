@@ -28,11 +28,11 @@ class Good:
             self._cases.append((target.v2_path, target.v2_bodies()[0], expected, _output))
 
     def check(self) -> None:
-        for path, body, expected, found in self._cases:
+        for path, body, expected, read in self._cases:
             since = time.monotonic()
             answer = self._server.http.post(path, json=body)
             assert answer.status_code == 200, f"{path}: {answer.text}"
-            assert found(answer.json()) == expected, path
+            assert read(answer.json()) == expected, path
             assert time.monotonic() - since < AT_ONCE, path
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tests.integration.serving.reference.variations import Request
 
 TOLERANCE = 1e-12
-"""Of floats: relative, and absolute below 1."""
+"""Floats' tolerance: relative, and absolute below 1."""
 TIMEOUT = 60
 """Seconds for an answer."""
 
@@ -37,7 +37,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Address:
-    """Where a model is asked for predictions."""
+    """Place where a model is asked for predictions."""
 
     port: int
     path: str = "/invocations"

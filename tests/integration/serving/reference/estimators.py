@@ -38,7 +38,7 @@ def _saved(
     signature: Callable[[], ModelSignature | None] = lambda: None,
     **further: object,
 ) -> Callable[[Path], None]:
-    """With an example: on it the server proves that it may merge, or take a faster way."""
+    """Saves an example too: on it the server proves that it may merge, or take a faster way."""
 
     def save(folder: Path) -> None:
         mlflow.sklearn.save_model(

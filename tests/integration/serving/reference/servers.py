@@ -15,7 +15,7 @@ from tests.integration.serving.reference.comparison import Address
 STARTS_WITHIN = 120
 """Seconds, on a busy machine."""
 THREADS = {"OMP_NUM_THREADS": "1"}
-"""As our workers have; more of them spin for the cores that others need."""
+"""One, as our workers have; more of them spin for the cores that others need."""
 
 
 def serve_command(model: Path, port: int, log: Path) -> Process:
@@ -64,7 +64,7 @@ class Reference:
         self.processes.append(serve_many(hosted, logs, python, variables))
 
     def start(self, *, all_of_them: bool = True) -> Reference:
-        """With `all_of_them`, models that it refuses are an AssertionError."""
+        """Raises AssertionError for models that it refuses, with `all_of_them`."""
         for process in self.processes:
             process.start()
         for name, address in self.addresses.items():
@@ -80,7 +80,7 @@ class Reference:
 
     @property
     def ended(self) -> set[str]:
-        """Of those that are not served by the command."""
+        """Models that ended, of those that the command does not serve."""
         host = self.processes[-1].text()
         return {name for name, at in self.addresses.items() if f"ended: {at.port}\n" in host}
 

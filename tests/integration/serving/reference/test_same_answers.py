@@ -25,7 +25,7 @@ MODELS = ESTIMATORS | FROM_CODE | HINTED
 BY_COMMAND = {"wine", "wine-unsigned", "pipeline", "typed"}
 """Served by `mlflow models serve`; the others by what it runs."""
 CARELESS = {"no content type", "deeply nested", "5000 digits"}
-"""Of each model's requests, those that the reference answers with 500 and no reason."""
+"""Requests to each model that the reference answers with 500 and no reason."""
 BURST = 48
 """Requests that are sent before the first answer is read."""
 
@@ -99,8 +99,8 @@ def test_requests_at_once_are_merged(ours):
 
     def counted(name: str, stage: str = "") -> float:
         line = rf'model_server_{name}{{model="wine",{stage}version="1"}} (.+)'
-        found = re.search(line, ours.http.get("/metrics").text)
-        return float(found[1]) if found else 0
+        match = re.search(line, ours.http.get("/metrics").text)
+        return float(match[1]) if match else 0
 
     def predictions() -> float:
         return counted("stage_seconds_count", 'stage="predict",')

@@ -246,7 +246,7 @@ def named_tensors(example: Mapping[str, list]) -> Requests:
     made = {f"{name}": form(rows) for name, form in FORMATS.items() if name != "csv"}
     made |= {f"{name}, one row": FORMATS[name](rows[:1]) for name in made}
     for name, value in example.items():
-        others = {other: given for other, given in example.items() if other != name}
+        others = {other: values for other, values in example.items() if other != name}
         for form in ("inputs", "instances"):
             made |= {
                 f"{form}, without {name}": body(**{form: others}),

@@ -15,11 +15,11 @@ class Embedder(mlflow.pyfunc.PythonModel):
         self.session = onnxruntime.InferenceSession(context.artifacts["model"], options)
 
     def predict(self, context, model_input, params=None):  # noqa: ARG002
-        found = self.tokenizer.encode_batch(list(model_input["text"]))
-        mask = np.array([one.attention_mask for one in found], np.int64)
-        tokens = np.array([one.ids for one in found], np.int64)
-        given = {"input_ids": tokens, "attention_mask": mask, "token_type_ids": tokens * 0}
-        (states,) = self.session.run(None, given)
+        encodings = self.tokenizer.encode_batch(list(model_input["text"]))
+        mask = np.array([one.attention_mask for one in encodings], np.int64)
+        tokens = np.array([one.ids for one in encodings], np.int64)
+        inputs = {"input_ids": tokens, "attention_mask": mask, "token_type_ids": tokens * 0}
+        (states,) = self.session.run(None, inputs)
         mean = (states * mask[..., None]).sum(1) / mask.sum(1, keepdims=True)
         return np.round(mean[:, :8], 3)
 

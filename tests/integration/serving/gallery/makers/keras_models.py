@@ -44,7 +44,7 @@ def saved(flavor, model, example):
 
 
 def saved_unsigned(folder):
-    """Which takes frames: a signature must be of tensors."""
+    """Takes frames: a signature must be of tensors."""
     mlflow.keras.save_model(dense(), folder)
     return NUMBERS.head(3)
 

@@ -15,22 +15,22 @@ class Message(pydantic.BaseModel):
     tags: list[str] = []
 
 
-def described(given):
-    match given:
+def described(argument):
+    match argument:
         case pd.DataFrame():
             columns = [
                 [str(name), str(column.dtype), [described(value) for value in column]]
-                for name, column in given.items()
+                for name, column in argument.items()
             ]
-            return {"frame": columns, "index": [str(label) for label in given.index]}
+            return {"frame": columns, "index": [str(label) for label in argument.index]}
         case np.ndarray():
-            values = [described(value) for value in given.ravel()]
-            return {"array": str(given.dtype), "shape": list(given.shape), "values": values}
+            values = [described(value) for value in argument.ravel()]
+            return {"array": str(argument.dtype), "shape": list(argument.shape), "values": values}
         case dict():
-            return {"dict": [[str(key), described(value)] for key, value in given.items()]}
+            return {"dict": [[str(key), described(value)] for key, value in argument.items()]}
         case list():
-            return {"list": [described(value) for value in given]}
-    return f"{type(given).__name__} {given!r}"
+            return {"list": [described(value) for value in argument]}
+    return f"{type(argument).__name__} {argument!r}"
 
 
 class Echo(mlflow.pyfunc.PythonModel):
