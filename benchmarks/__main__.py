@@ -28,7 +28,7 @@ PARTS = {
     "serving": serving.measure,
     "validation": validation.measure,
 }
-USUAL = ["tracking", "logging"]  # without a part being named: serving alone takes longer than both
+USUAL = ["tracking", "logging"]  # if no part is named: serving alone takes longer than both
 
 
 def parse(arguments: list[str]) -> tuple[list[str], Options]:
@@ -38,13 +38,13 @@ def parse(arguments: list[str]) -> tuple[list[str], Options]:
     parser.add_argument("--quick", action="store_true", help="shows that all works, in minutes")
     for one in fields(Options):
         parser.add_argument(f"--{one.name}", **flag(one))
-    given = vars(parser.parse_args(arguments))
-    parts, sizes = given.pop("part"), QUICK if given.pop("quick") else {}
+    values = vars(parser.parse_args(arguments))
+    parts, sizes = values.pop("part"), QUICK if values.pop("quick") else {}
     if unknown := set(parts) - set(PARTS):
         parser.error(f"no part {unknown.pop()!r}")
     try:
         options = Options(
-            **sizes | {name: value for name, value in given.items() if value is not None}
+            **sizes | {name: value for name, value in values.items() if value is not None}
         )
         plan(options)  # whose names are checked now, and not after the other parts
         return list(dict.fromkeys(parts)) or USUAL, options
@@ -58,16 +58,16 @@ def main() -> int:
     if refusal := machine.refusal():
         sys.exit(f"benchmarks: {refusal}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    found: dict[str, list[Section]] = {}
+    sections: dict[str, list[Section]] = {}
     try:
         for part in parts:
-            found[part] = PARTS[part](options)
+            sections[part] = PARTS[part](options)
     except KeyboardInterrupt:
         say("stopped")
         return 130
     facts = machine.describe()
-    print(markdown(options, facts, [section for those in found.values() for section in those]))
-    say(f"saved in {', '.join(map(str, save(options, facts, found)))}")
+    print(markdown(options, facts, [section for those in sections.values() for section in those]))
+    say(f"saved in {', '.join(map(str, save(options, facts, sections)))}")
     return 0
 
 

@@ -95,8 +95,8 @@ async def _exchange(
 ) -> int:
     writer.write(request)
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    _, found, length = head.partition(b"\r\ncontent-length:")
-    if not found:
+    _, header, length = head.partition(b"\r\ncontent-length:")
+    if not header:
         raise EOFError("an answer without Content-Length")
     await reader.readexactly(int(length.split(b"\r\n", 1)[0]))
     return int(head[9:12])

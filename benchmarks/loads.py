@@ -82,9 +82,9 @@ def get_by_name(_experiment: str, _run_id: str) -> Requests:
 def mix(experiment: str, run_id: str) -> Requests:
     """What a training script and a browser beside it ask for: mostly metrics."""
     one, many = log_metric(experiment, run_id), log_batch(experiment, run_id)
-    found, named = search(experiment, run_id), get_by_name(experiment, run_id)
+    searched, named = search(experiment, run_id), get_by_name(experiment, run_id)
     while True:
-        for requests in (one, one, one, one, one, one, many, found, named, named):
+        for requests in (one, one, one, one, one, one, many, searched, named, named):
             yield next(requests)
 
 
@@ -106,15 +106,15 @@ def seed(port: int, runs: int, ask: Callable[..., dict]) -> Target:
     experiment = ask("experiments/create", name=EXPERIMENT)["experiment_id"]
     numbers = [range(first, runs, SEEDERS) for first in range(SEEDERS)]
     _all(port, [[_create(experiment, number) for number in part] for part in numbers])
-    found, page = [], ""
+    ids, page = [], ""
     while True:
         answer = ask("runs/search", experiment_ids=[experiment], max_results=1000, page_token=page)
-        found += [one["info"]["run_id"] for one in answer["runs"]]
+        ids += [one["info"]["run_id"] for one in answer["runs"]]
         if not (page := answer.get("next_page_token")):
             break
-    batches = [_describe(run_id, number) for number, run_id in enumerate(found)]
+    batches = [_describe(run_id, number) for number, run_id in enumerate(ids)]
     _all(port, [batches[first::SEEDERS] for first in range(SEEDERS)])
-    return Target(experiment, found[:16])
+    return Target(experiment, ids[:16])
 
 
 def _all(port: int, clients: list[list[Request]]) -> None:

@@ -38,12 +38,12 @@ def settle(*pids: int) -> None:
 
 def cpu_seconds(pid: int) -> dict[int, float]:
     """Seconds of processor time that each process of a tree has used, in it and in the system."""
-    found = {}
+    seconds = {}
     for process in tree(pid):
         with contextlib.suppress(psutil.NoSuchProcess):
             times = process.cpu_times()
-            found[process.pid] = times.user + times.system
-    return found
+            seconds[process.pid] = times.user + times.system
+    return seconds
 
 
 def _cpu_seconds(pids: tuple[int, ...]) -> float:

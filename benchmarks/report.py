@@ -26,13 +26,13 @@ def save(options: Options, machine: dict[str, str], parts: dict[str, list[Sectio
     """Write the figures as JSON and Markdown, and into a page if one is named; the paths."""
     folder, stamp = Path(options.output), time.strftime("%Y%m%d-%H%M%S")
     folder.mkdir(parents=True, exist_ok=True)
-    sections = [section for found in parts.values() for section in found]
+    sections = [section for those in parts.values() for section in those]
     figures = [asdict(section) for section in sections]
     for one in figures:
         del one["pictures"]
-    found = {"machine": machine, "options": asdict(options), "sections": figures}
+    results = {"machine": machine, "options": asdict(options), "sections": figures}
     path = folder / f"{stamp}.json"
-    path.write_text(json.dumps(found, indent=1) + "\n")
+    path.write_text(json.dumps(results, indent=1) + "\n")
     text = markdown(options, machine, sections, f"{stamp}-")
     path.with_suffix(".md").write_text(text + "\n")
     written = [path, path.with_suffix(".md"), *_draw(folder, sections, f"{stamp}-")]

@@ -1,8 +1,8 @@
 """Alternating rounds, and what may be concluded from them.
 
-In each round the reference is measured, then ours, then the reference again. How far its two
-measurements are apart is what the machine's mood alone makes of equal things; ours counts as
-slower only where its median falls below the reference's by more than that.
+In each round the reference is measured, then ours, then the reference again. Its two measurements
+differ by the machine's mood alone; ours counts as slower only where its median falls below the
+reference's by more than that.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        """Ours by the reference."""
+        """Ours over the reference."""
         return self.ours_median / self.reference_median
 
     @property

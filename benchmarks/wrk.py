@@ -46,10 +46,10 @@ def run(
         if core is not None:
             command = ["taskset", "--cpu-list", str(core), *command]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found = re.search(r"^RESULT (\d+) (\d+) (\S+) (\S+) (\S+)$", done.stdout, re.MULTILINE)
-    if not found:
+    result = re.search(r"^RESULT (\d+) (\d+) (\S+) (\S+) (\S+)$", done.stdout, re.MULTILINE)
+    if not result:
         raise RuntimeError(f"wrk said: {done.stdout}{done.stderr}")
-    requests, errors, duration, p50, p99 = map(float, found.groups())
+    requests, errors, duration, p50, p99 = map(float, result.groups())
     return {
         "rate": (requests - errors) / duration,
         "p50": p50,

@@ -28,21 +28,21 @@ def measure(options: Options) -> list[Section]:
             here = [one for one in servers if one.everywhere or name in GOALS]
             figures[name], absent = measure_case(options, case, here, cells)
             missing |= {f"{server} ({name})": why for server, why in absent.items()}
-    found = tables.sections(options, figures, missing)
+    sections = tables.sections(options, figures, missing)
     pictures = {"serving": plot.draw(figures), "growth": plot.draw_growth(figures)}
-    found[0].pictures.update({name: picture for name, picture in pictures.items() if picture})
-    return found
+    sections[0].pictures.update({name: picture for name, picture in pictures.items() if picture})
+    return sections
 
 
 def prepared(servers: list[Server]) -> tuple[list[Server], dict[str, str]]:
     """Those that can be started here, and why others cannot."""
-    found, missing = [], {}
+    ready, missing = [], {}
     for server in servers:
         try:
             if server.environment:
                 environments.ensure(server.environment)
-            found.append(server)
+            ready.append(server)
         except MissingError as error:
             missing[server.name] = str(error)
             say(f"serving: {error}")
-    return found, missing
+    return ready, missing

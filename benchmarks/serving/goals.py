@@ -29,9 +29,9 @@ class Goal:
 
     def row(self) -> list[str]:
         """What, bound, found and verdict, as text."""
-        found = "" if self.found is None else f"{self.found:.3g}"
+        ratio = "" if self.found is None else f"{self.found:.3g}"
         verdict = {None: "not measured", True: "met", False: "**missed**"}[self.met]
-        return [self.what, f"{'≤' if self.at_most else '≥'} {self.bound:g}", found, verdict]
+        return [self.what, f"{'≤' if self.at_most else '≥'} {self.bound:g}", ratio, verdict]
 
 
 def goals(figures: Figures) -> Iterator[Goal]:
@@ -64,19 +64,19 @@ def goals(figures: Figures) -> Iterator[Goal]:
         what = f"{model}, 64 clients, 100 rows: requests/s, {OURS} by {REFERENCE}"
         yield Goal(what, _faster(tables, OURS, REFERENCE), 20.0)
     for model, cells in figures.items():
-        for cell, found in cells.items():
-            if BEFORE in found:
+        for cell, servers in cells.items():
+            if BEFORE in servers:
                 what = f"{model}, {cell.clients} clients, {cell.rows} rows: requests/s, "
-                yield Goal(f"{what}{OURS} by {BEFORE}", _faster(found, OURS, BEFORE), KEPT)
+                yield Goal(f"{what}{OURS} by {BEFORE}", _faster(servers, OURS, BEFORE), KEPT)
 
 
-def _faster(found: dict[str, Measured], ours: str, other: str) -> float | None:
-    if ours not in found or other not in found:
+def _faster(servers: dict[str, Measured], ours: str, other: str) -> float | None:
+    if ours not in servers or other not in servers:
         return None
-    return found[ours].rate / found[other].rate
+    return servers[ours].rate / servers[other].rate
 
 
-def _sooner(found: dict[str, Measured], ours: str, other: str) -> float | None:
-    if ours not in found or other not in found:
+def _sooner(servers: dict[str, Measured], ours: str, other: str) -> float | None:
+    if ours not in servers or other not in servers:
         return None
-    return found[other].p50 / found[ours].p50
+    return servers[other].p50 / servers[ours].p50

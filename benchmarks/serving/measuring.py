@@ -83,21 +83,21 @@ def measure(
     A server of ours or the reference that fails raises; a peer that does is left out.
     """
     missing: dict[str, str] = {}
-    found = {}
+    figures = {}
     with running(options, case, servers, missing) as up:
         for one in [one for one in up if one.server.models]:
             for rows in (1, ROWS):
-                given, right = one.ask(case, rows), case.answers[:rows]
-                if not same(given, right):
-                    reason = f"{case.name}, {rows} rows: it answers {str(given)[:80]}"
+                answers, right = one.ask(case, rows), case.answers[:rows]
+                if not same(answers, right):
+                    reason = f"{case.name}, {rows} rows: it answers {str(answers)[:80]}"
                     missing[one.server.name] = reason
         up = [one for one in up if one.server.name not in missing]
         _refuse(missing)
         say(f"serving: {case.name}: {len(up)} servers run, and their answers are the same")
         for cell in cells:
-            found[cell] = _cell(options, case, up, cell)
-            say(f"serving: {case.name}: {_told(cell, found[cell])}")
-    return found, missing
+            figures[cell] = _cell(options, case, up, cell)
+            say(f"serving: {case.name}: {_told(cell, figures[cell])}")
+    return figures, missing
 
 
 def _refuse(missing: dict[str, str]) -> None:
@@ -151,21 +151,21 @@ def _keep(log: Path, name: str) -> None:
         say(f"    {line}")
 
 
-def same(given: Any, right: list[Any]) -> bool:
+def same(answers: Any, right: list[Any]) -> bool:
     """Whether predictions are equal: words and labels exactly, numbers to 1e-9."""
-    if not isinstance(given, list) or len(given) != len(right):
+    if not isinstance(answers, list) or len(answers) != len(right):
         return False
-    return all(map(_equal, given, right))
+    return all(map(_equal, answers, right))
 
 
-def _equal(given: Any, right: Any) -> bool:
-    if not isinstance(right, int | float) or not isinstance(given, int | float):
-        return given == right
-    return math.isclose(given, right, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+def _equal(answer: Any, right: Any) -> bool:
+    if not isinstance(right, int | float) or not isinstance(answer, int | float):
+        return answer == right
+    return math.isclose(answer, right, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
 
 
 def _cell(options: Options, case: Case, up: list[Running], cell: Cell) -> dict[str, Measured]:
-    found = {one.server.name: Measured() for one in up}
+    measured = {one.server.name: Measured() for one in up}
     requests = {one.server.name: one.server.request(case, cell.rows) for one in up}
 
     def once(one: Running, seconds: float) -> Burst:
@@ -178,15 +178,15 @@ def _cell(options: Options, case: Case, up: list[Running], cell: Cell) -> dict[s
     before = {one.server.name: stages.read(one.port) for one in ours}
     for _ in range(cell.rounds):
         for one in up:
-            found[one.server.name].bursts.append(once(one, options.seconds))
+            measured[one.server.name].bursts.append(once(one, options.seconds))
     for one in ours:
         name = one.server.name
-        found[name].stages = stages.between(before[name], stages.read(one.port))
+        measured[name].stages = stages.between(before[name], stages.read(one.port))
     for one in up:
-        found[one.server.name].memory = memory(one.process.pid)
-    return found
+        measured[one.server.name].memory = memory(one.process.pid)
+    return measured
 
 
-def _told(cell: Cell, found: dict[str, Measured]) -> str:
-    rates = ", ".join(f"{name} {one.rate:.0f}/s" for name, one in found.items())
+def _told(cell: Cell, measured: dict[str, Measured]) -> str:
+    rates = ", ".join(f"{name} {one.rate:.0f}/s" for name, one in measured.items())
     return f"{cell.rows} rows, {cell.clients} clients: {rates}"

@@ -7,7 +7,7 @@ from benchmarks.serving.cases import TITLES
 from benchmarks.serving.servers import known
 
 GOALS = ("logistic", "forest")  # the models that the goals are stated for
-SIDE_ROUNDS = 1  # of what no goal is stated for
+SIDE_ROUNDS = 1  # where no goal is stated
 
 
 @dataclass(frozen=True, order=True)
@@ -55,20 +55,20 @@ def _standard(model: str, rounds: int) -> list[Cell]:
 
 def names(flag: str, text: str, there: list[str]) -> list[str]:
     """The names in a list separated by commas; all that are there for an empty one."""
-    found = [name.strip() for name in text.split(",") if name.strip()]
-    for name in found:
+    chosen = [name.strip() for name in text.split(",") if name.strip()]
+    for name in chosen:
         if name not in there:
             raise ValueError(f"--{flag}: no {name!r}: {', '.join(there)}")
-    return found or there
+    return chosen or there
 
 
 def numbers(flag: str, text: str, most: int) -> list[int]:
     """The numbers from 1 to `most` in a list separated by commas."""
     try:
-        found = [int(number) for number in text.split(",")]
+        chosen = [int(number) for number in text.split(",")]
     except ValueError:
         raise ValueError(f"--{flag}: {text!r} is no list of numbers") from None
-    for number in found:
+    for number in chosen:
         if not 1 <= number <= most:
             raise ValueError(f"--{flag}: {number} is not from 1 to {most}")
-    return found
+    return chosen

@@ -21,9 +21,9 @@ def draw(figures: Figures) -> str:
     """An SVG: a bar for each server and model with goals, one row a request; or "" for none."""
     models = [model for model in GOALS if model in figures]
     cells = {
-        (model, cell.clients): found
+        (model, cell.clients): servers
         for model in models
-        for cell, found in figures[model].items()
+        for cell, servers in figures[model].items()
         if cell.rows == 1
     }
     panels = [panel for panel in PANELS if any((m, panel[1]) in cells for m in models)]
@@ -65,7 +65,7 @@ def _svg(figure: Figure) -> str:
     FigureCanvasSVG(figure)
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata={"Date": None})
-    # Without the trailing blanks that matplotlib leaves.
+    # Drops the trailing blanks that matplotlib leaves.
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
 
 
@@ -73,9 +73,9 @@ def _lines(axes, cells) -> None:
     clients = sorted({cell.clients for cell in cells if cell.rows == 1})
     for number, server in enumerate(SERVERS):
         by_clients = {
-            cell.clients: found[server.name].rate
-            for cell, found in cells.items()
-            if cell.rows == 1 and server.name in found
+            cell.clients: servers[server.name].rate
+            for cell, servers in cells.items()
+            if cell.rows == 1 and server.name in servers
         }
         if by_clients:
             bare = server.name.startswith("bare")
@@ -93,9 +93,9 @@ def _lines(axes, cells) -> None:
 def _panel(axes, models, what: str) -> None:
     names = [server.name for server in SERVERS if any(server.name in f for _, f in models)]
     height = 0.8 / len(models)
-    for number, (model, found) in enumerate(models):
-        places = [place for place, name in enumerate(names) if name in found]
-        values = [getattr(found[names[place]], what) for place in places]
+    for number, (model, servers) in enumerate(models):
+        places = [place for place, name in enumerate(names) if name in servers]
+        values = [getattr(servers[names[place]], what) for place in places]
         offsets = [place + (number + 0.5) * height - 0.4 for place in places]
         bars = axes.barh(offsets, values, height, label=TITLES[model], color=COLORS[number])
         axes.bar_label(bars, [shown(value) for value in values], padding=3)

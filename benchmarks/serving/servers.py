@@ -17,7 +17,7 @@ from benchmarks.storage import MLFLOW
 from harness.ports import free_port
 
 MOST = 64  # requests that a peer merges
-WAIT_SECONDS = 0.001  # that MLServer waits for more of them; in its documentation's example 0.1
+WAIT_SECONDS = 0.001  # MLServer's wait for more of them; 0.1 in its documentation's example
 
 
 class Server(ABC):
@@ -27,7 +27,7 @@ class Server(ABC):
     path = "/invocations"
     models = True  # False: a front, whose answer means nothing
     everywhere = True  # False: it is measured only where the goals are
-    environment: str | None = None  # that it runs in, by name; None: this one
+    environment: str | None = None  # where it runs, by name; None: this one
 
     @abstractmethod
     def command(self, case: Case, port: int) -> list[str]: ...
@@ -60,7 +60,7 @@ class Ours(Server):
 
     def variables(self, case: Case, folder: Path) -> Mapping[str, str]:
         own = {"SERVING_CACHE": str(folder / "cache"), **self._settings}
-        # Of the text model's rows only its author knows that they are independent.
+        # Only the text model's author knows that its rows are independent.
         return own | ({"SERVING_BATCH": "on"} if case.kind == "texts" else {})
 
 
@@ -76,7 +76,7 @@ class Before(Ours):
 
 
 class Reference(Server):
-    """With its defaults: one worker."""
+    """Its defaults: one worker."""
 
     name = "mlflow models serve"
     workers = 1
@@ -88,7 +88,7 @@ class Reference(Server):
 
 
 class WideReference(Reference):
-    """With a worker for each of two cores."""
+    """A worker for each of two cores."""
 
     name = "mlflow models serve --workers 2"
     workers = 2
@@ -108,7 +108,7 @@ class Bare(Server):
 
 
 class BareFront(Server):
-    """The front that ours has, in front of nothing."""
+    """Our own front, in front of nothing."""
 
     name = "bare front"
     models = everywhere = False

@@ -33,14 +33,14 @@ def read(port: int) -> dict[str, Stage]:
 
 def parse(page: str) -> dict[str, Stage]:
     """The stages on a page of Prometheus' text format."""
-    found: dict[str, Stage] = {}
+    stages: dict[str, Stage] = {}
     for family in text_string_to_metric_families(page):
         for sample in family.samples:
             if sample.name in (f"{NAME}_count", f"{NAME}_sum"):
                 stage, value = sample.labels["stage"], sample.value
                 one = Stage(0, value) if sample.name.endswith("_sum") else Stage(value, 0)
-                found[stage] = found.get(stage, NOTHING) + one
-    return dict(sorted(found.items(), key=_place))
+                stages[stage] = stages.get(stage, NOTHING) + one
+    return dict(sorted(stages.items(), key=_place))
 
 
 def between(before: dict[str, Stage], after: dict[str, Stage]) -> dict[str, Stage]:

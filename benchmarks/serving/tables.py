@@ -15,33 +15,33 @@ from harness.report import Section
 
 def sections(options: Options, figures: Figures, missing: dict[str, str]) -> list[Section]:
     """Goals, then each model, then the stages, then what could not be measured."""
-    found = [goals_met(figures)] if any(goals(figures)) else []
-    found += [of_model(options, name, cells) for name, cells in figures.items()]
-    found.append(of_stages(figures))
+    sections = [goals_met(figures)] if any(goals(figures)) else []
+    sections += [of_model(options, name, cells) for name, cells in figures.items()]
+    sections.append(of_stages(figures))
     if missing:
         rows = [[name, reason.replace("|", "/")] for name, reason in missing.items()]
-        found.append(Section("Not measured", ["", "why"], rows, "no figure of these is guessed"))
-    return found
+        sections.append(Section("Not measured", ["", "why"], rows, "no figure of these is guessed"))
+    return sections
 
 
 def goals_met(figures: Figures) -> Section:
-    found = list(goals(figures))
-    measured = [goal for goal in found if goal.met is not None]
+    asked = list(goals(figures))
+    measured = [goal for goal in asked if goal.met is not None]
     return Section(
         title="Serving: what is asked of it",
         columns=["ratio", "asked", "found", ""],
-        rows=[goal.row() for goal in found],
+        rows=[goal.row() for goal in asked],
         summary=f"{sum(goal.met for goal in measured)} of {len(measured)} met, "
-        f"{len(found) - len(measured)} not measured; one row a request unless it says otherwise",
-        data={"goals": [asdict(goal) | {"met": goal.met} for goal in found]},
+        f"{len(asked) - len(measured)} not measured; one row a request unless it says otherwise",
+        data={"goals": [asdict(goal) | {"met": goal.met} for goal in asked]},
     )
 
 
 def of_model(options: Options, model: str, cells: dict[Cell, dict[str, Measured]]) -> Section:
     rows = []
-    for cell, found in cells.items():
-        for name, one in found.items():
-            ratio = f"{found[OURS].rate / one.rate:.3g}" if OURS in found and one.rate else ""
+    for cell, servers in cells.items():
+        for name, one in servers.items():
+            ratio = f"{servers[OURS].rate / one.rate:.3g}" if OURS in servers and one.rate else ""
             about = [f"{cell.rows}", f"{cell.clients}", name]
             figures = [f"{one.rate:,.0f}", f"{one.p50:.2f}", f"{one.p99:.2f}", f"{one.cpu:.3f}"]
             if not one.requests:  # none was answered within a burst
@@ -49,7 +49,7 @@ def of_model(options: Options, model: str, cells: dict[Cell, dict[str, Measured]
             rows.append([*about, *figures, f"{one.memory / 2**20:.0f}", f"{one.errors}", ratio])
     rounds = sorted({cell.rounds for cell in cells})
     columns = ["rows", "clients", "", "requests/s", "p50 ms", "p99 ms", "CPU ms a request"]
-    measured = [one for found in cells.values() for one in found.values()]
+    measured = [one for servers in cells.values() for one in servers.values()]
     busiest = max(burst.generator for one in measured for burst in one.bursts)
     where = "all cores" if options.cores == "all" else f"all cores but {core()}"
     return Section(
@@ -62,8 +62,8 @@ def of_model(options: Options, model: str, cells: dict[Cell, dict[str, Measured]
         data={
             "model": model,
             "cells": [
-                {**asdict(cell), "servers": {name: asdict(one) for name, one in found.items()}}
-                for cell, found in cells.items()
+                {**asdict(cell), "servers": {name: asdict(one) for name, one in servers.items()}}
+                for cell, servers in cells.items()
             ],
         },
     )
@@ -74,8 +74,8 @@ def of_stages(figures: Figures) -> Section:
     names: list[str] = []
     profiles = []
     for model, cells in figures.items():
-        for cell, found in cells.items():
-            for name, one in found.items():
+        for cell, servers in cells.items():
+            for name, one in servers.items():
                 if one.stages:
                     names += [stage for stage in one.stages if stage not in names]
                     profiles.append(([model, f"{cell.rows}", f"{cell.clients}", name], cell, one))
