@@ -139,7 +139,7 @@ def cut_connections(scene: Scene) -> Iterator[None]:
 
 
 def throttle(service: str, percent: int) -> Injection:
-    """Leave it so much of one processor."""
+    """Leave it a share of one processor."""
 
     @contextmanager
     def inject(scene: Scene) -> Iterator[None]:
@@ -199,7 +199,7 @@ def hogs(service: str, seconds: float) -> Injection:
 
 
 def _processes(scene: Scene, service: str) -> set[str]:
-    """Pids, as the host counts, of what a service consists of: not of what was executed in its
+    """Pids, as the host counts, of a service's own processes: not of what was executed in its
     container, whose parent is outside."""
     listed = docker("top", scene.name(service), "-eo", "pid,ppid", check=False).stdout
     parents = dict(line.split() for line in listed.splitlines()[1:])
@@ -290,12 +290,12 @@ def storm(scene: Scene) -> Iterator[None]:
     kills = dict.fromkeys(SERVICES, 0)
     while True:
         passed = time.monotonic() - began
-        found = scene.counts()
-        if all(found[kind] >= count for kind, count in wanted.items()):
+        counts = scene.counts()
+        if all(counts[kind] >= count for kind, count in wanted.items()):
             if passed >= scene.storm.seconds:
                 break
         elif passed > STORM_LATENESS * scene.storm.seconds:
-            scene.problems.append(f"after {passed:.0f} s only {found}, wanted {wanted}")
+            scene.problems.append(f"after {passed:.0f} s only {counts}, wanted {wanted}")
             break
         time.sleep(chance.uniform(*CALM))
         service = chance.choice(SERVICES)

@@ -110,14 +110,14 @@ class Ledger:
     def _lost_of_runs(self, client: MlflowClient) -> Iterator[str]:
         for run_id, run in self._runs.items():
             try:
-                found = client.get_run(run_id)
+                stored = client.get_run(run_id)
             except RestException as error:
                 yield f"run {run_id}: {error.error_code}"
                 continue
-            if run.status and found.info.status != run.status:
-                yield f"run {run_id}: {found.info.status} instead of {run.status}"
+            if run.status and stored.info.status != run.status:
+                yield f"run {run_id}: {stored.info.status} instead of {run.status}"
             for key, value in run.params.items():
-                if found.data.params.get(key) != value:
+                if stored.data.params.get(key) != value:
                     yield f"run {run_id}: param {key}"
             for key, points in run.metrics.items():
                 history = client.get_metric_history(run_id, key)
@@ -144,6 +144,6 @@ class Ledger:
             except RestException as error:
                 yield f"version {version} of {name}: {error.error_code}"
         for name, alias in self._settled_aliases:
-            found = str(client.get_registered_model(name).aliases.get(alias))
-            if found not in self._aliases[name, alias]:
-                yield f"alias {alias} of {name}: names {found}"
+            version = str(client.get_registered_model(name).aliases.get(alias))
+            if version not in self._aliases[name, alias]:
+                yield f"alias {alias} of {name}: names {version}"

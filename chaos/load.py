@@ -61,7 +61,7 @@ def steps(first: int, count: int) -> list[Metric]:
 
 
 class Load:
-    """`with Load(scene, ledger) as load:` keeps all clients busy.
+    """Keeps all clients busy: `with Load(scene, ledger) as load:`.
 
     batch: metrics in one call of MLflow's client.
     """
@@ -78,7 +78,7 @@ class Load:
         return list(self._attempts[kind])
 
     def wait_until_calm(self, timeout: float) -> None:
-        """Until every kind of client that speaks HTTP has had nothing but successes for a while,
+        """Wait until every kind of client that speaks HTTP has had only successes for a while,
         which begins now. Raises AssertionError."""
         called = time.monotonic()
 
@@ -220,8 +220,8 @@ class Load:
             call(lambda: client.log_artifact(run_id, str(file)))
             ledger.stored(path)
         source = info.artifact_uri
-        found = call(lambda: client.create_model_version(REGISTERED, source, run_id))
-        version = str(found.version)
+        model_version = call(lambda: client.create_model_version(REGISTERED, source, run_id))
+        version = str(model_version.version)
         ledger.registered(REGISTERED, version, run_id)
         ledger.moving(REGISTERED, alias, version)
         call(lambda: client.set_registered_model_alias(REGISTERED, alias, version))
@@ -246,7 +246,7 @@ class Load:
 
 
 def _outcome(ask: Callable[[], httpx.Response], expected: object = None) -> Outcome:
-    """OK, the status that is no 200, or how the connection failed."""
+    """OK, a status other than 200, or how the connection failed."""
     try:
         answer = ask()
     except httpx.TimeoutException as error:
@@ -266,7 +266,7 @@ def _outcome(ask: Callable[[], httpx.Response], expected: object = None) -> Outc
 def _experiment(address: str) -> str:
     """The id of the experiment of all runs, which the registered model is made with."""
     client = MlflowClient(address, address)
-    if found := client.get_experiment_by_name(EXPERIMENT):
-        return found.experiment_id
+    if experiment := client.get_experiment_by_name(EXPERIMENT):
+        return experiment.experiment_id
     client.create_registered_model(REGISTERED)
     return client.create_experiment(EXPERIMENT)

@@ -16,7 +16,7 @@ WHOLE = Storm(seconds=300, metrics=100_000, artifacts=200)
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """Also `faults`, those to bring about, and `storm`. Exits with a line on what is refused."""
+    """The options, with `faults` to bring about and `storm`. Exits with a line on what is refused."""
     parser = argparse.ArgumentParser(prog="python -m chaos", description=SUMMARY)
     usual = WHOLE if os.environ.get("FULL") == "1" else TENTH
     parser.add_argument("--list", action="store_true", help="show the faults, and end")
@@ -34,18 +34,18 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         parser.add_argument(f"--{name}", type=kind, default=default, help=f"{what} [{default:g}]")
     parser.add_argument("--seed", type=int, help="of what is killed when [random]")
     parser.add_argument("--page", type=Path, help="Markdown page to write the table into")
-    given = parser.parse_args(arguments)
-    names = list(dict.fromkeys(name for name in given.only.split(",") if name))
-    offered = {fault.name: fault for fault in (TEAM if given.team else FAULTS)}
+    options = parser.parse_args(arguments)
+    names = list(dict.fromkeys(name for name in options.only.split(",") if name))
+    offered = {fault.name: fault for fault in (TEAM if options.team else FAULTS)}
     if unknown := [name for name in names if name not in offered]:
         parser.error(f"--only: no fault {unknown[0]!r}: --list shows them")
-    if given.page and names:
+    if options.page and names:
         parser.error("--page: the table has all faults: leave out --only")
-    if given.page and not given.page.is_file():
-        parser.error(f"--page: no file {str(given.page)!r}")
-    if min(given.minutes, given.metrics, given.artifacts) < 0:
+    if options.page and not options.page.is_file():
+        parser.error(f"--page: no file {str(options.page)!r}")
+    if min(options.minutes, options.metrics, options.artifacts) < 0:
         parser.error("--minutes, --metrics and --artifacts: expected no less than 0")
-    given.faults = [offered[name] for name in names or offered]
-    seed = random.randrange(10**6) if given.seed is None else given.seed
-    given.storm = Storm(given.minutes * 60, given.metrics, given.artifacts, seed)
-    return given
+    options.faults = [offered[name] for name in names or offered]
+    seed = random.randrange(10**6) if options.seed is None else options.seed
+    options.storm = Storm(options.minutes * 60, options.metrics, options.artifacts, seed)
+    return options

@@ -63,11 +63,11 @@ def trouble(outcomes: Sequence[Result | Unfinished]) -> list[str]:
 def line(result: Result) -> str:
     """One result in one line of progress."""
     seen = {kind: summary for kind, summary in result.seen.items() if summary.disturbed}
-    found = [f"{kind}: {summary}" for kind, summary in seen.items()] or ["nobody noticed"]
-    found.append(f"back after {result.back:.1f} s" if result.back else "")
-    found.append(f"{result.lost} lost of {sum(result.acknowledged.values()):,}")
-    found += [f"NOT AS IT SHOULD BE: {problem}" for problem in result.problems]
-    return " | ".join(filter(None, [*found, *result.notes]))
+    parts = [f"{kind}: {summary}" for kind, summary in seen.items()] or ["nobody noticed"]
+    parts.append(f"back after {result.back:.1f} s" if result.back else "")
+    parts.append(f"{result.lost} lost of {sum(result.acknowledged.values()):,}")
+    parts += [f"NOT AS IT SHOULD BE: {problem}" for problem in result.problems]
+    return " | ".join(filter(None, [*parts, *result.notes]))
 
 
 def row(result: Result | Unfinished) -> list[str]:

@@ -1,4 +1,4 @@
-"""How often MLflow's client tries again, by thread: urllib3 tells its log alone."""
+"""How often MLflow's client tries again, by thread: urllib3 tells only its log."""
 
 from __future__ import annotations
 

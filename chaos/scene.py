@@ -120,7 +120,7 @@ class Background(threading.Thread):
             self._result = error
 
     def result(self, timeout: float = 120) -> object:
-        """What the call returned, or the exception that it raised; None if it goes on still."""
+        """What the call returned, or the exception that it raised; None while it goes on."""
         self.join(timeout)
         return self._result
 

@@ -35,24 +35,24 @@ RESULTS = Path("chaos/results")
 
 def main(arguments: list[str]) -> int:
     """Run the chosen faults; Ctrl-C and SIGTERM remove everything that was started."""
-    given = parse(arguments)
-    if given.list:
-        width = max(len(fault.name) for fault in given.faults)
-        print("\n".join(f"{fault.name:<{width}}  {fault.what}" for fault in given.faults))
+    options = parse(arguments)
+    if options.list:
+        width = max(len(fault.name) for fault in options.faults)
+        print("\n".join(f"{fault.name:<{width}}  {fault.what}" for fault in options.faults))
         return 0
     if reason := why_no_stack():
         sys.exit(f"chaos: {reason}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     try:
-        results = list(run(given.faults, given.storm, given.team))
+        results = list(run(options.faults, options.storm, options.team))
     except KeyboardInterrupt:
         say("stopped")
         return 130
-    part, title = OF_TEAM if given.team else ALL
-    found = report.markdown(results, title)
-    print(found)
-    say(f"saved in {save(results, found, given.page, part)}")
+    part, title = OF_TEAM if options.team else ALL
+    table = report.markdown(results, title)
+    print(table)
+    say(f"saved in {save(results, table, options.page, part)}")
     for line in report.trouble(results):
         say(line)
     return 1 if report.trouble(results) else 0
@@ -86,11 +86,11 @@ def run(faults: Sequence[Fault], storm: Storm, team: bool) -> Iterator[Result | 
             stack.down("--volumes", "--timeout", "2")
 
 
-def save(results: Sequence[Result | Unfinished], found: str, page: Path | None, part: str) -> str:
+def save(results: Sequence[Result | Unfinished], table: str, page: Path | None, part: str) -> str:
     """Write the figures as JSON, and the table into a page if one is named; the paths."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
     path.write_text(json.dumps([report.as_dict(result) for result in results], indent=1) + "\n")
     if page:
-        insert(page, part, found)
+        insert(page, part, table)
     return ", ".join(map(str, filter(None, (path, page))))

@@ -44,7 +44,7 @@ class Summary:
         return bool(self.failures) or self.gap > AT_ONCE
 
     def __str__(self) -> str:
-        """Without gaps and failures, a dash."""
+        """A dash if nothing was disturbed."""
         if not self.disturbed:
             return NOTHING
         failures = [f"{count} x {outcome}" for outcome, count in self.failures.most_common()]
@@ -52,7 +52,7 @@ class Summary:
 
 
 def summarise(attempts: Sequence[Attempt], began: float, over: float) -> Summary:
-    """What was seen from `began` on of a fault that was `over` at a time.
+    """What was seen, from `began` on, of a fault that ended at `over`.
 
     The last success before it counts as the beginning of a gap.
     """

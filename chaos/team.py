@@ -11,8 +11,8 @@ OVERLAY = "compose.team.yml"
 
 
 def enter(scene: Scene) -> None:
-    """From now on clients come as users do, by TLS, with a login and a token: the stack's addresses
-    hold the login, and this process trusts its certificate."""
+    """Let clients come as users do, by TLS, with a login and a token: the stack's addresses hold
+    the login, and this process trusts its certificate."""
     stack = scene.stack
     team = Team(stack, stack.folder)
     login = team.environment("admin", team.admin)

@@ -93,7 +93,7 @@ def noticed(fault: Fault, seen: Mapping[str, Summary]) -> list[str]:
 
 
 def idleness(seen: Mapping[str, Summary], acknowledged: Mapping[str, int]) -> list[str]:
-    """What no client did, so that nothing is shown by it."""
+    """What no client did, so that the trial shows nothing of it."""
     idle = [kind for kind, summary in seen.items() if not summary.successes]
     problems = [f"{kind}: no success from the fault on" for kind in idle]
     problems += [f"no {kind} acknowledged" for kind, count in acknowledged.items() if not count]

@@ -36,7 +36,7 @@ class Wayward(mlflow.pyfunc.PythonModel):
         return "without limit"
 
     def _fork(self):
-        """Until no process more can be had, then on and on; the children do nothing."""
+        """Fork until no more processes can be had, and then on; the children do nothing."""
         while True:
             try:
                 if not os.fork():
@@ -51,7 +51,7 @@ class Wayward(mlflow.pyfunc.PythonModel):
         ctypes.string_at(0)
 
     def _fill(self):
-        """The temporary folder, until nothing more fits; and leaves it so."""
+        """Fill the temporary folder until nothing more fits, and leave it so."""
         with contextlib.suppress(OSError), tempfile.NamedTemporaryFile(delete=False) as file:
             while True:
                 file.write(bytes(PIECE))
