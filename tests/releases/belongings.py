@@ -96,7 +96,7 @@ def everything() -> dict:
         "experiments": {e.name: [e.experiment_id, e.lifecycle_stage, e.tags] for e in experiments},
         "runs": {run.info.run_id: _run(client, run) for run in runs},
         "models": {m.name: _model(client, m) for m in client.search_registered_models()},
-        "traces": [_trace(client, found) for found in _traces(client, ids)],
+        "traces": [_trace(client, trace) for trace in _traces(client, ids)],
     }
 
 
@@ -120,13 +120,13 @@ def _run(client: MlflowClient, run) -> dict:
 
 
 def _digests(client: MlflowClient, run: str, folder: str = ""):
-    for found in client.list_artifacts(run, folder or None):
-        if found.is_dir:
-            yield from _digests(client, run, found.path)
+    for artifact in client.list_artifacts(run, folder or None):
+        if artifact.is_dir:
+            yield from _digests(client, run, artifact.path)
         else:
             with tempfile.TemporaryDirectory() as there:
-                content = Path(client.download_artifacts(run, found.path, there)).read_bytes()
-            yield found.path, hashlib.sha256(content).hexdigest()
+                content = Path(client.download_artifacts(run, artifact.path, there)).read_bytes()
+            yield artifact.path, hashlib.sha256(content).hexdigest()
 
 
 def _model(client: MlflowClient, model) -> dict:
@@ -157,8 +157,8 @@ def _traces(client: MlflowClient, experiments: list):
     return [trace for one in experiments for trace in client.search_traces([one])]
 
 
-def _trace(client: MlflowClient, found) -> list:
-    trace = client.get_trace(getattr(found.info, "trace_id", None) or found.info.request_id)
+def _trace(client: MlflowClient, listed) -> list:
+    trace = client.get_trace(getattr(listed.info, "trace_id", None) or listed.info.request_id)
     return [[span.name, span.inputs, span.outputs, span.start_time_ns] for span in trace.data.spans]
 
 
