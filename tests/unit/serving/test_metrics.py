@@ -23,14 +23,14 @@ def version():
 
 
 def samples(model: str) -> dict[tuple, float]:
-    """By name and the labels that are not the version's."""
-    found = {}
+    """Values by name and the labels that are not the version's."""
+    values = {}
     for family in text_string_to_metric_families(metrics.page().decode()):
         for sample in family.samples:
             labels = dict(sample.labels)
             if labels.pop("model", None) == model and labels.pop("version"):
-                found[(sample.name, *sorted(labels.items()))] = sample.value
-    return found
+                values[(sample.name, *sorted(labels.items()))] = sample.value
+    return values
 
 
 def use(version: VersionMetrics) -> None:
@@ -47,17 +47,17 @@ def test_what_happened_is_counted(version):
     one = version("counted")
     use(one)
     one.waiting = lambda: 7
-    found = samples("counted")
-    assert found["model_server_requests_total", ("status", "200")] == 2
-    assert found["model_server_requests_total", ("status", "503")] == 1
-    assert found["model_server_stage_seconds_count", ("stage", "total")] == 4
-    assert found["model_server_stage_seconds_sum", ("stage", "predict")] == 0.002
-    assert found["model_server_stage_seconds_bucket", ("le", "0.025"), ("stage", "total")] == 4
-    assert found["model_server_stage_seconds_bucket", ("le", "0.01"), ("stage", "total")] == 0
-    assert found["model_server_batch_rows_sum",] == 5
-    assert found["model_server_queue_requests",] == 7
-    assert found["model_server_worker_restarts_total",] == 1
-    assert found["model_server_served_info",] == 1
+    values = samples("counted")
+    assert values["model_server_requests_total", ("status", "200")] == 2
+    assert values["model_server_requests_total", ("status", "503")] == 1
+    assert values["model_server_stage_seconds_count", ("stage", "total")] == 4
+    assert values["model_server_stage_seconds_sum", ("stage", "predict")] == 0.002
+    assert values["model_server_stage_seconds_bucket", ("le", "0.025"), ("stage", "total")] == 4
+    assert values["model_server_stage_seconds_bucket", ("le", "0.01"), ("stage", "total")] == 0
+    assert values["model_server_batch_rows_sum",] == 5
+    assert values["model_server_queue_requests",] == 7
+    assert values["model_server_worker_restarts_total",] == 1
+    assert values["model_server_served_info",] == 1
 
 
 def test_retired_version_leaves_no_series(version):
@@ -102,13 +102,13 @@ def test_name_that_is_gone_leaves_no_failures():
 def test_the_state_of_a_server_shows_what_alerts_ask(tmp_path):
     wanted = [("wine", "2"), ("swap", "1")]
     state = metrics.State(lambda: wanted, lambda: False, tmp_path)
-    found = {
+    values = {
         (sample.name, *sorted(sample.labels.values())): sample.value
         for family in state.collect()
         for sample in family.samples
     }
-    assert found["model_server_wanted_info", "2", "wine"] == 1
-    assert found["model_server_wanted_info", "1", "swap"] == 1
-    assert found["model_server_ready",] == 0
-    free, size = found["model_server_cache_free_bytes",], found["model_server_cache_size_bytes",]
+    assert values["model_server_wanted_info", "2", "wine"] == 1
+    assert values["model_server_wanted_info", "1", "swap"] == 1
+    assert values["model_server_ready",] == 0
+    free, size = values["model_server_cache_free_bytes",], values["model_server_cache_size_bytes",]
     assert 0 < free <= size

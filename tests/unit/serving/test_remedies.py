@@ -24,7 +24,7 @@ from model_server.remedies import with_remedy
 
 
 def raised(call, *arguments) -> str:
-    """As a worker tells it."""
+    """The error as a worker tells it."""
     try:
         call(*arguments)
     except BaseException as error:
@@ -57,7 +57,7 @@ def test_null_in_an_integer_column(data):
 
 
 class Mine(LinearRegression):
-    """Of a module that skops does not know."""
+    """Belongs to a module that skops does not know."""
 
 
 def test_types_that_skops_does_not_trust():
@@ -75,7 +75,7 @@ def test_module_that_is_not_there():
 
 
 def test_package_that_was_compiled_for_another_numpy():
-    """The words of scikit-learn 1.1 on NumPy 2; none of that time is here."""
+    """The words of scikit-learn 1.1 on NumPy 2; no package of that time is here."""
     said = with_remedy(
         "ValueError: numpy.dtype size changed, may indicate binary incompatibility. "
         "Expected 96 from C header, got 88 from PyObject"

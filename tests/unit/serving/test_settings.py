@@ -12,7 +12,7 @@ REGISTRY = {"MLFLOW_TRACKING_URI": "http://localhost:5000"}
 
 
 @pytest.fixture
-def given(monkeypatch):
+def setenv(monkeypatch):
     def set_all(**variables: str) -> None:
         for name, value in (REGISTRY | variables).items():
             monkeypatch.setenv(name, value)
@@ -20,29 +20,29 @@ def given(monkeypatch):
     return set_all
 
 
-def test_defaults_follow_every_champion(given):
-    given()
+def test_defaults_follow_every_champion(setenv):
+    setenv()
     options = load([])
     assert (options.host, options.port, options.alias) == ("127.0.0.1", 8080, "champion")
     assert options.wanted == ()
     assert options.tracking_uri == "http://localhost:5000"
 
 
-def test_flag_wins_over_variable(given):
-    given(SERVING_PORT="1", SERVING_POLL="7")
+def test_flag_wins_over_variable(setenv):
+    setenv(SERVING_PORT="1", SERVING_POLL="7")
     options = load(["--port", "2", "--tracking-uri", "https://other/"])
     assert (options.port, options.poll) == (2, 7)
     assert options.tracking_uri == "https://other"
 
 
-def test_empty_variable_is_no_variable(given):
-    given(SERVING_PORT="", SERVING_NAMES="", SERVING_DEFAULT="")
+def test_empty_variable_is_no_variable(setenv):
+    setenv(SERVING_PORT="", SERVING_NAMES="", SERVING_DEFAULT="")
     options = load([])
     assert (options.port, options.names, options.default) == (8080, (), None)
 
 
-def test_models_on_the_command_line_go_before_the_variable(given):
-    given(SERVING_MODELS="other")
+def test_models_on_the_command_line_go_before_the_variable(setenv):
+    setenv(SERVING_MODELS="other")
     assert [entry.name for entry in load(["/models/wine", "models:/cheese/1"]).wanted] == [
         "wine",
         "cheese",
@@ -52,27 +52,27 @@ def test_models_on_the_command_line_go_before_the_variable(given):
         load(["/models/wine", "/old/wine"])
 
 
-def test_local_store_is_not_followed(given, tmp_path):
+def test_local_store_is_not_followed(setenv, tmp_path):
     (tmp_path / "mlflow.db").touch()
     for uri in (f"sqlite:///{tmp_path}/mlflow.db", str(tmp_path), tmp_path.as_uri()):
-        given(MLFLOW_TRACKING_URI=uri, SERVING_MODELS="wine@champion")
+        setenv(MLFLOW_TRACKING_URI=uri, SERVING_MODELS="wine@champion")
         assert (load([]).tracking_uri, load([]).registry) == (uri, None)
-        given(MLFLOW_TRACKING_URI=uri, SERVING_MODELS="")
+        setenv(MLFLOW_TRACKING_URI=uri, SERVING_MODELS="")
         with pytest.raises(SettingsError, match=r"SERVING_MODELS: nothing .* name@alias"):
             load([])
 
 
-def test_mlflows_default_store_is_found_in_the_folder_one_is_in(given, tmp_path, monkeypatch):
+def test_mlflows_default_store_is_found_in_the_folder_one_is_in(setenv, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    given(MLFLOW_TRACKING_URI="")
+    setenv(MLFLOW_TRACKING_URI="")
     with pytest.raises(SettingsError, match="is in a registry: set MLFLOW_TRACKING_URI"):
         load(["runs:/abc/model"])
     (tmp_path / "mlflow.db").touch()
     load(["runs:/abc/model"])
 
 
-def test_names_are_a_list(given):
-    given(SERVING_NAMES="serving,, 10.0.0.1 ,fd00::5,[fd00::6]")
+def test_names_are_a_list(setenv):
+    setenv(SERVING_NAMES="serving,, 10.0.0.1 ,fd00::5,[fd00::6]")
     assert load([]).names == ("serving", "10.0.0.1", "[fd00::5]", "[fd00::6]")
 
 
@@ -94,8 +94,8 @@ def test_names_are_a_list(given):
         ("MLFLOW_TRACKING_URI", "./no/such/folder"),
     ],
 )
-def test_wrong_value_is_named_in_one_line(given, variable, value):
-    given(**{variable: value})
+def test_wrong_value_is_named_in_one_line(setenv, variable, value):
+    setenv(**{variable: value})
     with pytest.raises(SettingsError, match=rf"^{variable}='{re.escape(value)}': .+$") as caught:
         load([])
     assert "\n" not in str(caught.value)
@@ -137,31 +137,31 @@ def test_documentation_has_every_tag():
     ],
 )
 def test_tag_goes_before_the_setting(tag, value, expected):
-    given = settings.Settings(threads=7, environments="off", strict=False, batch="on")
-    found, warnings = options.options(given, {f"serving.{tag}": value})
-    assert (getattr(found, tag), warnings) == (expected, [])
+    base = settings.Settings(threads=7, environments="off", strict=False, batch="on")
+    chosen, warnings = options.options(base, {f"serving.{tag}": value})
+    assert (getattr(chosen, tag), warnings) == (expected, [])
 
 
 @pytest.mark.parametrize("value", ["0", "257", "many", ""])
 def test_tag_that_cannot_be_read_says_what_it_can_be(value):
     known = options.TAGS["threads"]
-    found, (warning,) = options.options(settings.Settings(), {"serving.threads": value})
-    assert found.threads == settings.Settings().threads
+    chosen, (warning,) = options.options(settings.Settings(), {"serving.threads": value})
+    assert chosen.threads == settings.Settings().threads
     assert warning == f"tag serving.threads={value!r} is ignored: it can be {known}"
 
 
 @pytest.mark.parametrize("content", [None, "", "no certificate"])
-def test_bad_certificates_stop_the_start(given, tmp_path, content):
+def test_bad_certificates_stop_the_start(setenv, tmp_path, content):
     file = tmp_path / "ca.pem"
     if content is not None:
         file.write_text(content)
-    given(MLFLOW_TRACKING_SERVER_CERT_PATH=str(file))
+    setenv(MLFLOW_TRACKING_SERVER_CERT_PATH=str(file))
     with pytest.raises(SettingsError, match=r"MLFLOW_TRACKING_SERVER_CERT_PATH=.*ca\.pem"):
         load([])
 
 
-def test_certificates_may_be_a_folder(given, tmp_path):
-    given(MLFLOW_TRACKING_SERVER_CERT_PATH=str(tmp_path))
+def test_certificates_may_be_a_folder(setenv, tmp_path):
+    setenv(MLFLOW_TRACKING_SERVER_CERT_PATH=str(tmp_path))
     load([])
 
 
@@ -174,6 +174,6 @@ def test_certificates_may_be_a_folder(given, tmp_path):
         ("fd00::7", ("a", "[fd00::7]")),
     ],
 )
-def test_address_listened_on_is_a_known_name(given, host, known):
-    given(SERVING_HOST=host, SERVING_NAMES="a")
+def test_address_listened_on_is_a_known_name(setenv, host, known):
+    setenv(SERVING_HOST=host, SERVING_NAMES="a")
     assert load([]).known_names == known

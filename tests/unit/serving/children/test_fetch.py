@@ -8,7 +8,7 @@ from model_server.children import fetch
 
 
 def test_store_that_skinny_cannot_read_is_said(monkeypatch):
-    """As with mlflow-skinny alone, in the image."""
+    """The image has mlflow-skinny alone."""
     monkeypatch.setitem(sys.modules, "sqlalchemy", None)
     monkeypatch.setattr("mlflow.get_tracking_uri", lambda: "sqlite:///mlflow.db")
     for uri in ("models:/wine/1", "runs:/abc/model", "models:/m-0123"):

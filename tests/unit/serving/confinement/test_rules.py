@@ -17,34 +17,34 @@ from model_server.options import Options
 from model_server.settings import Settings
 
 
-def readable(*given: Path, **more) -> set[str]:
-    return set(rules(given, **more).readable)
+def readable(*paths: Path, **more) -> set[str]:
+    return set(rules(paths, **more).readable)
 
 
 def test_libraries_and_what_is_given_are_read(tmp_path):
-    found = readable(tmp_path)
-    assert {str(tmp_path), sys.prefix, sys.base_prefix, "/usr"} <= found
+    paths = readable(tmp_path)
+    assert {str(tmp_path), sys.prefix, sys.base_prefix, "/usr"} <= paths
 
 
 def test_what_is_not_there_is_left_out(tmp_path):
-    found = rules([tmp_path])
-    assert all(Path(path).exists() for path in (*found.readable, *found.devices))
+    rights = rules([tmp_path])
+    assert all(Path(path).exists() for path in (*rights.readable, *rights.devices))
 
 
 def test_another_interpreter_brings_its_own_libraries(tmp_path):
     environment = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
-    found = readable(python=str(environment / "bin" / "python"))
+    paths = readable(python=str(environment / "bin" / "python"))
     base = (environment / "bin" / "python").resolve().parents[1]
-    assert {str(environment), str(base)} <= found
+    assert {str(environment), str(base)} <= paths
 
 
 @pytest.mark.parametrize("folder", ["/", "."])
 def test_neither_everything_nor_the_folder_of_the_start_is_a_library(folder, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(Path(folder).resolve()))
-    found = rules([])
-    assert not {"/", str(tmp_path)} & {*found.readable, *found.listable}
+    rights = rules([])
+    assert not {"/", str(tmp_path)} & {*rights.readable, *rights.listable}
 
 
 def test_a_folder_of_libraries_is_opened_around_what_is_kept_in_it(monkeypatch, tmp_path):
@@ -53,10 +53,10 @@ def test_a_folder_of_libraries_is_opened_around_what_is_kept_in_it(monkeypatch, 
         (tmp_path / name).touch()
     (tmp_path / "link").symlink_to(tmp_path / "secrets")
     monkeypatch.syspath_prepend(tmp_path)
-    found = rules([], kept=[tmp_path / "secrets", tmp_path / "package" / "cache"])
-    within = {Path(path).relative_to(tmp_path) for path in found.readable if str(tmp_path) in path}
+    rights = rules([], kept=[tmp_path / "secrets", tmp_path / "package" / "cache"])
+    within = {Path(path).relative_to(tmp_path) for path in rights.readable if str(tmp_path) in path}
     assert within == {Path("a.py"), Path("package/b.py"), Path("package/d.py")}
-    assert str(tmp_path) in found.listable
+    assert str(tmp_path) in rights.listable
 
 
 def test_the_servers_own_files_are_kept(tmp_path):
@@ -75,11 +75,11 @@ def test_the_servers_own_files_are_kept(tmp_path):
 
 def test_a_home_is_the_process_s_own(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    found = quarters.move_in(Settings(models="a=/b", cache=tmp_path / "cache"), [])
-    assert found.variables["HOME"] == found.variables["TMPDIR"] == str(found.folder)
-    (found.folder / "closed").mkdir(0o000)
-    found.leave()
-    assert not found.folder.exists()
+    home = quarters.move_in(Settings(models="a=/b", cache=tmp_path / "cache"), [])
+    assert home.variables["HOME"] == home.variables["TMPDIR"] == str(home.folder)
+    (home.folder / "closed").mkdir(0o000)
+    home.leave()
+    assert not home.folder.exists()
 
 
 def test_what_earlier_processes_left_is_removed(tmp_path):

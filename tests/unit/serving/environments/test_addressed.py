@@ -30,8 +30,8 @@ from model_server.environments.addressed import address, is_option, requirement
     ],
 )
 def test_name_and_version_are_read_where_they_show(line, expected):
-    found = requirement(line)
-    assert (found and str(found)) == expected
+    parsed = requirement(line)
+    assert (parsed and str(parsed)) == expected
 
 
 @pytest.mark.parametrize(

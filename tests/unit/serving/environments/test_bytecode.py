@@ -11,7 +11,7 @@ SITE = Path("lib/python3.11/site-packages")
 
 
 def environment(root: Path, name: str, *modules: Path) -> Path:
-    """With links to these modules."""
+    """Make one that links to these modules."""
     folder = root / name
     (folder / SITE).mkdir(parents=True)
     for module in modules:

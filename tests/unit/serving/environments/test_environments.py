@@ -78,7 +78,7 @@ def test_second_try_is_for_what_is_known_to_be_missing(python, missing, problem,
 
 @pytest.fixture
 def fitting(keeper, monkeypatch):
-    """Of the given Fit, whatever the model."""
+    """Environments of one Fit, whatever the model."""
 
     def fitting(fit: Fit) -> Environments:
         async def look(_model):
@@ -97,10 +97,10 @@ def unbuilt(number: int) -> Fit:
 
 def test_here_tries_with_what_is_here_and_warns(fitting, tmp_path):
     keeper = fitting(unbuilt(0))
-    found = asyncio.run(keeper.find(tmp_path, "here", print))
-    assert found.python is None
-    assert found.warnings == ["tried with what is here, in spite of tiny (not here)"]
-    assert not found.may_lack(LoadError("No module named 'tiny'"))
+    environment = asyncio.run(keeper.find(tmp_path, "here", print))
+    assert environment.python is None
+    assert environment.warnings == ["tried with what is here, in spite of tiny (not here)"]
+    assert not environment.may_lack(LoadError("No module named 'tiny'"))
 
 
 def test_equal_ones_are_built_once_and_others_side_by_side(tmp_path, monkeypatch):
@@ -128,10 +128,10 @@ def test_equal_ones_are_built_once_and_others_side_by_side(tmp_path, monkeypatch
         models = [tmp_path / str(number % 5) for number in range(20)]
         return await asyncio.gather(*(keeper.find(model, "own", said.append) for model in models))
 
-    found = asyncio.run(find_all())
+    environments = asyncio.run(find_all())
     assert sorted(built) == [f"digest{number}" for number in range(5)]
     assert max(most) == 2
-    assert {environment.warnings[0] for environment in found} == {"a warning"}
+    assert {environment.warnings[0] for environment in environments} == {"a warning"}
     assert said.count("waiting for its turn to build an environment") == 5
 
 
@@ -212,6 +212,6 @@ def test_one_that_cannot_be_built_is_tried_once_for_all_that_wait(fitting, tmp_p
     async def find_twice():
         return [*await find(5), *await find(1)]
 
-    found = asyncio.run(find_twice())
+    errors = asyncio.run(find_twice())
     assert len(tries) == 2
-    assert all("cannot be built: no such package" in str(error) for error in found)
+    assert all("cannot be built: no such package" in str(error) for error in errors)

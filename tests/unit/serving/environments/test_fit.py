@@ -166,10 +166,10 @@ def test_mlflow_brings_what_its_full_package_does():
     ],
 )
 def test_mlflow_by_address_or_hash_is_the_servers_too(line):
-    found = lines(code(lines=(line,)))
-    assert f"mlflow[genai]=={VERSION}" in found
-    assert "matplotlib<4" in found
-    assert line not in found
+    requirements = lines(code(lines=(line,)))
+    assert f"mlflow[genai]=={VERSION}" in requirements
+    assert "matplotlib<4" in requirements
+    assert line not in requirements
 
 
 def requires(package: str) -> dict[str, str]:
@@ -203,17 +203,17 @@ def test_it_is_what_mlflow_says_itself():
     ],
 )
 def test_older_mlflow_brings_what_it_brought_then(mlflow, bounds):
-    """What scikit-learn 1.1 was compiled for is NumPy 1."""
+    """scikit-learn 1.1 was compiled for NumPy 1."""
     recipe = judge(sklearn("scikit-learn==1.1.3", "mlflow<2", mlflow=mlflow), HERE, PYTHON).recipe
-    found = [line for line in recipe.lines if line.startswith(("numpy<", "pandas<"))]
-    assert sorted(found) == bounds
+    limits = [line for line in recipe.lines if line.startswith(("numpy<", "pandas<"))]
+    assert sorted(limits) == bounds
     assert {"numpy", "pandas"} <= set(recipe.lines)
     assert set(bounds) <= set(recipe.optional), "a newer Python has no NumPy 1"
 
 
 def test_data_packages_that_a_model_names_rule_over_its_mlflows():
-    found = lines(code("mlflow==2.9.2", "numpy==2.0.1", "pandas>=2", mlflow="2.9.2"))
-    assert [line for line in found if line.startswith(("numpy", "pandas"))] == [
+    requirements = lines(code("mlflow==2.9.2", "numpy==2.0.1", "pandas>=2", mlflow="2.9.2"))
+    assert [line for line in requirements if line.startswith(("numpy", "pandas"))] == [
         "numpy",
         "numpy==2.0.1",
         "pandas",
@@ -236,27 +236,27 @@ def test_package_of_the_same_modules_is_asked_for_once():
 
 
 def test_installed_package_of_the_same_modules_is_found():
-    found = installed(code("onnxruntime-gpu==1.0"))
-    assert found == {"onnxruntime": importlib.metadata.version("onnxruntime")}
+    packages = installed(code("onnxruntime-gpu==1.0"))
+    assert packages == {"onnxruntime": importlib.metadata.version("onnxruntime")}
 
 
 def test_only_what_the_flavor_does_not_load_with_may_be_left_out():
-    given = ("scikit-learn==1.8.0", "numpy==2.0.1", "tiny==1", "torch==2.13.0+cpu")
+    requirements = ("scikit-learn==1.8.0", "numpy==2.0.1", "tiny==1", "torch==2.13.0+cpu")
     extra = ("-e .", "--pre", "./own-1.0-py3-none-any.whl")
-    assert judge(sklearn(*given, lines=extra), HERE, PYTHON).recipe.optional == [
+    assert judge(sklearn(*requirements, lines=extra), HERE, PYTHON).recipe.optional == [
         "tiny==1",
         "torch==2.13.0+cpu",
         "-e .",
         "./own-1.0-py3-none-any.whl",
     ]
-    assert judge(code(*given, lines=extra), HERE, PYTHON).recipe.optional == []
+    assert judge(code(*requirements, lines=extra), HERE, PYTHON).recipe.optional == []
 
 
 def test_recipe_keeps_mlflows_extras_and_other_lines_in_order():
     needs = code("mlflow[genai]==3.0", lines=("--pre", "b.whl", "a.whl"))
-    found = lines(needs)
-    assert f"mlflow[genai]=={VERSION}" in found
-    assert found[-3:] == ["--pre", "b.whl", "a.whl"]
+    requirements = lines(needs)
+    assert f"mlflow[genai]=={VERSION}" in requirements
+    assert requirements[-3:] == ["--pre", "b.whl", "a.whl"]
 
 
 def test_equal_requirements_have_one_recipe():

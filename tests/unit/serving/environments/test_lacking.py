@@ -17,7 +17,7 @@ from model_server.settings import Settings
 
 @pytest.fixture
 def environment(tmp_path) -> Path:
-    """With one package, and no bytecode of it."""
+    """One package, and no bytecode of it."""
     folder = tmp_path / "cache" / "environments" / "digest"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     (folder / MARKER).write_text("{}")

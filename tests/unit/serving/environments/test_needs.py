@@ -81,14 +81,14 @@ def test_requirements_are_read_as_pip_does(tmp_path):
 
 
 def test_files_that_requirements_name_count_by_content(tmp_path):
-    given = {"requirements__txt": "-c constraints.txt\n"}
-    first = read(model(tmp_path, **given, constraints__txt="a<2")).attached
-    assert read(model(tmp_path, **given, constraints__txt="a<2")).attached == first
-    assert read(model(tmp_path, **given, constraints__txt="a<3")).attached != first
+    files = {"requirements__txt": "-c constraints.txt\n"}
+    first = read(model(tmp_path, **files, constraints__txt="a<2")).attached
+    assert read(model(tmp_path, **files, constraints__txt="a<2")).attached == first
+    assert read(model(tmp_path, **files, constraints__txt="a<3")).attached != first
 
 
 def test_files_of_the_model_that_requirements_name_are_read(tmp_path):
-    given = {
+    files = {
         "requirements__txt": "-r base.txt\n-r requirements.txt\n-r ../other.txt\n",
         "base__txt": "pandas>=2\ntiny\n--constraint=limits.txt\n",
         "limits__txt": "Pandas==2.2.3\nnever==1\n",
@@ -96,7 +96,7 @@ def test_files_of_the_model_that_requirements_name_are_read(tmp_path):
     (tmp_path / "other.txt").write_text("elsewhere==1\n")
     folder = tmp_path / "model"
     folder.mkdir()
-    needs = read(model(folder, **given))
+    needs = read(model(folder, **files))
     assert [str(entry) for entry in needs.requirements] == ["pandas==2.2.3,>=2", "tiny"]
     assert needs.lines == ("--constraint=limits.txt", "-r ../other.txt")
 

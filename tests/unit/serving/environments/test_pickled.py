@@ -29,7 +29,7 @@ CODE = cloudpickle.dumps(lambda row: row)
 
 @pytest.fixture
 def small(monkeypatch):
-    """Then files of a few MB are large."""
+    """Makes files of a few MB large."""
     monkeypatch.setattr(pickled, "SMALL", 2**12)
     monkeypatch.setattr(pickled, "LONG", 2**8)
 
@@ -95,7 +95,7 @@ def test_file_of_90_gib_is_looked_at_in_a_moment(tmp_path, start, end, expected)
 
 
 def test_zip_file_of_90_gib_is_looked_at_in_a_moment(tmp_path):
-    """As PyTorch writes it: the pickle first, then the weights, then the table of both."""
+    """PyTorch's layout: the pickle first, then the weights, then the table of both."""
     file = tmp_path / "model.pth"
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("model/data.pkl", pickle.dumps([1.0]))

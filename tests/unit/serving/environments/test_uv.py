@@ -34,8 +34,8 @@ def test_without_a_home_all_is_written_into_the_cache(tmp_path, monkeypatch):
     settings = uv_settings(tmp_path / "environments", {})
     assert settings["UV_CACHE_DIR"] == str(tmp_path / "environments" / "downloads")
     assert settings["UV_PYTHON_INSTALL_DIR"] == str(tmp_path / "pythons")
-    given = uv_settings(tmp_path / "environments", {"UV_CACHE_DIR": "/elsewhere"})
-    assert given["UV_CACHE_DIR"] == "/elsewhere"
+    settings = uv_settings(tmp_path / "environments", {"UV_CACHE_DIR": "/elsewhere"})
+    assert settings["UV_CACHE_DIR"] == "/elsewhere"
 
 
 def test_with_a_home_uv_uses_its_own_places(tmp_path, monkeypatch):

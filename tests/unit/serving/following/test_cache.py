@@ -172,7 +172,7 @@ def test_others_folders_stay(cache, tmp_path):
 
 
 def test_what_is_on_its_way_back_stays_on_record(cache):
-    """After a restart without a registry, until all are loaded."""
+    """Holds after a restart without a registry, until all are loaded."""
     wine, other, gone = target(), target("other", identity="c" * 64), target("gone")
     cache.record({"wine": wine, "other": other, "gone": gone}, [])
     cache.record({"wine": wine}, [wine, other])

@@ -19,7 +19,7 @@ DEMO = Target(
 
 
 class Answers:
-    """In place of a Registry: says what it is told to, when it is told to."""
+    """Stands for a Registry: says what it is told to, when it is told to."""
 
     because = "alias champion"
     alias = "champion"
@@ -52,7 +52,7 @@ class Answers:
 
 
 class Applied:
-    """In place of Deployments: remembers what it was told."""
+    """Stands for Deployments: remembers what it was told."""
 
     state = "serving"
     own_files = frozenset()
@@ -141,7 +141,7 @@ async def test_order_that_makes_no_sense_changes_nothing(cache):
 
 @running
 async def test_cache_answers_for_what_is_still_asked_for(cache):
-    """Where the registry does not, at the start."""
+    """The registry does not, at the start."""
     other = replace(WINE, name="other", because="SERVING_MODELS has other@x")
     cache.orders.deploy(deployed("demo", "models:/wine@trial"))
     cache.record({"wine": WINE, "demo": DEMO, "other": other}, [])

@@ -7,8 +7,8 @@ from model_server.following.hints import SHOWN, hint, mistaken
 
 
 def model(name: str, **aliases: str) -> RegisteredModel:
-    found = [Alias(alias, version) for alias, version in aliases.items()]
-    return RegisteredModel(name, aliases=found)
+    entries = [Alias(alias, version) for alias, version in aliases.items()]
+    return RegisteredModel(name, aliases=entries)
 
 
 def test_an_empty_registry_says_which_alias_to_set():
@@ -31,10 +31,10 @@ def test_an_alias_with_another_letter_is_named(alias):
 
 @pytest.mark.parametrize("alias", ["challenger", "prod", "companion", "latest-run"])
 def test_other_aliases_are_no_mistake(alias):
-    found = model("wine", **{alias: "3"})
-    assert mistaken("champion", found) is None
-    assert hint("champion", [found], serves=True) is None
-    said = hint("champion", [found], serves=False)
+    registered = model("wine", **{alias: "3"})
+    assert mistaken("champion", registered) is None
+    assert hint("champion", [registered], serves=True) is None
+    said = hint("champion", [registered], serves=False)
     assert f"Model 'wine' has the alias '{alias}' on version 3." in said
 
 

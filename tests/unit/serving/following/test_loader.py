@@ -62,11 +62,11 @@ class Loaded:
         assert (self.folder / "weights").exists()
 
     async def drain(self) -> None:
-        """Over at once."""
+        """Ends at once."""
 
 
 class Fitting:
-    """In place of Environments: every model fits."""
+    """Stands for Environments: every model fits."""
 
     async def find(self, _model, _mode, _say) -> Environment:
         return Environment()

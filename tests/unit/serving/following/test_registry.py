@@ -30,11 +30,11 @@ def test_a_shadow_is_a_version_of_its_own_model_under_a_free_name(
     models = {name: RegisteredModel(name, aliases=aliases) for name in ("wine", *registered)}
     entries = [Wanted("", name, "", "wine", "champion") for name in ("wine", *others)]
     asked = {entry.name: entry for entry in entries}
-    found = {
+    targets = {
         name: Target(
             name, "1", "models:/wine/1", "1", "", {SHADOW: alias} if name == "wine" else {}
         )
         for name in asked
     }
-    shadows = _shadows(asked, found, models)
+    shadows = _shadows(asked, targets, models)
     assert [(one.name, one.model, one.alias) for one in shadows] == expected

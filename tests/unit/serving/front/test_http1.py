@@ -107,25 +107,25 @@ def connection(echo: Echo):
 
 def answers(sock: socket.socket, count: int) -> list[tuple[int, dict]]:
     """Read `count` answers: status and JSON."""
-    found, data = [], b""
-    while len(found) < count:
+    received, data = [], b""
+    while len(received) < count:
         head, separator, rest = data.partition(b"\r\n\r\n")
         if separator:
             status = int(head.split()[1])
             if status == 100:
-                found.append((100, {}))
+                received.append((100, {}))
                 data = rest
                 continue
             length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
             if len(rest) >= length:
-                found.append((status, json.loads(rest[:length] or b"null")))
+                received.append((status, json.loads(rest[:length] or b"null")))
                 data = rest[length:]
                 continue
         part = sock.recv(65536)
-        assert part, f"closed after {len(found)} answers and {data!r}"
+        assert part, f"closed after {len(received)} answers and {data!r}"
         data += part
     assert not data
-    return found
+    return received
 
 
 def sent(echo: Echo, *parts: bytes) -> tuple[int, dict]:
@@ -136,7 +136,7 @@ def sent(echo: Echo, *parts: bytes) -> tuple[int, dict]:
 
 
 def is_closed(sock: socket.socket) -> bool:
-    """By the server, within its time."""
+    """Whether the server closed it within its time."""
     try:
         return sock.recv(1) == b""
     except ConnectionResetError:
@@ -162,9 +162,9 @@ def test_pipelined_requests_are_answered_in_order_however_they_are_cut(echo, bod
     with connection(echo) as sock:
         for start in range(0, len(stream), piece):
             sock.sendall(stream[start : start + piece])
-        found = answers(sock, len(bodies))
-    assert [content["url"] for _, content in found] == [f"/{n}" for n in range(len(bodies))]
-    assert [content["body"].encode("latin-1") for _, content in found] == bodies
+        received = answers(sock, len(bodies))
+    assert [content["url"] for _, content in received] == [f"/{n}" for n in range(len(bodies))]
+    assert [content["body"].encode("latin-1") for _, content in received] == bodies
 
 
 def test_pipelined_request_waits_for_the_one_before(echo):
@@ -564,7 +564,7 @@ class Parts:
         self.streams.pop(0)
 
     def do(self, what) -> None:
-        """With the first stream, in its own thread."""
+        """Call it with the first stream, in the stream's thread."""
         wait_until(lambda: self.streams)
 
         async def work() -> None:

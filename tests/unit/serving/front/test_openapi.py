@@ -85,11 +85,11 @@ def test_document_is_valid(manages):
         for position, (name, description) in enumerate(DESCRIPTIONS.items())
     ]
     for default in (None, "columns", "nobody"):
-        found = document(served, default, manages=manages)
-        validate(found)
+        spec = document(served, default, manages=manages)
+        validate(spec)
         ids = [
             operation["operationId"]
-            for item in found["paths"].values()
+            for item in spec["paths"].values()
             for method, operation in item.items()
             if method != "parameters"
         ]

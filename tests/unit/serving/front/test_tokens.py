@@ -48,13 +48,13 @@ def request(authorization: str | bytes | None, url: bytes = b"/models/wine") -> 
     exchange = Exchange(None)
     exchange.url = url
     if authorization is not None:
-        given = authorization if isinstance(authorization, bytes) else authorization.encode()
-        exchange.headers[b"authorization"] = given
+        header = authorization if isinstance(authorization, bytes) else authorization.encode()
+        exchange.headers[b"authorization"] = header
     return exchange
 
 
 def status(tokens: Tokens, authorization: str | None) -> int:
-    """Of managing a model."""
+    """Status of managing a model."""
     try:
         tokens.manager(request(authorization)).need(Need.MANAGEMENT, "wine")
     except RefusedError as refusal:

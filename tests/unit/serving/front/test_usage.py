@@ -29,7 +29,7 @@ ADDRESS = "http://localhost:8080/models/wine/invocations"
 
 
 def read(body: object, schema: Schema) -> object:
-    """As MLflow does. Raises what it raises."""
+    """Read as MLflow does. Raises what it raises."""
     return _enforce_schema(infer_and_parse_data(body, schema), schema)
 
 

@@ -16,7 +16,7 @@ from model_server.settings import Settings
 
 
 class Child:
-    """As much of a process as a replica sees."""
+    """The part of a process that a replica sees."""
 
     pid = 1
     is_gone = False
@@ -70,7 +70,7 @@ def test_start_that_fails_in_any_way_is_tried_again(problem, monkeypatch):
 
 
 class Busy:
-    """As much of a replica as a version sees."""
+    """The part of a replica that a version sees."""
 
     room = 0
     jobs = ()

@@ -14,7 +14,7 @@ DEEP = b"[" * 100_000 + b"]" * 100_000
 
 
 class Shadow:
-    """In place of a version: has metrics."""
+    """Stands for a version: has metrics."""
 
     def __init__(self) -> None:
         self.metrics = VersionMetrics("shadow", "1")
@@ -22,7 +22,7 @@ class Shadow:
 
 
 class Asked:
-    """In place of a job: knows when it was asked."""
+    """Stands for a job: knows when it was asked."""
 
     since = time.perf_counter()
 
@@ -32,9 +32,9 @@ def result(first: bytes, second: bytes, status: int = 200) -> str:
     comparison = Comparison(version)
     comparison.first(200, first)
     comparison.second(Asked(), status, second, None)
-    ((found, count),) = version.metrics.shadow.items()
+    ((outcome, count),) = version.metrics.shadow.items()
     assert count == 1
-    return found
+    return outcome
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def origin():
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory) -> Path:
-    """Of localhost, with its key, signed by itself."""
+    """Localhost's, with its key, signed by itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)

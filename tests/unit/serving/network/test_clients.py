@@ -1,4 +1,4 @@
-"""Clients that models use, with a worker's variables: what they reach, and what they say else."""
+"""Clients that models use, with a worker's variables: what they reach, and what they say if not."""
 
 import asyncio
 import importlib.util
@@ -39,7 +39,7 @@ def _httpx_async(url: str) -> str:
 
 
 def _urllib3(url: str) -> str:
-    """Which heeds no variables itself."""
+    """urllib3 heeds no variables itself."""
     import urllib3
 
     headers = urllib3.make_headers(

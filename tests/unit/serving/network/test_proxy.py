@@ -135,7 +135,7 @@ def test_nobody_else_may_use_it(running, origin, secret):
         assert _status(answer) == 407
         assert b"proxy-authenticate: basic" in answer.lower()
     assert origin.asked == []
-    # Of another version: no login there, either.
+    # Another version's proxy refuses this login, too.
     other = running(origin.host)
     assert _status(_ask(other, f"GET {origin.url}/ HTTP/1.1", secret=one.proxy.secret)) == 407
 
@@ -237,7 +237,7 @@ def test_tunnel_passes_bytes_both_ways_and_keeps_half_closes(running, server):
     with _tunnel(running(host), host) as client:
         there, _ = listener.accept()
         with there:
-            there.sendall(b"hello")  # the server first, as of databases and mail
+            there.sendall(b"hello")  # the server first, as databases and mail do
             assert client.recv(5) == b"hello"
             client.sendall(b"question")
             client.shutdown(socket.SHUT_WR)
@@ -347,11 +347,11 @@ def _headers(running, **more: str) -> dict[str, str]:
 def test_plain_request_reaches_the_host_as_its_own(running, origin):
     one = running(origin.host)
     client = _client(one)
-    given = _headers(
+    sent = _headers(
         one, **{"Connection": "keep-alive, X-Hop", "X-Hop": "1", "X-Kept": "2", "TE": "trailers"}
     )
-    given |= {"Proxy-Connection": "keep-alive"}
-    client.request("POST", f"{origin.url}/a?b=c", b"body", given)
+    sent |= {"Proxy-Connection": "keep-alive"}
+    client.request("POST", f"{origin.url}/a?b=c", b"body", sent)
     answer = client.getresponse()
     told = json.load(answer)
     assert (told["path"], told["body"]) == ("/a?b=c", "body")
@@ -451,7 +451,7 @@ def test_second_request_of_a_connection_is_not_passed_on(running, origin):
     assert origin.asked == ["/first"]
 
 
-# By the proxy of the server's own environment.
+# The proxy of the server's own environment.
 
 
 @pytest.fixture
@@ -532,10 +532,10 @@ def test_server_s_own_proxy_may_speak_tls(
 
 
 def test_variables_are_for_every_kind_of_client():
-    found = variables(1234, "s")
-    assert found["HTTPS_PROXY"] == found["http_proxy"] == "http://serving:s@127.0.0.1:1234"
-    assert found["NO_PROXY"] == found["no_proxy"] == ""
-    assert {name.lower() for name in found} == {name for name in found if name.islower()}
+    proxies = variables(1234, "s")
+    assert proxies["HTTPS_PROXY"] == proxies["http_proxy"] == "http://serving:s@127.0.0.1:1234"
+    assert proxies["NO_PROXY"] == proxies["no_proxy"] == ""
+    assert {name.lower() for name in proxies} == {name for name in proxies if name.islower()}
 
 
 def test_secret_and_contents_are_in_no_log(running, origin, caplog):

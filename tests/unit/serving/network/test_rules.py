@@ -184,7 +184,7 @@ def test_addresses_that_are_not_public(address):
 )
 def test_options_take_the_tag_beside_the_setting(setting, tag, hosts, warned):
     tags = {} if tag is None else {"serving.network": tag}
-    found, warnings = options.options(settings.Settings(network=setting), tags)
-    assert tuple(host.name for host in found.network.hosts) == hosts
+    chosen, warnings = options.options(settings.Settings(network=setting), tags)
+    assert tuple(host.name for host in chosen.network.hosts) == hosts
     assert len(warnings) == bool(warned)
     assert not warned or warned in warnings[0]

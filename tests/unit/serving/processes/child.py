@@ -40,11 +40,11 @@ def _wait() -> None:
 
 
 def _descriptors() -> dict[str, str]:
-    found = {}
+    links = {}
     for link in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):  # the one that lists
-            found[link.name] = str(link.readlink())
-    return {name: where for name, where in found.items() if not where.endswith("/fd")}
+            links[link.name] = str(link.readlink())
+    return {name: where for name, where in links.items() if not where.endswith("/fd")}
 
 
 def _read_input() -> str:

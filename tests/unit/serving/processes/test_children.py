@@ -41,7 +41,7 @@ def told(act: str, *arguments: object, python: str | None = None, **more: object
 
 @pytest.fixture(autouse=True)
 def tests_can_be_imported(monkeypatch):
-    """By another interpreter, too: from the user's PYTHONPATH."""
+    """Another interpreter can, too: from the user's PYTHONPATH."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[4]))
 
 
@@ -49,11 +49,11 @@ def tests_can_be_imported(monkeypatch):
 def test_a_child_holds_its_own_socket_and_nothing_else(python, tmp_path):
     with (tmp_path / "secret").open("w") as held:
         os.set_inheritable(held.fileno(), True)
-        found = told("descriptors", python=python)
-    assert sorted(found) == ["0", "1", "2", "3"]
-    assert found["3"].startswith("socket:")
-    assert found["1"] == found["2"]
-    assert found["1"].startswith("pipe:")
+        descriptors = told("descriptors", python=python)
+    assert sorted(descriptors) == ["0", "1", "2", "3"]
+    assert descriptors["3"].startswith("socket:")
+    assert descriptors["1"] == descriptors["2"]
+    assert descriptors["1"].startswith("pipe:")
 
 
 @pytest.mark.parametrize("python", PYTHONS)
@@ -104,14 +104,14 @@ def test_what_has_left_a_childs_group_and_session_ends_with_it_too(python):
 
 
 def test_what_has_left_a_child_ends_with_the_server_too(tmp_path):
-    """With the socket by which it speaks to what starts children."""
+    """It ends with the socket by which it speaks to what starts children."""
     code = (
         "import asyncio\n"
         "from model_server.processes import process\n"
         "async def run():\n"
         f"    child = await process.spawn({HERE!r}, 'start_apart', name='a test')\n"
-        "    found = await child.channel.receive(process.wire.msgspec.msgpack.Decoder())\n"
-        "    print(*found)\n"
+        "    message = await child.channel.receive(process.wire.msgspec.msgpack.Decoder())\n"
+        "    print(*message)\n"
         "asyncio.run(run())\n"
     )
     (tmp_path / "script.py").write_text(code)
@@ -141,17 +141,17 @@ def test_nothing_listens_where_another_process_could_speak_to_it():
     async def run() -> list:
         child = await spawn("wait")
         parent = psutil.Process(process.parent_pid())
-        found = [one.net_connections(kind="all") for one in (parent, psutil.Process(child.pid))]
+        held = [one.net_connections(kind="all") for one in (parent, psutil.Process(child.pid))]
         await child.end(5)
-        return [connection for one in found for connection in one]
+        return [connection for one in held for connection in one]
 
-    found = asyncio.run(run())
-    assert found
-    assert {connection.laddr for connection in found} == {""}
+    connections = asyncio.run(run())
+    assert connections
+    assert {connection.laddr for connection in connections} == {""}
 
 
 def test_a_script_that_starts_children_is_not_run_again(tmp_path):
-    """As it would be where a child imports its parent's main module."""
+    """It would be if a child imported its parent's main module."""
     script = tmp_path / "script.py"
     script.write_text(
         "import asyncio\n"

@@ -156,8 +156,8 @@ def test_a_reply_goes_up_in_frames_that_are_taken(bodies, most):
         taking.data_received(bytes(frame))
     assert not transport.closed
     expected = [refuse(one) if len(one.body) > most else one for one in answers]
-    found = [answer for reply in received for answer in reply.answers]
-    assert found == (answers if len(frames) == 1 else expected)
+    arrived = [answer for reply in received for answer in reply.answers]
+    assert arrived == (answers if len(frames) == 1 else expected)
     assert [batch for reply in received for batch in reply.batches] == batches
 
 

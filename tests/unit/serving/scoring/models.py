@@ -55,15 +55,15 @@ def doubles(*names: str) -> Schema:
 
 
 def split(frame: pd.DataFrame) -> dict:
-    """As JSON has it: NaN is null."""
+    """The rows as JSON has them: NaN is null."""
     values = frame.astype(object).where(frame.notna(), None).to_numpy().tolist()
     return {"dataframe_split": {"columns": list(frame.columns), "data": values}}
 
 
 def request(body: object, number: int = 0, **more: object) -> Request:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    given = {"content_type": JSON, "deadline": time.monotonic() + 60, **more}
-    return Request(number, f"id-{number}", body=content, **given)
+    fields = {"content_type": JSON, "deadline": time.monotonic() + 60, **more}
+    return Request(number, f"id-{number}", body=content, **fields)
 
 
 def with_example(folder: Path, body: object) -> Path:

@@ -137,11 +137,11 @@ def served(request, tmp_path_factory):
 
 
 def answers(scorer: Scorer, bodies: list) -> list[Answer]:
-    """In the order of the requests."""
+    """Answers in the order of the requests."""
     requests = [request(body, number) for number, body in enumerate(bodies)]
-    found = [answer for reply in scorer.replies(requests) for answer in reply.answers]
-    assert sorted(answer.number for answer in found) == list(range(len(bodies)))
-    return sorted(found, key=lambda answer: answer.number)
+    received = [answer for reply in scorer.replies(requests) for answer in reply.answers]
+    assert sorted(answer.number for answer in received) == list(range(len(bodies)))
+    return sorted(received, key=lambda answer: answer.number)
 
 
 @settings(max_examples=EXAMPLES)
@@ -228,12 +228,12 @@ def test_nobody_gets_anothers_data(texts, tmp_path_factory):
     """The model's errors hold all that it was given."""
 
     def echo(frame: pd.DataFrame) -> list:
-        given = frame["text"].tolist()
-        if any("b" in text for text in given):
-            raise MlflowException(f"sorry {given}")
-        if any("c" in text for text in given):
-            raise ValueError(f"sorry {given}")
-        return given
+        words = frame["text"].tolist()
+        if any("b" in text for text in words):
+            raise MlflowException(f"sorry {words}")
+        if any("c" in text for text in words):
+            raise ValueError(f"sorry {words}")
+        return words
 
     scorer = forced(echo, tmp_path_factory.mktemp("echo"), TEXT)
     assert scorer.description.batching
@@ -371,12 +371,12 @@ def test_predictions_are_the_same_as_themselves_alone(values):
 
 def test_batches_are_bounded_and_of_one_group():
     calls = [call(600, 1), call(1, 2), call(500, 1), call(3000, 2), call(2, 2), call(524, 1)]
-    found = list(batches(calls))
-    assert sorted(id(one) for batch in found for one in batch) == sorted(map(id, calls))
-    for batch in found:
+    merged = list(batches(calls))
+    assert sorted(id(one) for batch in merged for one in batch) == sorted(map(id, calls))
+    for batch in merged:
         assert len({one.group for one in batch}) == 1
         assert len(batch) == 1 or sum(one.table.rows for one in batch) <= MAX_ROWS
-    assert len(found) == 5
+    assert len(merged) == 5
 
 
 @pytest.mark.parametrize("result", [7, "text", [1, 2], np.array(3), {"a": [1]}, None, np.ones(4)])

@@ -109,15 +109,15 @@ SURPRISES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "schema", "body", "given"), SURPRISES)
-def test_what_is_told_of_a_type_is_what_mlflow_does(name, schema, body, given):
+@pytest.mark.parametrize(("name", "schema", "body", "right"), SURPRISES)
+def test_what_is_told_of_a_type_is_what_mlflow_does(name, schema, body, right):
     model = model_of(schema)
     assert name in names(model)
     seen = given_by(model, body)
-    if given == 1816:
-        assert seen[0][0].year == given
+    if right == 1816:
+        assert seen[0][0].year == right
     else:
-        assert seen == given or (seen, given) == ([[pytest.approx(np.nan, nan_ok=True)]], [[None]])
+        assert seen == right or (seen, right) == ([[pytest.approx(np.nan, nan_ok=True)]], [[None]])
 
 
 class Hinted(mlflow.pyfunc.PythonModel):

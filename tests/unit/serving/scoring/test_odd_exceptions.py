@@ -48,7 +48,7 @@ class OfStatusError(MlflowException):
 
 
 class BareError(MlflowException):
-    def __init__(self):  # its parent's has all the attributes
+    def __init__(self):  # the parent's sets the attributes
         pass
 
 

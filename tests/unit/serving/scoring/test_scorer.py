@@ -50,9 +50,9 @@ def classifier(predict_fn: str = "predict"):
 
 def answer(scorer: Scorer, one: wire.Request) -> wire.Answer:
     (reply,) = scorer.replies([one])
-    (found,) = reply.answers
-    assert found.number == one.number
-    return found
+    (answered,) = reply.answers
+    assert answered.number == one.number
+    return answered
 
 
 def test_requests_of_every_kind_in_one_frame(tmp_path):
@@ -70,12 +70,12 @@ def test_requests_of_every_kind_in_one_frame(tmp_path):
         request(row, 7),
     ]
     replies = list(scorer.replies(requests))
-    found = {answer.number: answer for reply in replies for answer in reply.answers}
-    assert {number: found[number].status for number in sorted(found)} == {
+    answers = {answer.number: answer for reply in replies for answer in reply.answers}
+    assert {number: answers[number].status for number in sorted(answers)} == {
         1: 200, 2: 200, 3: 200, 4: 400, 5: 422, 6: 504, 7: 200,
     }  # fmt: skip
-    assert predictions(found[1].body) == predictions(found[3].body) == [True]
-    assert json.loads(found[2].body)["outputs"][0]["data"] == [False]
+    assert predictions(answers[1].body) == predictions(answers[3].body) == [True]
+    assert json.loads(answers[2].body)["outputs"][0]["data"] == [False]
     batches = [batch for reply in replies for batch in reply.batches]
     assert [(batch.requests, batch.rows) for batch in batches] == [(3, 3), (1, 0)]
 
@@ -158,9 +158,9 @@ def test_errors_of_the_model_are_the_same_in_both_lanes(
     body = {"dataframe_split": data}
     scorer = Scorer(of_function(fail, schema), tmp_path)
     with caplog.at_level(logging.WARNING, "model_server"):
-        found = answer(scorer, request(body, 5, trace="0af7651916cd43dd8448eb211c80319c"))
-    content = json.loads(found.body)
-    assert (found.status, content["error_code"]) == (status, error_code)
+        answered = answer(scorer, request(body, 5, trace="0af7651916cd43dd8448eb211c80319c"))
+    content = json.loads(answered.body)
+    assert (answered.status, content["error_code"]) == (status, error_code)
     assert content["message"].startswith(message)
     assert "secret" not in content["message"]
     if isinstance(error, ValueError):
@@ -190,9 +190,9 @@ def test_prediction_that_has_no_json_form(returned, what, is_alone, tmp_path, ca
     index = [7] if is_alone else [0]
     body = {"dataframe_split": {"columns": ["a"], "data": [[1]], "index": index}}
     scorer = Scorer(of_function(lambda _: returned, doubles("a")), tmp_path)
-    found = answer(scorer, request(body, 5))
-    content = json.loads(found.body)
-    assert (found.status, content["error_code"]) == (500, "INTERNAL_ERROR")
+    answered = answer(scorer, request(body, 5))
+    content = json.loads(answered.body)
+    assert (answered.status, content["error_code"]) == (500, "INTERNAL_ERROR")
     assert content["message"].startswith(f"The model returned {what}, which JSON cannot hold.")
     assert "request id id-5" in content["message"]
     (record,) = [record for record in caplog.records if record.message == "prediction failed"]
@@ -263,11 +263,11 @@ def test_type_hints_name_the_field_and_leave_out_its_value(hint, data, told, is_
         texts = [json.dumps(one) for one in data]
         named = {"name": "x", "shape": [len(data)], "datatype": "BYTES", "data": texts}
         named["parameters"] = {"content_type": "json"}
-        found = answer(scorer, request({"inputs": [named]}, 5, protocol=wire.V2))
+        answered = answer(scorer, request({"inputs": [named]}, 5, protocol=wire.V2))
     else:
-        found = answer(scorer, request({"inputs": data}, 5))
-    content = json.loads(found.body)
-    assert found.status == (422 if is_v2 else 400)
+        answered = answer(scorer, request({"inputs": data}, 5))
+    content = json.loads(answered.body)
+    assert answered.status == (422 if is_v2 else 400)
     assert content["error_code"] == "INVALID_PARAMETER_VALUE"
     assert content["message"].startswith(f"The input does not fit the model's type hint: {told}")
     assert "secret" not in content["message"]
@@ -286,24 +286,24 @@ def test_params_reach_the_model_and_merge_only_with_their_equals(tmp_path):
     assert scorer.description.batching
     bodies = [{"inputs": {"a": [1]}, "params": {"add": 1}}, {"inputs": {"a": [2]}}] * 2
     replies = list(scorer.replies([request(body, at) for at, body in enumerate(bodies)]))
-    found = {answer.number: predictions(answer.body) for r in replies for answer in r.answers}
-    assert found == {0: [2.0], 1: [2.5], 2: [2.0], 3: [2.5]}
+    predicted = {answer.number: predictions(answer.body) for r in replies for answer in r.answers}
+    assert predicted == {0: [2.0], 1: [2.5], 2: [2.0], 3: [2.5]}
     assert [reply.batches[0].requests for reply in replies] == [2, 2]
 
 
 def test_description(tmp_path):
     scorer = Scorer(classifier(), with_example(tmp_path, {"inputs": {"a": [1], "b": [2]}}))
-    found = scorer.description
-    assert (found.flavor, found.batching, found.batching_reason) == ("sklearn", True, None)
-    assert found.inputs == AB.to_dict()
-    assert found.outputs is found.params is None
+    about = scorer.description
+    assert (about.flavor, about.batching, about.batching_reason) == ("sklearn", True, None)
+    assert about.inputs == AB.to_dict()
+    assert about.outputs is about.params is None
     assert json.loads(scorer.example) == {"inputs": {"a": [1], "b": [2]}}
-    found = Scorer(classifier(), tmp_path, Options(fast=False, batch=False)).description
-    assert (found.engine, found.engine_reason) == ("model", "switched off")
-    assert (found.batching, found.batching_reason) == (False, "switched off")
-    found = Scorer(signed(Adder(), doubles("a"), params=PARAMS), tmp_path).description
-    assert found.flavor == "python_function"
-    assert found.params == PARAMS.to_dict()
+    about = Scorer(classifier(), tmp_path, Options(fast=False, batch=False)).description
+    assert (about.engine, about.engine_reason) == ("model", "switched off")
+    assert (about.batching, about.batching_reason) == (False, "switched off")
+    about = Scorer(signed(Adder(), doubles("a"), params=PARAMS), tmp_path).description
+    assert about.flavor == "python_function"
+    assert about.params == PARAMS.to_dict()
     schema = Schema([TensorSpec(np.dtype(float), (-1, 3))])
     tensors = Scorer(of_function(np.abs, schema), tmp_path).description
     assert wire.pack(wire.Loaded(description=tensors))
@@ -311,8 +311,8 @@ def test_description(tmp_path):
 
 def test_model_without_a_signature_is_mlflows(tmp_path):
     scorer = Scorer(signed(models.Function(lambda frame: frame["a"] * 2), None), tmp_path)
-    found = answer(scorer, request({"dataframe_records": [{"a": 1, "more": None}]}))
-    assert predictions(found.body) == [{"a": 2}]
+    answered = answer(scorer, request({"dataframe_records": [{"a": 1, "more": None}]}))
+    assert predictions(answered.body) == [{"a": 2}]
     assert scorer.description.inputs is None
 
 
@@ -332,9 +332,9 @@ def test_prediction_without_a_second_check_is_pyfuncs(predict_fn, tmp_path):
     predictor = Predictor(model)
     assert predictor._call == model._predict_fn
     expected = model.predict(FEATURES.head(5))
-    found = predictions(answer(scorer, request(body)).body)
-    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
-    assert np.asarray(found).dtype.kind == expected.dtype.kind
+    predicted = predictions(answer(scorer, request(body)).body)
+    np.testing.assert_allclose(predicted, expected, rtol=1e-12, atol=1e-12)
+    assert np.asarray(predicted).dtype.kind == expected.dtype.kind
 
 
 def test_other_models_are_asked_by_pyfuncs_predict(tmp_path):
@@ -375,8 +375,8 @@ def test_type_hints_are_left_to_mlflow(tmp_path):
 def test_columns_of_other_types_are_left_to_mlflow(tmp_path):
     schema = Schema([ColSpec(Array(DataType.double), "a"), ColSpec("datetime", "when")])
     scorer = Scorer(of_function(lambda frame: [str(frame["when"][0])], schema), tmp_path)
-    found = answer(scorer, request({"dataframe_records": [{"a": [1.5], "when": "2020-01-02"}]}))
-    assert predictions(found.body) == ["2020-01-02 00:00:00"]
+    answered = answer(scorer, request({"dataframe_records": [{"a": [1.5], "when": "2020-01-02"}]}))
+    assert predictions(answered.body) == ["2020-01-02 00:00:00"]
 
 
 # Results and how they are written.

@@ -242,7 +242,7 @@ class Served:
 def serve(tmp_path):
     """Log and load a model."""
     numbers = iter(range(100))
-    return lambda *given, **options: Served(tmp_path / str(next(numbers)), *given, **options)
+    return lambda *args, **options: Served(tmp_path / str(next(numbers)), *args, **options)
 
 
 @pytest.fixture(scope="module", params=MODELS)
@@ -260,17 +260,17 @@ def table_of(frame: pd.DataFrame) -> Table:
     return Table(frame.columns, columns=columns)
 
 
-def assert_same_bits(found: np.ndarray, expected: np.ndarray) -> None:
-    assert found.dtype == expected.dtype
-    assert found.shape == expected.shape
+def assert_same_bits(actual: np.ndarray, expected: np.ndarray) -> None:
+    assert actual.dtype == expected.dtype
+    assert actual.shape == expected.shape
     if expected.dtype == object:
-        assert found.tolist() == expected.tolist()
+        assert actual.tolist() == expected.tolist()
     else:
-        assert found.tobytes() == np.ascontiguousarray(expected).tobytes()
+        assert actual.tobytes() == np.ascontiguousarray(expected).tobytes()
 
 
 def answer(predict, table: Table) -> np.ndarray | str:
-    """Or the error."""
+    """The answer, or the error."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -298,8 +298,8 @@ def test_each_kind_of_model_has_an_engine_that_answers_the_same_without_its_help
 )
 @given(data=st.data())
 def test_any_value_gets_the_answer_or_the_error_of_the_model(served, data):
-    engine = getattr(served, "found", None) or served.engine()
-    served.found = engine
+    engine = getattr(served, "proven", None) or served.engine()
+    served.proven = engine
     count = data.draw(st.integers(1, 3))
     columns = [
         values(data, dtype, known, count)
@@ -311,11 +311,11 @@ def test_any_value_gets_the_answer_or_the_error_of_the_model(served, data):
     if table.columns and any(one.dtype == object and None in one for one in table.columns):
         table = Table(table.names, columns=columns)
     expected = answer(served.own, table)
-    found = answer(engine.predict, table)
+    actual = answer(engine.predict, table)
     if isinstance(expected, str):
-        assert found == expected
+        assert actual == expected
     else:
-        assert_same_bits(found, expected)
+        assert_same_bits(actual, expected)
 
 
 def columns_of(table: Table) -> list[np.ndarray]:
@@ -323,7 +323,7 @@ def columns_of(table: Table) -> list[np.ndarray]:
 
 
 def values(data, dtype: np.dtype, known: list, count: int) -> np.ndarray:
-    """Of a column: what the model has seen, and anything else of the type."""
+    """A column of what the model has seen, and anything else of the type."""
     width = dtype.itemsize * 8
     anything = {
         "f": lambda: st.floats(width=width),
@@ -448,7 +448,7 @@ def test_attributes_that_another_release_lacks_are_no_reason_to_fail(serve):
 
 
 def moved_threshold(model: RandomForestClassifier) -> None:
-    """Of one node in six hundred, to the next float32."""
+    """Move one node's in six hundred to the next float32."""
     thresholds = model.estimators_[3].tree_.threshold
     thresholds[0] = np.nextafter(np.float32(thresholds[0]), np.float32(np.inf))
 
@@ -498,10 +498,10 @@ def test_the_proof_finds_an_engine_that_differs_by_a_hair(
     served = serve(estimator, frame, answers)
     held = proof.prove
 
-    def prove(*given):
-        held(*given)
+    def prove(*args):
+        held(*args)
         change(served.model.get_raw_model())
-        held(*given)
+        held(*args)
 
     monkeypatch.setattr(engine, "prove", prove)
     assert reason(served).startswith(("answers differ", "the model refuses"))
@@ -521,8 +521,8 @@ def test_tables_of_other_columns_than_were_proven_are_left_to_the_model(serve):
     for table in others:
         with pytest.raises(BeyondError):
             engine.alone(table)
-        expected, found = answer(served.own, table), answer(engine.predict, table)
-        assert str(found) == str(expected)
+        expected, actual = answer(served.own, table), answer(engine.predict, table)
+        assert str(actual) == str(expected)
 
 
 def test_large_tables_of_trees_are_left_to_the_model(serve):
@@ -560,7 +560,7 @@ RIVALS = {
 @pytest.mark.parametrize("types", [["double"], ["double", "float"]])
 @pytest.mark.parametrize("case", RIVALS)
 def test_a_tie_falls_as_alone_whoever_else_asks(case, types, tmp_path):
-    """Of two sides that are equal, rounding says which one wins."""
+    """Rounding says which of two equal sides wins."""
     random = np.random.default_rng(0)
     home, away = random.integers(1, 10, (2, 200, 3)) / 10
     rows = np.vstack([np.hstack([home, away]), np.hstack([away, home])])

@@ -123,9 +123,9 @@ class Limit(float):
     """A number that may do anything."""
 
 
-# Without a module, as where code is run from a text.
-exec("class Kernel:\n    def __call__(self, one, other): return one @ other.T", found := {})  # noqa: S102
-Kernel = found["Kernel"]
+# A class without a module, as of code run from a text.
+exec("class Kernel:\n    def __call__(self, one, other): return one @ other.T", scope := {})  # noqa: S102
+Kernel = scope["Kernel"]
 
 
 class StandardScalerOfMine(StandardScaler):
@@ -136,7 +136,7 @@ StandardScalerOfMine.__module__ = "sklearn.preprocessing._data"
 
 
 class Words(list):
-    """Of a text, when it is called as a function."""
+    """A text's words, when called as a function."""
 
 
 class MyXGBClassifier(XGBClassifier):
@@ -266,24 +266,24 @@ def scorer_of(make, folder, options=None) -> Scorer:
 
 @pytest.mark.parametrize("case", DEPENDENT)
 def test_model_that_may_look_at_other_rows_is_never_merged(case, tmp_path):
-    found = scorer_of(DEPENDENT[case], tmp_path).description
-    assert not found.batching
-    reason = found.batching_reason
+    description = scorer_of(DEPENDENT[case], tmp_path).description
+    assert not description.batching
+    reason = description.batching_reason
     assert reason.startswith(("the step ", "the model (")), reason
 
 
 @pytest.mark.parametrize("case", INDEPENDENT)
 def test_model_of_independent_rows_is_merged(case, tmp_path):
-    found = scorer_of(INDEPENDENT[case], tmp_path).description
-    assert found.batching, found.batching_reason
+    description = scorer_of(INDEPENDENT[case], tmp_path).description
+    assert description.batching, description.batching_reason
 
 
 @pytest.mark.parametrize(
     "make", [XGBClassifier, LGBMClassifier, lambda: before_boosting(StandardScaler())]
 )
 def test_models_of_other_libraries_are_merged_by_their_names(make, tmp_path):
-    found = scorer_of(make, tmp_path).description
-    assert found.batching, found.batching_reason
+    description = scorer_of(make, tmp_path).description
+    assert description.batching, description.batching_reason
 
 
 def before_boosting(step):
@@ -308,8 +308,8 @@ def test_each_of_several_pipelines_is_looked_at(bad, monkeypatch):
 
 
 def test_reason_names_the_step_and_the_function(tmp_path):
-    found = scorer_of(DEPENDENT["a function that fills with the mean"], tmp_path)
-    assert found.description.batching_reason == (
+    scorer = scorer_of(DEPENDENT["a function that fills with the mean"], tmp_path)
+    assert scorer.description.batching_reason == (
         "the step 'functiontransformer' (FunctionTransformer of fill) may look at all rows of a "
         "prediction; serving.batch=on says that it does not"
     )
@@ -320,16 +320,16 @@ def test_reason_names_the_step_and_the_function(tmp_path):
 )
 def test_what_is_said_to_be_independent_still_has_to_prove_it(case, tmp_path):
     """The mean is taken only where a value is missing, which the input example has nowhere."""
-    found = scorer_of(DEPENDENT[case], tmp_path, Options(fast=False, batch=True)).description
-    assert found.batching_reason == "predictions together are not those alone"
+    description = scorer_of(DEPENDENT[case], tmp_path, Options(fast=False, batch=True)).description
+    assert description.batching_reason == "predictions together are not those alone"
 
 
 def test_every_class_of_scikit_learn_is_known_to_be_independent_or_not():
-    found = {f"{kind.__module__.split('.')[1]}.{name}" for name, kind in all_estimators()}
+    classes = {f"{kind.__module__.split('.')[1]}.{name}" for name, kind in all_estimators()}
     assert not set(rowwise.ROWWISE) & set(rowwise.DEPENDENT)
-    assert found <= set(rowwise.ROWWISE) | set(rowwise.DEPENDENT)
+    assert classes <= set(rowwise.ROWWISE) | set(rowwise.DEPENDENT)
     known = set(rowwise.ROWWISE) | set(rowwise.DEPENDENT)
-    assert known - found == {name for name in known if name.partition(".")[2].startswith("_")}
+    assert known - classes == {name for name in known if name.partition(".")[2].startswith("_")}
 
 
 def boosted(tmp_path, params=None):
@@ -449,12 +449,12 @@ def test_onnx_graph_is_merged_where_no_operator_works_across_rows(case, tmp_path
     opset = [onnx.helper.make_opsetid("", 18)]
     file = tmp_path / "model.onnx"
     onnx.save(onnx.helper.make_model(made, opset_imports=opset, ir_version=9), file)
-    found = graph.why_not(file)
+    why = graph.why_not(file)
     if reason is None:
-        assert found is None
+        assert why is None
     else:
-        assert reason in found
-        assert "here" in found or "output" in found
+        assert reason in why
+        assert "here" in why or "output" in why
 
 
 @pytest.mark.parametrize(
@@ -477,5 +477,5 @@ def test_functions_of_an_onnx_graph_are_followed(operator, reason, tmp_path):
     file = tmp_path / "model.onnx"
     model = helper.make_model(made, functions=[function], opset_imports=opsets, ir_version=9)
     onnx.save(model, file)
-    found = graph.why_not(file)
-    assert found is None if reason is None else reason in found
+    why = graph.why_not(file)
+    assert why is None if reason is None else reason in why

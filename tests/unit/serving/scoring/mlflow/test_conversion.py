@@ -144,7 +144,7 @@ def cells(draw, kind: str, oddness: int) -> str:
 
 @st.composite
 def shuffled_names(draw, names: list[str]) -> list[str]:
-    """In order mostly; else in another, with one missing, more, or twice."""
+    """Names in order, mostly; else in another, with one missing, more, or twice."""
     way = draw(st.sampled_from(["same"] * 10 + ["permuted"] * 6 + ["missing", "more", "twice"]))
     if way == "same":
         return names

@@ -72,7 +72,7 @@ def test_the_request_that_mlflow_wrote_goes_first_and_none_is_none(tmp_path):
 
 
 def test_an_old_example_with_a_nan_is_answered(tmp_path):
-    """MLflow 2 wrote NaN as no JSON has it."""
+    """MLflow 2 wrote NaN, which JSON has not."""
     model = of_sklearn(Ridge().fit(pd.DataFrame({"a": [0.0, 1.0]}), [0.0, 1.0]), doubles("a"))
     info = {"artifact_path": "input_example.json", **FRAME}
     model.metadata.saved_input_example_info = info

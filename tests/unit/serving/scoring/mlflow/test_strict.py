@@ -1,5 +1,4 @@
-"""With `serving.strict`, what MLflow would silently change is refused, and all else is answered as
-without it."""
+"""`serving.strict` refuses what MLflow would silently change, and changes no other answer."""
 
 import io
 import json
@@ -365,8 +364,8 @@ def test_it_is_off_and_a_versions_tag_goes_before_the_setting():
         (True, {"serving.strict": "off"}, False),
         (False, {"serving.strict": "ON"}, True),
     ):
-        found, warnings = options(Settings(strict=setting), tags)
-        assert (found.strict, warnings) == (strict, [])
+        chosen, warnings = options(Settings(strict=setting), tags)
+        assert (chosen.strict, warnings) == (strict, [])
     assert Settings().strict is False
 
 

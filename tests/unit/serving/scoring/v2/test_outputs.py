@@ -53,13 +53,13 @@ def test_outputs_are_those_of_the_metadata(kind, signature):
     schema = Schema(specs).to_dict() if specs else None
     description = Description(flavor="sklearn", outputs=schema)
     promised = [output["name"] for output in metadata("m", "1", description)["outputs"]]
-    found = outputs.named(prediction, output_names(schema), "predict")
-    names = [name for name, _ in found]
+    pairs = outputs.named(prediction, output_names(schema), "predict")
+    names = [name for name, _ in pairs]
     if not promised:
         assert names == (own or ["predict"])
     elif len(promised) in (1, count):
         assert sorted(names) == sorted(promised)
-    for name, values in found:
+    for name, values in pairs:
         assert msgspec.json.encode(outputs.output(name, values))
 
 
@@ -67,12 +67,12 @@ def test_each_name_has_its_own_values():
     names = ["low", "high"]
     two = Schema(SIGNATURES["two named"]).to_dict()
     for kind in ("frame as promised", "dict of lists"):
-        found = outputs.named(PREDICTIONS[kind][0], output_names(two), "predict")
-        assert {name: list(values) for name, values in found} == {"low": [2], "high": [1]}
+        pairs = outputs.named(PREDICTIONS[kind][0], output_names(two), "predict")
+        assert {name: list(values) for name, values in pairs} == {"low": [2], "high": [1]}
     records = dict(outputs.named(PREDICTIONS["records"][0], names, "predict"))
     assert records == {"low": [1, 3], "high": [2, 4]}
-    found = outputs.named(PREDICTIONS["tuple of arrays"][0], names, "predict")
-    assert [(name, list(values)) for name, values in found] == [("low", [1, 2]), ("high", [3, 4])]
+    pairs = outputs.named(PREDICTIONS["tuple of arrays"][0], names, "predict")
+    assert [(name, list(values)) for name, values in pairs] == [("low", [1, 2]), ("high", [3, 4])]
     for kind in ("table", "table of lists"):
         low, high = outputs.named(PREDICTIONS[kind][0], names, "predict")
         assert (low[0], list(low[1])) == ("low", [0, 2, 4])

@@ -77,8 +77,8 @@ class Reader:
 
 
 def tensor(name, datatype, data, shape=None, **parameters) -> dict:
-    found = {"name": name, "datatype": datatype, "shape": shape or [len(data)], "data": data}
-    return found | ({"parameters": parameters} if parameters else {})
+    content = {"name": name, "datatype": datatype, "shape": shape or [len(data)], "data": data}
+    return content | ({"parameters": parameters} if parameters else {})
 
 
 def body(*tensors, **more) -> dict:
@@ -263,8 +263,8 @@ def test_named_tensors():
             tensor("ids", "INT32", [5]),
         )
     ).table
-    found = {name: array.tolist() for name, array in table.frame().items()}
-    assert found == {"ids": [5], "words": [["a"]], "grid": [[[1, 2], [3, 4]]]}
+    arrays = {name: array.tolist() for name, array in table.frame().items()}
+    assert arrays == {"ids": [5], "words": [["a"]], "grid": [[[1, 2], [3, 4]]]}
     assert "Inputs are missing: words, grid." in reader.refusal(body(tensor("ids", "INT8", [5])))
 
 

@@ -150,11 +150,11 @@ def test_what_clients_of_other_servers_send_is_read():
     ],
 )
 def test_what_models_return(values, datatype, data, content_type):
-    found = outputs.output("y", values)
-    assert (found["name"], found["datatype"]) == ("y", datatype)
-    assert repr(found["data"]) == repr(data)
-    assert found.get("parameters", {}).get("content_type") == content_type
-    assert found["shape"] == [len(data)]
+    tensor = outputs.output("y", values)
+    assert (tensor["name"], tensor["datatype"]) == ("y", datatype)
+    assert repr(tensor["data"]) == repr(data)
+    assert tensor.get("parameters", {}).get("content_type") == content_type
+    assert tensor["shape"] == [len(data)]
 
 
 def test_what_has_no_json_form_is_a_type_error():
