@@ -89,15 +89,15 @@ def test_mlflow_is_told_what_its_own_command_would_tell_it(
     load, mlflow_command, monkeypatch, tmp_path
 ):
     database = f"sqlite:///{tmp_path}/mlflow.db"  # because the command has a look at it
-    given = load(TRACKING_NAMES="mlflow.lan", TRACKING_BACKEND_STORE=database)
-    ours = environment.mlflow_server(given)
+    settings = load(TRACKING_NAMES="mlflow.lan", TRACKING_BACKEND_STORE=database)
+    ours = environment.mlflow_server(settings)
     # Two things that the command takes from its environment only.
     monkeypatch.setenv("MLFLOW_FLASK_SERVER_SECRET_KEY", ours["MLFLOW_FLASK_SERVER_SECRET_KEY"])
     monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY")
     command, theirs = mlflow_command(
-        f"--backend-store-uri={given.backend_store}",
-        f"--artifacts-destination={given.artifact_store}",
+        f"--backend-store-uri={settings.backend_store}",
+        f"--artifacts-destination={settings.artifact_store}",
         f"--allowed-hosts={ours['MLFLOW_SERVER_ALLOWED_HOSTS']}",
         f"--cors-allowed-origins={ours['MLFLOW_SERVER_CORS_ALLOWED_ORIGINS']}",
     )
@@ -142,7 +142,7 @@ def test_the_ui_under_a_known_name_may_write(origin):
 
 @pytest.mark.parametrize("origin", FOREIGN_ORIGINS)
 def test_a_foreign_origin_may_neither_write_nor_read(origin):
-    """Neither by MLflow's own check nor by the headers that Flask-CORS sends with an answer."""
+    """MLflow's own check forbids the one, the headers of Flask-CORS the other."""
     from flask import Flask
     from flask_cors import CORS
 

@@ -45,11 +45,11 @@ def parts(value):
         return getattr(value, "__dict__", {})
     return {}
 
-seen, found = set(), set()
+seen, paths = set(), set()
 
 def walk(path, value, depth):
     if is_ours(value):
-        found.add(path)
+        paths.add(path)
         return
     if depth and id(value) not in seen:
         seen.add(id(value))
@@ -60,7 +60,7 @@ for name, module in sorted(sys.modules.items()):
     if name.split(".")[0] == "mlflow":
         for attribute, value in list(vars(module).items()):
             walk((name, attribute), value, 3)
-print("FOUND " + json.dumps(sorted(found)))
+print("FOUND " + json.dumps(sorted(paths)))
 """
 
 
@@ -98,7 +98,7 @@ def test_nothing_else_of_mlflows_is_replaced(tmp_path, secret_folder):
     )
     assert done.returncode == 0, done.stderr
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("FOUND ")]
-    found = [tuple(path) for path in json.loads(line.removeprefix("FOUND "))]
+    paths = [tuple(path) for path in json.loads(line.removeprefix("FOUND "))]
     listed = {(*place(patch.owner), patch.name) for patch in ALL}
     listed |= {
         (*place(registration.registry), "_registry", scheme)
@@ -106,8 +106,8 @@ def test_nothing_else_of_mlflows_is_replaced(tmp_path, secret_folder):
         for scheme in registration.schemes
     }
     # A table of MLflow's is listed, not each rule in it that is ours.
-    assert {one for path in found for one in listed if path[: len(one)] == one} == listed
-    assert [path for path in found if not any(path[: len(one)] == one for one in listed)] == []
+    assert {one for path in paths for one in listed if path[: len(one)] == one} == listed
+    assert [path for path in paths if not any(path[: len(one)] == one for one in listed)] == []
 
 
 def place(owner: str) -> list[str]:

@@ -8,10 +8,10 @@ PASSWORD = "hunter2hunter2"
 
 
 def test_a_complete_environment_is_enough(load):
-    given = load()
-    assert given.on_postgres
-    assert given.on_s3
-    assert (given.host, given.port, given.workers) == ("127.0.0.1", 5000, 2)
+    settings = load()
+    assert settings.on_postgres
+    assert settings.on_s3
+    assert (settings.host, settings.port, settings.workers) == ("127.0.0.1", 5000, 2)
 
 
 def test_an_empty_variable_counts_as_unset(load):
@@ -85,8 +85,8 @@ def test_an_endpoint_with_credentials_is_refused_and_not_repeated(load):
 
 def test_logins_may_be_a_database_beside_the_backend_store(load):
     store = "postgresql+psycopg2://team@db.lan:6432/mlflow?sslmode=verify-full"
-    given = load(TRACKING_BACKEND_STORE=store, TRACKING_LOGINS="logins")
-    assert given.logins == "postgresql+psycopg2://team@db.lan:6432/logins?sslmode=verify-full"
+    settings = load(TRACKING_BACKEND_STORE=store, TRACKING_LOGINS="logins")
+    assert settings.logins == "postgresql+psycopg2://team@db.lan:6432/logins?sslmode=verify-full"
 
 
 def test_a_file_has_no_database_beside_it(load):

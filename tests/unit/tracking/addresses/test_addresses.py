@@ -210,7 +210,7 @@ def owners(session):
 
 
 @pytest.mark.parametrize(
-    ("address", "found"),
+    ("address", "expected"),
     [
         (f"mlflow-artifacts:/1/{RUN}/artifacts/x", [Experiment("1", f"{RUN}/artifacts/x")]),
         ("mlflow-artifacts:/1", [Experiment("1", "")]),
@@ -234,12 +234,12 @@ def owners(session):
         ("prompt-template", []),
     ],
 )
-def test_whose_permissions_hold(owners, address, found):
+def test_whose_permissions_hold(owners, address, expected):
     def outline(owner):
         inside = getattr(owner, "inside", "").removesuffix("/artifacts").removesuffix("/model")
         return type(owner), getattr(owner, "id", ""), inside.removesuffix("/artifacts")
 
-    assert list(map(outline, owners.of(address))) == list(map(outline, found))
+    assert list(map(outline, owners.of(address))) == list(map(outline, expected))
 
 
 @pytest.mark.parametrize(
@@ -286,10 +286,10 @@ def test_a_prefix_allows_no_way_out_of_it(owners, address):
 
 
 def test_the_command_lists_what_would_be_refused(session):
-    found = {(row.kind, row.id) for row in command.refused(session, (SHARED, BUCKET))}
-    assert found == {("experiment", "4"), ("run", STRAY), ("version", "4"), ("version", "5")}
+    refused = {(row.kind, row.id) for row in command.refused(session, (SHARED, BUCKET))}
+    assert refused == {("experiment", "4"), ("run", STRAY), ("version", "4"), ("version", "5")}
     # Without the prefix, also what lies below it.
-    more = {(row.kind, row.id) for row in command.refused(session, (SHARED,))} - found
+    more = {(row.kind, row.id) for row in command.refused(session, (SHARED,))} - refused
     assert more == {("experiment", "5"), ("version", "7")}
 
 
@@ -313,7 +313,7 @@ def test_the_command_asks_no_more_for_more_versions(tmp_path):
             )
         session.commit()
         asked = []
-        event.listen(engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+        event.listen(engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
         assert list(command.refused(session, ())) == []
         assert len(asked) < 20
     engine.dispose()

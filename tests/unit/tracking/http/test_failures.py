@@ -27,7 +27,7 @@ def refused() -> OSError:
 
 
 def silent(ask) -> OSError:
-    """From a server that takes connections, and says nothing."""
+    """The error from a server that takes connections, and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return raised(lambda: ask(f"http://127.0.0.1:{server.getsockname()[1]}/{SECRET}"))
 
@@ -79,8 +79,8 @@ NETWORK = {
 
 @pytest.mark.parametrize(("error", "status", "said"), NETWORK.values(), ids=NETWORK)
 def test_a_network_is_not_a_disk(error, status, said):
-    body, found = failures.answer(error())
-    assert found == status
+    body, code = failures.answer(error())
+    assert code == status
     assert said in body["message"]
     assert "disk" not in body["message"]
     assert SECRET not in body["message"]
@@ -97,8 +97,8 @@ def test_a_network_is_not_a_disk(error, status, said):
     ],
 )
 def test_a_disk_is_a_disk(error, status, said):
-    body, found = failures.answer(error)
-    assert found == status
+    body, code = failures.answer(error)
+    assert code == status
     assert said in body["message"]
     assert "/var/tmp" not in body["message"]
 

@@ -107,7 +107,7 @@ def test_who_waits_to_go_on_is_not_told_to(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("headers", "found"),
+    ("headers", "expected"),
     [
         ([], False),
         ([(b"content-length", b"0")], False),
@@ -115,8 +115,8 @@ def test_who_waits_to_go_on_is_not_told_to(monkeypatch):
         ([(b"transfer-encoding", b"chunked")], True),
     ],
 )
-def test_a_body_is_known_by_the_head(headers, found):
-    assert has_body({"type": "http", "headers": headers}) is found
+def test_a_body_is_known_by_the_head(headers, expected):
+    assert has_body({"type": "http", "headers": headers}) is expected
 
 
 def test_without_a_body_nothing_changes():

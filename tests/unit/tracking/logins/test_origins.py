@@ -11,13 +11,13 @@ NAMES = ("mlflow.lan", "192.0.2.7", "[2001:db8::7]")
 
 
 def ask(origin, host="mlflow.lan:5000", method="POST", **headers) -> int:
-    given = {"host": host, "origin": origin, **headers}
+    sent = {"host": host, "origin": origin, **headers}
     scope = {
         "type": "http",
         "method": method,
         "headers": [
             (name.replace("_", "-").encode(), value.encode())
-            for name, value in given.items()
+            for name, value in sent.items()
             if value is not None
         ],
     }
@@ -34,7 +34,7 @@ def ask(origin, host="mlflow.lan:5000", method="POST", **headers) -> int:
 
 
 def test_mlflow_itself_takes_requests_of_every_local_page():
-    """Where it does not any more, `origins` has lost its reason."""
+    """If it no longer does, `origins` has lost its reason."""
     assert not security_utils.should_block_cors_request("http://localhost:3000", "POST", [])
 
 

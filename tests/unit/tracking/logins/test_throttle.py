@@ -42,7 +42,7 @@ def test_as_many_are_remembered_as_fit(monkeypatch):
 
 
 class Users:
-    """Of whom "right" is everyone's password."""
+    """Everyone's password is "right"."""
 
     def __init__(self):
         self.asked = []
@@ -112,8 +112,8 @@ async def asked(app, authorization=None, method="GET", forwarded=None, path="/",
     return sent[0]["status"]
 
 
-def ask(*given, **options) -> int:
-    return asyncio.run(asked(*given, **options))
+def ask(*args, **options) -> int:
+    return asyncio.run(asked(*args, **options))
 
 
 def at_once(app, logins) -> list[int]:
@@ -166,20 +166,20 @@ def test_a_login_that_comes_many_times_at_once_is_checked_few_times(app, users):
 
 def test_the_gateways_routes_take_a_login_from_a_header_of_their_own(app):
     """Authorization is the provider's there."""
-    given = {"path": "/gateway/x", "authorization": "Bearer key"}
-    assert ask(app, **given) == 401
-    assert ask(app, **given, own=login("ada", "right")) == 200
+    request = {"path": "/gateway/x", "authorization": "Bearer key"}
+    assert ask(app, **request) == 401
+    assert ask(app, **request, own=login("ada", "right")) == 200
     assert ask(app, login("ada", "right"), path="/gateway/x") == 200
     for _ in range(FROM_ADDRESS_AS_USER):
-        assert ask(app, **given, own=login("bob")) == 401
-    assert ask(app, **given, own=login("bob")) == 429
+        assert ask(app, **request, own=login("bob")) == 401
+    assert ask(app, **request, own=login("bob")) == 429
     assert ask(app, own=login("eve", "right"), path="/elsewhere") == 401
 
 
-@pytest.mark.parametrize("given", [None, "Basic", "Basic !", "Basic /w==", "Bearer x", ""])
-def test_without_a_login_nobody_is_let_in_and_nothing_is_counted(app, users, given):
+@pytest.mark.parametrize("authorization", [None, "Basic", "Basic !", "Basic /w==", "Bearer x", ""])
+def test_without_a_login_nobody_is_let_in_and_nothing_is_counted(app, users, authorization):
     for _ in range(throttle.FROM_ADDRESS + 1):
-        assert ask(app, given) == 401
+        assert ask(app, authorization) == 401
     assert users.asked == []
     assert ask(app, login("bob", "right")) == 200
 

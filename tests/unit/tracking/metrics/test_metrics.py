@@ -22,7 +22,7 @@ def scope(path="/", method="GET", port=5000, **more):
     return {"type": "http", "path": path, "method": method, "server": ("::", port), **more}
 
 
-def ask(app, given, *messages):
+def ask(app, scope, *messages):
     """What the application sends when it is asked and then receives `messages`."""
     waiting, sent = list(messages), []
 
@@ -32,7 +32,7 @@ def ask(app, given, *messages):
     async def send(message):
         sent.append(message)
 
-    asyncio.run(app(given, receive, send))
+    asyncio.run(app(scope, receive, send))
     return sent
 
 
@@ -102,8 +102,8 @@ def test_the_metrics_port_is_answered_by_the_page_and_not_counted():
 def test_what_is_no_request_passes():
     seen = []
 
-    async def app(given, *_):
-        seen.append(given["type"])
+    async def app(scope, *_):
+        seen.append(scope["type"])
 
     ask(counted(app, "/none"), {"type": "lifespan"})
     assert seen == ["lifespan"]
@@ -122,7 +122,7 @@ class Route:
 
 
 @pytest.mark.parametrize(
-    ("given", "template"),
+    ("scope", "template"),
     [
         (scope("/api/x", route=Route()), "/api/{name}"),
         (scope("/runs/get", route=None), "/runs/get"),
@@ -131,10 +131,10 @@ class Route:
         (scope("/wherever"), UNKNOWN),
     ],
 )
-def test_labels_are_templates(given, template):
+def test_labels_are_templates(scope, template):
     flask = Flask("mlflow")
     flask.add_url_rule("/runs/get", "runs", lambda: "", methods=["GET"])
-    assert templates(flask)(given) == template
+    assert templates(flask)(scope) == template
 
 
 @pytest.fixture
@@ -151,8 +151,8 @@ def write(counts, name, **values):
 
 
 def read(counts, name):
-    found = MmapedDict.read_all_values_from_file(str(counts.path / name))
-    return sorted(value for _, value, _, _ in found)
+    entries = MmapedDict.read_all_values_from_file(str(counts.path / name))
+    return sorted(value for _, value, _, _ in entries)
 
 
 def test_a_new_server_counts_in_a_folder_of_its_own(counts):
