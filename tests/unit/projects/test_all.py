@@ -18,9 +18,9 @@ def parameters(project):
     """(command, name, type, default or "") of each parameter of each entry point."""
     described = yaml.safe_load((PROJECTS / project / "MLproject").read_text())
     for entry in described["entry_points"].values():
-        for name, given in entry.get("parameters", {}).items():
-            given = {"type": given} if isinstance(given, str) else given
-            yield entry["command"], name, given["type"], str(given.get("default", ""))
+        for name, parameter in entry.get("parameters", {}).items():
+            parameter = {"type": parameter} if isinstance(parameter, str) else parameter
+            yield entry["command"], name, parameter["type"], str(parameter.get("default", ""))
 
 
 @EACH

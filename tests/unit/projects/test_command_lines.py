@@ -65,10 +65,10 @@ def test_mlproject_and_the_command_line_have_the_same_parameters_and_defaults(
 ):
     importable(project)
     described = yaml.safe_load((PROJECTS / project / "MLproject").read_text())
-    found = described["entry_points"][entry]
-    declared = {name: given["default"] for name, given in found["parameters"].items()}
+    entry_point = described["entry_points"][entry]
+    declared = {name: parameter["default"] for name, parameter in entry_point["parameters"].items()}
     options = importlib.import_module(module).main.params
 
     assert declared == {option.name: option.default for option in options}
     for option in options:
-        assert f"{option.opts[0]} {{{option.name}}}" in found["command"]
+        assert f"{option.opts[0]} {{{option.name}}}" in entry_point["command"]

@@ -71,13 +71,13 @@ def call(source, revision=COMMIT, names=NAMES):
     return [source, revision, names, "none"]
 
 
-def assert_whole(found, folder):
+def assert_whole(outcome, folder):
     """Everything is as it is in the repository."""
-    assert list(found["paths"]) == NAMES
-    for name, path in found["paths"].items():
+    assert list(outcome["paths"]) == NAMES
+    for name, path in outcome["paths"].items():
         content = (folder / name).read_bytes()
         assert Path(path).read_bytes() == content
-        assert f"{hashlib.sha256(content).hexdigest()}  {name}\n" in found["sums"]
+        assert f"{hashlib.sha256(content).hexdigest()}  {name}\n" in outcome["sums"]
 
 
 def test_a_pinned_revision_is_downloaded_once_and_needs_no_hub_then(served, fetched, tiny):
@@ -87,18 +87,18 @@ def test_a_pinned_revision_is_downloaded_once_and_needs_no_hub_then(served, fetc
     unreachable, _ = fetched(nowhere(), call(served.repository))
 
     assert said == "downloaded 0.1 of 0.1 MB\n"
-    for found in (first, *offline, *unreachable):
-        assert found["commit"] == COMMIT
-        assert_whole(found, tiny)
+    for outcome in (first, *offline, *unreachable):
+        assert outcome["commit"] == COMMIT
+        assert_whole(outcome, tiny)
     assert served.asked == asked
     assert not any("generation_config" in path for path in asked)
 
 
 def test_a_branch_becomes_the_commit_that_it_is_at(served, fetched, tiny):
-    (found,), _ = fetched(served.url, call(served.repository, "main"))
+    (outcome,), _ = fetched(served.url, call(served.repository, "main"))
 
-    assert found["commit"] == COMMIT
-    assert_whole(found, tiny)
+    assert outcome["commit"] == COMMIT
+    assert_whole(outcome, tiny)
 
 
 def test_a_download_that_breaks_off_goes_on_where_it_was(fetched, tmp_path):
@@ -107,10 +107,10 @@ def test_a_download_that_breaks_off_goes_on_where_it_was(fetched, tmp_path):
     large.parent.mkdir()
     large.write_bytes(b"0123456789" * (chunk // 5))
     with serving(Hub(large.parent, cut=chunk + 1000)) as hub:
-        (found,), _ = fetched(hub.url, call(hub.repository, names=[large.name]))
+        (outcome,), _ = fetched(hub.url, call(hub.repository, names=[large.name]))
 
     assert hub.ranges == [f"bytes={chunk}-"]
-    assert Path(found["paths"][large.name]).read_bytes() == large.read_bytes()
+    assert Path(outcome["paths"][large.name]).read_bytes() == large.read_bytes()
 
 
 def test_a_file_that_is_not_what_the_hub_states_is_refused_and_not_kept(served, fetched, tiny):
@@ -124,8 +124,8 @@ def test_a_file_that_is_not_what_the_hub_states_is_refused_and_not_kept(served, 
 
 
 def test_a_file_that_changed_in_the_cache_is_noticed_and_fetched_again(served, fetched, tiny):
-    (found,), _ = fetched(served.url, call(served.repository))
-    with Path(found["paths"]["tokenizer.json"]).open("ab") as file:
+    (outcome,), _ = fetched(served.url, call(served.repository))
+    with Path(outcome["paths"]["tokenizer.json"]).open("ab") as file:
         file.write(b" ")
     (damaged, again), _ = fetched(served.url, call(served.repository), call(served.repository))
 
@@ -144,7 +144,7 @@ def test_without_a_hub_one_line_says_how_to_do_without(fetched):
 
 
 def test_what_the_hub_does_not_have_is_named(served, fetched):
-    found, _ = fetched(
+    outcomes, _ = fetched(
         served.url,
         call("someone/else"),
         call(served.repository, "v9"),
@@ -158,7 +158,7 @@ def test_what_the_hub_does_not_have_is_named(served, fetched):
         ("revision: ", "9" * 40),
         ("source: ", "no file onnx/x.onnx"),
     )
-    for outcome, expected in zip(found, words, strict=True):
+    for outcome, expected in zip(outcomes, words, strict=True):
         assert_says(outcome["error"], *expected)
 
 

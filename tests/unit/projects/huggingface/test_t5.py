@@ -88,8 +88,8 @@ class Plain:
         x = self.norm(layer, x)
         other = x if text is None else text
         q, k, v = (
-            np.stack(np.split(given @ self.weights[f"{layer}.{kind}.{part}.weight"].T, HEADS, -1))
-            for part, given in (("q", x), ("k", other), ("v", other))
+            np.stack(np.split(states @ self.weights[f"{layer}.{kind}.{part}.weight"].T, HEADS, -1))
+            for part, states in (("q", x), ("k", other), ("v", other))
         )
         scores = q @ k.transpose(0, 2, 1) + bias
         chances = np.exp(scores - scores.max(axis=-1, keepdims=True))
@@ -122,7 +122,7 @@ def bucket(distance, *, both_ways):
 
 @cache
 def expected():
-    """For each of TEXTS, the tokens by plain mathematics."""
+    """Tokens of each of TEXTS, by plain mathematics."""
     plain = Plain()
     return [plain.written(source, STEPS) for source in sources()]
 
@@ -136,12 +136,12 @@ def sources():
 
 def unpadded(rows):
     """Each row up to its end."""
-    found = []
+    tokens = []
     for row in rows.tolist():
         end = row.index(1) + 1 if 1 in row else len(row)
         assert set(row[end:]) <= {0}
-        found.append(row[:end])
-    return found
+        tokens.append(row[:end])
+    return tokens
 
 
 def test_rows_of_all_lengths_at_once_get_what_plain_mathematics_give_each_alone(model):
@@ -178,9 +178,9 @@ def test_transformers_write_the_same(folder):
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
     model = transformers.T5ForConditionalGeneration(transformers.T5Config(**CONFIG)).eval()
-    given = {name: torch.from_numpy(weight) for name, weight in tiny_t5.weights().items()}
-    given["lm_head.weight"] = given["shared.weight"]
-    missing, unexpected = model.load_state_dict(given, strict=False)
+    weights = {name: torch.from_numpy(weight) for name, weight in tiny_t5.weights().items()}
+    weights["lm_head.weight"] = weights["shared.weight"]
+    missing, unexpected = model.load_state_dict(weights, strict=False)
     assert not unexpected
     assert {name.split(".")[1] for name in missing} <= {"embed_tokens"}
     ids, mask = map(torch.from_numpy, t5.T5(**artifacts(folder)).padded(sources()))
@@ -214,7 +214,7 @@ def test_quantized_files_answer_and_rows_stay_independent(quantized):
 
 
 def asked(folder, texts, **params):
-    """The answers as MLflow calls for them."""
+    """The answers, asked for as MLflow does."""
     summarizer = t5.Summarizer()
     summarizer.load_context(PythonModelContext(artifacts(folder), None))
     frame = pd.DataFrame({"text": texts})

@@ -78,11 +78,11 @@ def test_macro_f1_weighs_classes_alike_and_takes_the_label_of_wider_answers():
 def test_metrics_are_of_each_class_under_names_that_a_server_takes():
     labels = np.array(["a?b", "a?b", "c"])
 
-    found = metrics(labels, np.array(["a?b", "c", "c"]))
+    scores = metrics(labels, np.array(["a?b", "c", "c"]))
 
-    assert found["recall.a_b"] == 0.5
-    assert found["precision.c"] == 0.5
-    assert found["accuracy"] == pytest.approx(2 / 3)
+    assert scores["recall.a_b"] == 0.5
+    assert scores["precision.c"] == 0.5
+    assert scores["accuracy"] == pytest.approx(2 / 3)
     assert in_a_name("größe: 3/4") == "gr__e_ 3/4"
 
 

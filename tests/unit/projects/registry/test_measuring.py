@@ -25,11 +25,11 @@ def test_a_model_gets_its_own_columns_as_it_takes_them(tmp_path):
     model = saved(tmp_path / "m", LinearRegression(), rows, [1.0, 2.0, 3.0])
     file = pd.DataFrame({"extra": ["x"], "b": [1], "a": [2]})
 
-    given = inputs(model, file, "1")
+    frame = inputs(model, file, "1")
 
-    assert list(given.columns) == ["a", "b"]
-    assert set(given.dtypes) == {np.dtype("float64")}
-    assert len(model.predict(given)) == 1
+    assert list(frame.columns) == ["a", "b"]
+    assert set(frame.dtypes) == {np.dtype("float64")}
+    assert len(model.predict(frame)) == 1
     with pytest.raises(CannotCompareError, match=r"^version 1 takes a column 'a', which the data"):
         inputs(model, file.drop(columns="a"), "1")
 

@@ -81,11 +81,11 @@ def test_without_a_command_there_is_help(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ("given", "forced"),
+    ("options", "forced"),
     [([], False), (["--force"], True), (["--force", "true"], True), (["--force=false"], False)],
 )
-def test_force_is_a_flag_on_the_command_line_and_a_word_in_mlproject(given, forced):
-    context = COMMANDS["delete"].make_context("delete", ["wine", "3", *given])
+def test_force_is_a_flag_on_the_command_line_and_a_word_in_mlproject(options, forced):
+    context = COMMANDS["delete"].make_context("delete", ["wine", "3", *options])
 
     assert context.params["force"] is forced
 
@@ -95,7 +95,7 @@ def test_every_command_is_an_entry_point_with_the_same_parameters_and_defaults()
     assert ENTRIES["main"] == {"command": "python registry.py list"}
     for name in COMMANDS.keys() - {"list"}:
         entry, parameters = ENTRIES[name], COMMANDS[name].params
-        declared = {each: given.get("default") for each, given in entry["parameters"].items()}
+        declared = {each: spec.get("default") for each, spec in entry["parameters"].items()}
         expected = {
             flag(each): None if each.required else str(each.default).replace("False", "false")
             for each in parameters

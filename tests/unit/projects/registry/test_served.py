@@ -56,11 +56,11 @@ def test_a_version_is_found_under_whatever_name_it_is_served(answering):
     ]
     answering(json.dumps({"models": listed}).encode())
 
-    found = served("wine")
+    entries = served("wine")
 
-    assert [one.version for one in found] == ["3", "1", "4"]
-    assert found[0] == Entry("3", "served as wine (alias champion)")
-    assert "SERVING_MODELS has blue" in found[1].words
+    assert [one.version for one in entries] == ["3", "1", "4"]
+    assert entries[0] == Entry("3", "served as wine (alias champion)")
+    assert "SERVING_MODELS has blue" in entries[1].words
 
 
 def test_a_version_on_its_way_counts_too(answering):

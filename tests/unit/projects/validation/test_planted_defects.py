@@ -45,7 +45,7 @@ def tables(draw, *kinds_too: str) -> Table:
     return Table(["number", *kinds], ["key", *(f"c{n}" for n in range(len(kinds)))], rows)
 
 
-def found(tmp_path, data: bytes) -> list[tuple[str, int | None, str | None]]:
+def findings(tmp_path, data: bytes) -> list[tuple[str, int | None, str | None]]:
     path = tmp_path / "table.csv"
     path.write_bytes(data)
     return [(one.check, one.row, one.column) for one in examine(str(path)).findings.sorted()]
@@ -54,7 +54,7 @@ def found(tmp_path, data: bytes) -> list[tuple[str, int | None, str | None]]:
 @QUICK
 @given(tables(), st.sampled_from(["\n", "\r\n"]), st.sampled_from([0, 1]))
 def test_a_good_table_has_no_finding(tmp_path, table, end, quoting):
-    assert found(tmp_path, table.csv(end, quoting)) == []
+    assert findings(tmp_path, table.csv(end, quoting)) == []
 
 
 IN_A_CELL = {"carriage_returns": "\r", "line_feeds": "\n", "nul_bytes": "\0"}
@@ -92,7 +92,7 @@ def test_odd_characters_are_found(tmp_path, table, data, end, quoting, marked):
     expected = {(check, row, table.header[column]) for (row, column), check in planted.items()}
     mark = b"\xef\xbb\xbf" if marked else b""
     expected |= {("byte_order_mark", None, None)} if marked else set()
-    assert set(found(tmp_path, mark + table.csv(end, quoting))) == expected
+    assert set(findings(tmp_path, mark + table.csv(end, quoting))) == expected
 
 
 @QUICK
@@ -105,7 +105,7 @@ def test_rows_of_another_length_are_found(tmp_path, table, data):
     table.rows[row] = (table.rows[row] + ["more"] * 3)[:length]
 
     name = table.header[length] if length < width else None
-    assert ("ragged_rows", row + 1, name) in found(tmp_path, table.csv())
+    assert ("ragged_rows", row + 1, name) in findings(tmp_path, table.csv())
 
 
 @QUICK
@@ -119,7 +119,7 @@ def test_values_of_another_type_are_found(tmp_path, table, data):
         table.rows[row - 1][column] = f"about {row}"
 
     expected = [("mixed_types", row, table.header[column]) for row in sorted(rows)]
-    mixed = [one for one in found(tmp_path, table.csv()) if one[0] == "mixed_types"]
+    mixed = [one for one in findings(tmp_path, table.csv()) if one[0] == "mixed_types"]
     assert mixed == expected
 
 
@@ -130,7 +130,7 @@ def test_repeated_rows_are_found(tmp_path, table, data, quoting):
     after = data.draw(st.integers(row, len(table.rows)))
     table.rows.insert(after, table.rows[row - 1])
 
-    assert found(tmp_path, table.csv(quoting=quoting)) == [("duplicate_rows", after + 1, None)]
+    assert findings(tmp_path, table.csv(quoting=quoting)) == [("duplicate_rows", after + 1, None)]
 
 
 @QUICK
@@ -152,7 +152,7 @@ def test_bad_columns_are_found(tmp_path, table, data):
     label = f"{name} #{second + 1}".strip() if kind in ("no name", "twice") else name
 
     row = 0 if check in ("unnamed", "duplicate_names") else None
-    assert found(tmp_path, table.csv()) == [(check, row, label)]
+    assert findings(tmp_path, table.csv()) == [(check, row, label)]
 
 
 @QUICK
@@ -162,13 +162,13 @@ def test_a_quote_without_an_end_is_found(tmp_path, table, end):
     data = table.csv(end, csv.QUOTE_ALL).removesuffix(f'"{end}'.encode())
 
     place = ("unterminated_quotes", len(table.rows), table.header[-1])
-    assert place in found(tmp_path, data)
+    assert place in findings(tmp_path, data)
 
 
 def outcome(tmp_path, data: bytes) -> object:
     """The findings, or why there are none."""
     try:
-        return found(tmp_path, data)
+        return findings(tmp_path, data)
     except BadInput as error:
         return error.message
 

@@ -8,7 +8,7 @@ from checking import examine
 from host.paths import ROOT
 
 DATA = ROOT / "projects" / "validation" / "data"
-# Of each defective sample, its findings: check, row, column.
+# The findings of each defective sample: check, row, column.
 DEFECTIVE = {
     "byte_order_mark": [("byte_order_mark", None, None)],
     "carriage": [
@@ -45,9 +45,9 @@ BYTES = {
 
 @pytest.mark.parametrize(("name", "expected"), DEFECTIVE.items())
 def test_a_defect_is_found_where_it_is(name, expected):
-    found = examine(str(DATA / f"{name}.csv")).findings.sorted()
+    findings = examine(str(DATA / f"{name}.csv")).findings.sorted()
 
-    assert [(one.check, one.row, one.column) for one in found] == expected
+    assert [(one.check, one.row, one.column) for one in findings] == expected
 
 
 @pytest.mark.parametrize("name", CLEAN)

@@ -115,10 +115,10 @@ def test_a_file_passes_the_schema_that_was_learned_from_it(tmp_path):
         "huge,whole\n" + "".join(f"{value},{row}\n" for row, value in enumerate(values))
     )
     schema = tmp_path / "schema.yaml"
-    given = ("--filename", path, "--log", "false", "--max-errors", 0)
+    options = ("--filename", path, "--log", "false", "--max-errors", 0)
 
-    assert run(*given, "--save-schema", schema).returncode == 0
-    done = run(*given, "--schema", schema)
+    assert run(*options, "--save-schema", schema).returncode == 0
+    done = run(*options, "--schema", schema)
 
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -149,11 +149,11 @@ def test_mlproject_the_command_line_and_the_readme_have_the_same_parameters(entr
 
     assert list(project["parameters"]) == [option.name for option in command.params]
     for option in command.params:
-        given = project["parameters"][option.name]
+        parameter = project["parameters"][option.name]
         assert f"{option.opts[0]} {{{option.name}}}" in project["command"]
         if option.required:
-            assert given == "string"
+            assert parameter == "string"
             assert f"| `{option.name}` | |" in readme
         else:
-            assert str(given["default"]) == str(option.default).lower()
+            assert str(parameter["default"]) == str(option.default).lower()
             assert f"| `{option.name}` | `{str(option.default).lower()}` |" in readme
