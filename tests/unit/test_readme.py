@@ -64,7 +64,7 @@ CLAIM = re.compile(r"([\d.,]*\d)(?: and ([\d.,]*\d))? times")
 
 
 def anchors(page):
-    """As GitHub makes them of a page's headings."""
+    """Anchors that GitHub makes of a page's headings."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

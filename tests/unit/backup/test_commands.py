@@ -1,4 +1,4 @@
-"""In which order a backup does what makes it one consistent set, and what it leaves behind."""
+"""The order of the steps that make a backup one consistent set, and what it leaves behind."""
 
 import contextlib
 import json

@@ -44,7 +44,7 @@ def test_places(read, uri, artifacts):
 
 
 def test_models_runs_and_copies_are_followed(read):
-    found = read(
+    paths = read(
         version("models:/m-1", None),
         version("models:/wine/1", None, number="2"),
         version("runs:/r/model", None, number="3"),
@@ -52,7 +52,7 @@ def test_models_runs_and_copies_are_followed(read):
         models=[{"model_id": "m-1", "artifact_location": "mlflow-artifacts:/1/m-1"}],
         runs=[{"run_uuid": "r", "artifact_uri": "mlflow-artifacts:/1/r/artifacts"}],
     )
-    assert list(found.values()) == ["1/m-1", "1/m-1", "1/r/artifacts/model", "9/x"]
+    assert list(paths.values()) == ["1/m-1", "1/m-1", "1/r/artifacts/model", "9/x"]
 
 
 def test_deleted_versions_need_nothing(read):
@@ -61,8 +61,8 @@ def test_deleted_versions_need_nothing(read):
 
 def test_prompts_need_nothing(read):
     tag = {"name": "wine", "version": "1", "key": "mlflow.prompt.is_prompt", "value": "true"}
-    found = read(version("dummy-source"), version("prompt-template", number="2"), tags=[tag])
-    assert list(found) == ["wine version 2"]
+    paths = read(version("dummy-source"), version("prompt-template", number="2"), tags=[tag])
+    assert list(paths) == ["wine version 2"]
 
 
 @pytest.mark.parametrize("form", ["files", "folder"])

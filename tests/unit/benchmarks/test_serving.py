@@ -29,10 +29,10 @@ def burst(rate, p50=2.0, p99=6.0, errors=0):
 @pytest.fixture
 def figures():
     """One cell of one model, in which two peers were missing."""
-    found = {
+    servers = {
         name: Measured([burst(rate), burst(rate * 2), burst(1)]) for name, rate in RATES.items()
     }
-    return {"logistic": {CELL: found}}
+    return {"logistic": {CELL: servers}}
 
 
 def test_the_plan_has_what_the_goals_ask_for_in_all_rounds():
@@ -66,8 +66,8 @@ def test_an_earlier_checkout_is_measured_beside_this_one(tmp_path):
 
 @pytest.mark.parametrize(("before", "met"), [(16_000, True), (17_000, False)])
 def test_every_figure_is_held_against_the_earlier_checkout(before, met):
-    found = {OURS: Measured([burst(16_000)]), BEFORE: Measured([burst(before)])}
-    (goal,) = goals({"mixed": {CELL: found}})
+    servers = {OURS: Measured([burst(16_000)]), BEFORE: Measured([burst(before)])}
+    (goal,) = goals({"mixed": {CELL: servers}})
 
     assert goal.met is met
 
@@ -77,7 +77,7 @@ def test_a_quick_run_is_one_model_in_one_round():
 
 
 @pytest.mark.parametrize(
-    ("given", "right", "equal"),
+    ("answers", "right", "equal"),
     [
         ([2, 0], [2, 0], True),
         ([2.0], [2], True),
@@ -92,8 +92,8 @@ def test_a_quick_run_is_one_model_in_one_round():
         ([[2]], [2], False),
     ],
 )
-def test_answers_are_equal_by_value(given, right, equal):
-    assert same(given, right) is equal
+def test_answers_are_equal_by_value(answers, right, equal):
+    assert same(answers, right) is equal
 
 
 def test_stages_of_all_versions_are_added_and_sorted():
@@ -107,10 +107,10 @@ model_server_stage_seconds_sum{model="a",version="2",stage="total"} 0.25
 model_server_stage_seconds_count{model="a",version="1",stage="queue"} 3.0
 model_server_stage_seconds_sum{model="a",version="1",stage="queue"} 0.125
 """
-    found = stages.parse(page)
+    parsed = stages.parse(page)
 
-    assert list(found.items()) == [("queue", Stage(3, 0.125)), ("total", Stage(3, 0.75))]
-    assert stages.between({"total": Stage(1, 0.25)}, found)["total"] == Stage(2, 0.5)
+    assert list(parsed.items()) == [("queue", Stage(3, 0.125)), ("total", Stage(3, 0.75))]
+    assert stages.between({"total": Stage(1, 0.25)}, parsed)["total"] == Stage(2, 0.5)
 
 
 def test_a_profile_divides_by_what_was_observed():
@@ -127,18 +127,18 @@ def test_a_profile_divides_by_what_was_observed():
 
 
 def test_goals_are_ratios_of_medians_and_missing_servers_prove_nothing(figures):
-    found = {goal.what: goal for goal in goals(figures)}
+    ratios = {goal.what: goal for goal in goals(figures)}
 
     many = "logistic, 64 clients: requests/s, "
-    assert found[f"{many}{OURS} by {REFERENCE}"] == Goal(
+    assert ratios[f"{many}{OURS} by {REFERENCE}"] == Goal(
         f"{many}{OURS} by {REFERENCE}", found=200.0, bound=150.0
     )
-    assert found[f"{many}{PLAIN} by {REFERENCE}"].met is True
-    assert found[f"{many}{OURS} by mosec"].row()[1:] == ["≥ 1.5", "2", "met"]
-    assert found[f"{many}{OURS} by mlserver"].row()[1:] == ["≥ 5", "", "not measured"]
-    assert found[f"{many}{OURS} by bare front"].met is True
-    assert found[f"logistic, 64 clients: {OURS}, p99 by p50"].met is True
-    assert not [what for what in found if what.startswith("forest")]
+    assert ratios[f"{many}{PLAIN} by {REFERENCE}"].met is True
+    assert ratios[f"{many}{OURS} by mosec"].row()[1:] == ["≥ 1.5", "2", "met"]
+    assert ratios[f"{many}{OURS} by mlserver"].row()[1:] == ["≥ 5", "", "not measured"]
+    assert ratios[f"{many}{OURS} by bare front"].met is True
+    assert ratios[f"logistic, 64 clients: {OURS}, p99 by p50"].met is True
+    assert not [what for what in ratios if what.startswith("forest")]
 
 
 def test_a_ratio_on_the_wrong_side_of_its_bound_is_missed():

@@ -15,9 +15,9 @@ def test_every_fault_has_a_name_of_its_own():
 @pytest.mark.parametrize(("full", "storm"), [("", TENTH), ("1", WHOLE)])
 def test_full_is_the_whole_storm(monkeypatch, full, storm):
     monkeypatch.setenv("FULL", full)
-    given = parse([])
-    assert given.faults == list(FAULTS)
-    assert replace(given.storm, seed=0) == storm
+    options = parse([])
+    assert options.faults == list(FAULTS)
+    assert replace(options.storm, seed=0) == storm
     assert parse(["--metrics", "5", "--seed", "7"]).storm == replace(storm, metrics=5, seed=7)
 
 

@@ -33,8 +33,8 @@ def test_nothing_but_successes():
     ],
 )
 def test_what_clients_ought_not_to_see(kind, outcome, problem):
-    found = noticed(BY_NAME["crash-tracking"], seen(**{kind: [*GOOD, Attempt(2.1, 2.2, outcome)]}))
-    assert [one[: len(problem)] for one in found] == [problem] if problem else found == []
+    wrong = noticed(BY_NAME["crash-tracking"], seen(**{kind: [*GOOD, Attempt(2.1, 2.2, outcome)]}))
+    assert [one[: len(problem)] for one in wrong] == [problem] if problem else wrong == []
 
 
 @pytest.mark.parametrize("kind", [LOG, STORE, PREDICT, MLFLOW])

@@ -65,9 +65,9 @@ TEAM = yaml.load((ROOT / "compose.team.yml").read_text(), Loader)["services"]  #
 
 def documented() -> dict[str, str]:
     lines = (ROOT / ".env.example").read_text().splitlines()
-    found = [line[1:].split("=", 1) for line in lines if re.match(r"#[A-Z0-9_]+=", line)]
-    assert len(dict(found)) == len(found), "a setting is there twice"
-    return dict(found)
+    settings = [line[1:].split("=", 1) for line in lines if re.match(r"#[A-Z0-9_]+=", line)]
+    assert len(dict(settings)) == len(settings), "a setting is there twice"
+    return dict(settings)
 
 
 def variables(settings: type) -> dict[str, object]:
@@ -91,7 +91,7 @@ def test_documented_defaults_are_those_of_compose():
 
 def test_one_setting_has_one_default_in_compose():
     for name in {name for name, _ in REFERENCE.findall(TEXT)}:
-        assert len({default for found, default in REFERENCE.findall(TEXT) if found == name}) == 1
+        assert len({default for other, default in REFERENCE.findall(TEXT) if other == name}) == 1
 
 
 def test_every_setting_has_a_line_that_says_why():
@@ -127,7 +127,7 @@ def test_compose_passes_what_the_service_reads(service, settings):
 
 
 def written(default: object) -> str:
-    """As in a file of variables."""
+    """Its form in a file of variables."""
     if default is None:
         return ""
     if isinstance(default, tuple):
@@ -217,7 +217,7 @@ def test_backups_that_others_make_are_not_watched(overlay):
 
 
 def test_containers_have_the_users_that_their_files_are_given_to():
-    """And none that a person on the host usually is."""
+    """No user is one that a person on the host usually has."""
     for name, reader in READERS.items():
         service = (MONITORING | TEAM | SERVICES)[name]
         user = service.get("user")

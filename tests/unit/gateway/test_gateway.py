@@ -66,8 +66,8 @@ LOCAL = ["localhost", "127.0.0.1", "[::1]"]
 
 
 def test_without_settings_it_is_this_machine_alone(sites):
-    found = sites()
-    assert found == {
+    by_site = sites()
+    assert by_site == {
         **{f"https://{name}:5000": ["certificate-internal", "local", "tracking"] for name in LOCAL},
         **{f"https://{name}:8080": ["certificate-internal", "local", "serving"] for name in LOCAL},
         **{f"https://:{port}": ["certificate-internal", "unknown"] for port in (5000, 8080)},
@@ -122,16 +122,16 @@ def test_a_domain_is_one_public_name(gateway, domain):
 
 
 def test_a_domain_has_a_certificate_of_the_authority_and_the_others_have_not(sites):
-    found = sites(STACK_DOMAIN="ML.example.org", STACK_NAMES="ml.example.org,ml.lan")
-    assert found["https://ml.example.org:5000"] == ["certificate-acme", "public", "tracking"]
-    assert found["https://ml.example.org:8080"] == ["certificate-acme", "public", "serving"]
-    assert found["https://ml.lan:5000"] == ["certificate-internal", "local", "tracking"]
+    by_site = sites(STACK_DOMAIN="ML.example.org", STACK_NAMES="ml.example.org,ml.lan")
+    assert by_site["https://ml.example.org:5000"] == ["certificate-acme", "public", "tracking"]
+    assert by_site["https://ml.example.org:8080"] == ["certificate-acme", "public", "serving"]
+    assert by_site["https://ml.lan:5000"] == ["certificate-internal", "local", "tracking"]
 
 
 def test_a_certificate_of_ones_own_is_used_for_all(sites, gateway, tmp_path):
     (tmp_path / "tls-certificate").write_text("PEM")
-    found = sites(STACK_DOMAIN="ml.example.org")
-    assert {imports[0] for imports in found.values()} == {"certificate-own"}
+    by_site = sites(STACK_DOMAIN="ml.example.org")
+    assert {imports[0] for imports in by_site.values()} == {"certificate-own"}
     assert gateway().stdout.splitlines()[0] == "off"
 
 
@@ -157,7 +157,7 @@ def test_an_authority_of_ones_own_can_issue_the_public_certificate(gateway):
 
 
 def test_idle_connections_end_here_before_the_services_end_them():
-    """A request that is sent in the moment in which the other side closes is lost."""
+    """A request that is sent just as the other side closes is lost."""
     kept = re.findall(r"^\t+keepalive (\d+)s", (FOLDER / "Caddyfile").read_text(), re.MULTILINE)
     services = (tracking_server.server.KEEP_ALIVE, model_server.front.http1.KEEP_ALIVE)
     assert len(kept) == len(services)

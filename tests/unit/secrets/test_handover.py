@@ -68,7 +68,7 @@ def test_adopt_brings_back_what_was_collected(stack, tmp_path):
 
 @pytest.mark.parametrize("volume", ["serving-tokens", "serving-cache"])
 def test_tokens_go_where_the_model_server_reads_them(stack, volume):
-    """With the team overlay and without."""
+    """Both hold tokens: one with the team overlay, one without."""
     if volume == "serving-cache":
         (stack.volumes / "serving-tokens").rmdir()
     (stack.volumes / volume / "tokens.json").write_text("[]")

@@ -79,7 +79,7 @@ def test_readers_get_their_files_and_no_others(running):
 
 
 def test_files_are_readable_to_their_owner_only(running):
-    """Or to the group of which `backup` is, whoever calls it."""
+    """`backup`'s are readable to its group, too, whoever calls it."""
     for reader, wants in READERS.items():
         folder = running.readers / reader
         group = 0o050 if reader == "backup" else 0

@@ -23,7 +23,7 @@ def stack(monkeypatch, tmp_path):
 
 @pytest.fixture
 def published(monkeypatch):
-    """Lets Compose's answer be that Grafana publishes this port, which it has or has not."""
+    """Lets Compose say that Grafana is to publish this port, and whether it has."""
 
     def publish(port: int, *, running: bool) -> None:
         ports = [{"host_ip": "127.0.0.1", "published": str(port), "target": 3000}]
