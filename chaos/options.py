@@ -16,7 +16,7 @@ WHOLE = Storm(seconds=300, metrics=100_000, artifacts=200)
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """The options, with `faults` to bring about and `storm`. Exits with a line on what is refused."""
+    """The options, with the chosen `faults` and `storm`. Exits with a line on what is refused."""
     parser = argparse.ArgumentParser(prog="python -m chaos", description=SUMMARY)
     usual = WHOLE if os.environ.get("FULL") == "1" else TENTH
     parser.add_argument("--list", action="store_true", help="show the faults, and end")
