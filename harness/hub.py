@@ -17,7 +17,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 def git_id(content: bytes) -> str:
-    """What git calls a file of this content."""
+    """Git's id of a file of this content."""
     blob = b"blob %d\0" % len(content) + content
     return hashlib.sha1(blob, usedforsecurity=False).hexdigest()
 

@@ -19,8 +19,8 @@ T = TypeVar("T")
 def clean_environment(**variables: str | Path) -> dict[str, str]:
     """This process's environment, with the services importable and `variables` on top.
 
-    Without pytest's own variables: MLflow behaves differently when it sees them. But for those
-    that `free_port` goes by.
+    Pytest's own variables are left out, since MLflow behaves differently when it sees them; those
+    that `free_port` goes by stay.
     """
     sources = [ROOT / "services" / "tracking", ROOT / "services" / "serving"]
     path = os.pathsep.join([*map(str, sources), os.environ.get("PYTHONPATH", "")])

@@ -66,7 +66,7 @@ class Stack:
         self.serving = f"http://127.0.0.1:{serving_port}"
 
     def environment(self, **settings: str) -> dict[str, str]:
-        """This machine's own, the project's name and ports, and `settings`."""
+        """This machine's variables, the project's, and `settings`."""
         return {
             **os.environ,
             "COMPOSE_FILE": os.pathsep.join(self.files),

@@ -48,7 +48,7 @@ class Team:
         return self.stack.execute("tracking", "tracking-server", "user", "add", name).strip()
 
     def container_url(self, service: str, port: int) -> str:
-        """Past the gateway."""
+        """Address past the gateway."""
         networks = self.stack.container(service)["NetworkSettings"]["Networks"]
         return f"http://{networks[f'{self.stack.project}_front']['IPAddress']}:{port}"
 

@@ -33,7 +33,7 @@ class Feedback:
         )
 
     def features(self) -> pd.DataFrame:
-        """What a model is asked: a column `text`."""
+        """Input of a model: a column `text`."""
         return self.texts.to_frame("text")
 
     def frame(self) -> pd.DataFrame:

@@ -43,7 +43,7 @@ class Evaluations:
         return self._known[version]
 
     def score(self, version: str, metric: str) -> float:
-        """One metric; CannotCompareError where the version has none such."""
+        """One metric; CannotCompareError where the version lacks it."""
         metrics = self.of(version).metrics
         if metric not in metrics:
             raise CannotCompareError(

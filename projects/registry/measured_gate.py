@@ -37,7 +37,7 @@ class MeasuredGate(Gate):
         return super().judge(candidate, incumbent, mode)
 
     def move(self, version: str, by: str) -> None:
-        """Note who had the alias, then as any gate."""
+        """Note who had the alias, then move it."""
         note_before(self.registry, self.name, self.alias, version, self._before)
         super().move(version, by)
 

@@ -132,7 +132,7 @@ def worked_on(
 
 
 def told(search: Search, before: int, kind: Kind) -> dict[str, str]:
-    """What the summary says of a search."""
+    """The summary's lines on a search."""
     failed = sum(trial.score is None for trial in search.trials.values())
     new = len(search.trials) - before
     params = ", ".join(f"{name}={value:.4g}" for name, value in search.best.params.items())

@@ -173,7 +173,7 @@ class Records:
         self._at_end = True
 
     def _unread(self) -> bytes:
-        """What of the piece the csv module has not asked for."""
+        """Rest of the piece, which the csv module did not ask for."""
         self._took_more = False
         text = "".join(self._lines[self._asked :]).replace(RETURN, "\r")
         return text.encode("utf-8", "surrogateescape")

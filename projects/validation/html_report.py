@@ -53,7 +53,7 @@ def failure(examination: Examination, max_errors: int) -> str:
 
 
 def facts(column: Column) -> dict[str, str]:
-    """What the report says of a column."""
+    """The report's lines on a column."""
     there = column.rows - column.missing
     kind, seen = column.kind(), ""
     if there and kind == "number":

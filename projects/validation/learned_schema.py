@@ -23,7 +23,7 @@ SUFFIXES = (".json", ".yaml", ".yml")
 
 
 def learn(columns: Sequence[Column]) -> pa.DataFrameSchema:
-    """What the columns of a file have in common with those of the next one, presumably."""
+    """A schema that the columns of the next file presumably fit, too."""
     named = {column.name: column for column in reversed(columns)}  # the first of a name
     in_order = {column.name: named[column.name] for column in columns}
     return pa.DataFrameSchema(
@@ -161,7 +161,7 @@ class Enforcement:
 
 
 def as_numbers(cells: pyarrow.StringArray, whole: bool) -> tuple[pd.array, np.ndarray]:
-    """Cells as numbers, missing where they are none, and which are none (rows,) bool."""
+    """Cells as numbers, missing where they are none, and a mask of those (rows,)."""
     there = pc.is_valid(cells).to_numpy(zero_copy_only=False)
     wrong = ~matching(pc.fill_null(cells, "0"), KINDS["number"])
     if wrong.any():

@@ -40,7 +40,7 @@ class Split:
 
 
 def _rows(features: pd.DataFrame) -> Iterator[bytes]:
-    """What each row holds, by the columns' names: as doubles, or as JSON where not all are."""
+    """Contents of each row, by the columns' names: as doubles, or as JSON where not all are."""
     by_name = features[sorted(features.columns)]
     if all(map(pd.api.types.is_numeric_dtype, by_name.dtypes)):
         return (row.tobytes() for row in by_name.to_numpy("<f8") + 0.0)  # -0.0 becomes 0.0
