@@ -546,7 +546,7 @@ class OldRows:
         self.run_in_moved = new["run"]["info"]["run_id"]
 
     def asked(self, w: World, user: str) -> dict[str, httpx.Response]:
-        """What comes of reading through each of them."""
+        """Answers to reading through each of them."""
         t, call = self.theirs, w.door.call
         version = {"name": t.model, "version": "1"}
         return {

@@ -26,7 +26,7 @@ class TestServing(AttackedPort):
         return serving_door(stack.serving_port)
 
     def test_more_bodies_than_memory(self, door):
-        """All but their last byte, all at once: 429 for those that the server cannot hold."""
+        """Bodies without a last byte, all at once: 429 for those that the server cannot hold."""
         head = door.request(body=b"", path="/invocations", Content_Length=str(15 * MIB))
 
         with contextlib.ExitStack() as opened:

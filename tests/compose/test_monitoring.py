@@ -51,7 +51,7 @@ class Prometheus:
         return float(samples[0]["value"][1]) if samples else 0
 
     def wait_for_total(self, selector: str, least: float) -> float:
-        """The first that reaches `least`, which is to be read once: a target that answers too late
+        """The first total that reaches `least`, to be read once: a target that answers too late
         is without figures for a while."""
         return wait_until(
             lambda: (total := self.total(selector)) >= least and total, 30, f"{least} {selector}"
@@ -293,7 +293,7 @@ def test_alerts_tell_what_is_down(watched, prometheus):
 
 
 def test_grafana_is_described_as_the_others_are(watched):
-    """Its image cannot be had everywhere, so that this looks at what Compose would run."""
+    """Grafana's image cannot be had everywhere, so this looks at what Compose would run."""
     config = watched.compose("config", "--format", "json").stdout
     grafana = json.loads(config)["services"]["grafana"]
     assert grafana["read_only"]

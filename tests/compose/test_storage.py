@@ -116,7 +116,7 @@ def test_mlflows_role_is_no_superuser(stack):
 
 @pytest.mark.timeout(900)
 def test_two_gibibytes_pass_through_one(stack, client, tmp_path, monkeypatch):
-    """Up and down through a tracking container that may use half of that as memory."""
+    """Moved up and down through a tracking container that may use half of that as memory."""
     # Else MLflow sends all again where the disk needs more than two minutes.
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "600")
     assert stack.container("tracking")["HostConfig"]["Memory"] == 2**30

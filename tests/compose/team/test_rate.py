@@ -17,7 +17,7 @@ FULL = os.environ.get("FULL") == "1"
 def test_fifty_users_log_at_once_at_a_good_part_of_the_rate_without_logins(
     team, stack, record_property
 ):
-    """Each with a login and a run of their own, alternating with the stack that has neither TLS nor
+    """Users with a login and a run each, alternating with the stack that has neither TLS nor
     logins, once the workers have checked the passwords. Without MLflow's cache of logins, hardly
     anything would be left; without `permissions`, a third."""
     least = 1 / 3 if FULL else 1 / 5  # a few seconds on a busy machine tell less

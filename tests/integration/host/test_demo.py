@@ -25,7 +25,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def first(checkout):
-    """What README's first command said in a checkout where nothing ever ran."""
+    """Output of README's first command in a checkout where nothing ever ran."""
     (block,) = blocks("demo")
     program, target = block.script.split()
     assert program == "make"

@@ -35,7 +35,7 @@ class Place:
         )
 
     def ensure(self, status=0):
-        """What making the environment says."""
+        """Output of making the environment."""
         with self.start() as process:
             output = process.communicate(timeout=240)[0]
         assert process.returncode == status, output

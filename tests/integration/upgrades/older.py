@@ -49,7 +49,7 @@ def healthy(uri: str) -> bool:
 
 
 def belongings(python: str | Path, command: str, uri: str, *rest: str, **variables: str | Path):
-    """What tests/releases/belongings.py prints last, under one interpreter's MLflow."""
+    """Last output of tests/releases/belongings.py, under one interpreter's MLflow."""
     # One answer of 500 is enough: retries take a minute.
     settings = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "PYTHONPATH": "", **variables}
     said = run([python, BELONGINGS, command, uri, *rest], env=clean_environment(**settings)).stdout

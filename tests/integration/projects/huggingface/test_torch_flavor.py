@@ -68,7 +68,7 @@ def python(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def answers(python, local_tracking):
-    """What transformers itself answers, once the model is registered."""
+    """Answers of transformers itself, once the model is registered."""
     environment = clean_environment(MLFLOW_TRACKING_URI=local_tracking.uri, HF_HUB_OFFLINE="1")
     command = [
         python,

@@ -14,7 +14,7 @@ NOTEBOOK = PROJECT / "registry.ipynb"
 
 
 def said(notebook) -> list[str]:
-    """What each cell printed or showed, as text; in how many pieces it came is chance."""
+    """Output of each cell, as text; in how many pieces it came is chance."""
     return [
         "".join(
             output.get("text") or output.get("data", {}).get("text/plain", "")

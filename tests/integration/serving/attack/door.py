@@ -63,7 +63,7 @@ class Door:
         version: str = "1.1",
         **headers: str,
     ) -> bytes:
-        """The good one, but for what is given; `_` in a header's name is a hyphen."""
+        """The good request, but for what is given; `_` in a header's name is a hyphen."""
         body = self.body if body is None else body
         lines = {"Host": self.name, "Content-Type": "application/json"}
         if body or method == "POST":

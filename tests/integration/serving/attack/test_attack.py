@@ -120,7 +120,7 @@ class TestPort(AttackedPort):
             assert answer is None or answer.status == 400
 
     def test_answers_that_nobody_takes(self, door):
-        """Reset in the middle of a large answer, or left."""
+        """Clients reset in the middle of a large answer, or leave it."""
         row = json.dumps(ROW).encode()[1:-1]
         rows = door.body.replace(b"[[%b]]" % row, b"[" + b",".join([b"[%b]" % row] * 50_000) + b"]")
         for _ in range(10):
@@ -200,7 +200,7 @@ def test_odd_values_in_each_place(door):
 
 
 def test_errors_tell_no_value(door):
-    """Nor do those of params; names of columns they may tell."""
+    """Nor do those of params; they may tell names of columns."""
     values = (b'"canary"', b'["canary"]', b'{"a": "canary"}')
     requests = [pair for column in TYPED for value in values for pair in bodies(column, value)]
     for name in ("double", "long", "boolean", "datetime", "string", "doubles", "longs"):

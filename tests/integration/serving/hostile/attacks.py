@@ -409,4 +409,4 @@ _KINDS: dict[Callable[[Random, Target, str], Attack], float] = {
     _slow: 1.2,
     _far_too_large: 0.3,
 }
-"""And how often, about, of a hundred."""
+"""Weights: about how often each comes, of a hundred."""

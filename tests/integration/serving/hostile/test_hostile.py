@@ -94,7 +94,7 @@ class Declared:
 
 
 def faults(attack: Attack, answer: Answer, allowed: set[int]) -> Iterator[str]:
-    """What is wrong with an answer."""
+    """Faults of an answer."""
     if answer.status not in allowed:
         yield f"status {answer.status} is not declared"
     if not answer.headers.get("x-request-id"):
