@@ -17,8 +17,8 @@ class Logins:
     """A running server, and the passwords of those who may come in."""
 
     def __init__(self, folder: Path, **settings: str | Path) -> None:
-        given = {"TRACKING_LOGINS": f"sqlite:///{folder}/logins.db", **settings}
-        self.server: Tracking = on_local_files(folder, **given)
+        variables = {"TRACKING_LOGINS": f"sqlite:///{folder}/logins.db", **settings}
+        self.server: Tracking = on_local_files(folder, **variables)
         self.passwords = {name: secrets.token_hex(16) for name in ("admin", "serving", *USERS)}
         for name in ("admin", "serving"):
             (folder / "secrets" / f"{name}-password").write_text(self.passwords[name])

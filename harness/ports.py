@@ -21,7 +21,7 @@ def free_port() -> int:
 
 
 def _of_this_process() -> Iterator[int]:
-    """Ports in a random order; each of several test processes has its own."""
+    """Ports in a random order; tests that run in parallel have others each."""
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
         first, of_all = int(worker.removeprefix("gw")), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
         ports = range(20_000 + first, 32_000, of_all)

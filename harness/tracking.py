@@ -91,7 +91,7 @@ def on_postgres_and_s3(folder: Path, postgres, s3, **settings: str | Path) -> Tr
     folder.mkdir(parents=True, exist_ok=True)
     database, bucket = postgres.create_database(), s3.create_bucket()
     files = {"pgpass": postgres.pgpass(), "s3.ini": s3.credentials()}
-    given = {
+    defaults = {
         # pg_dump must not be older than the server.
         "PATH": f"{POSTGRES_BIN_PATH}{os.pathsep}{os.environ['PATH']}",
         "TRACKING_BACKEND_STORE": postgres.url(database),
@@ -100,7 +100,7 @@ def on_postgres_and_s3(folder: Path, postgres, s3, **settings: str | Path) -> Tr
         "TRACKING_SECRETS": write_secrets(folder / "secrets", **files),
         "TRACKING_BACKUPS": folder / "backups",
     }
-    server = Tracking(folder, **{**given, **settings})
+    server = Tracking(folder, **{**defaults, **settings})
     server.database, server.bucket = database, bucket
     return server
 
@@ -108,10 +108,10 @@ def on_postgres_and_s3(folder: Path, postgres, s3, **settings: str | Path) -> Tr
 def on_local_files(folder: Path, **settings: str | Path) -> Tracking:
     """A server on SQLite and a folder, as without Docker; not yet started."""
     folder.mkdir(parents=True, exist_ok=True)
-    given = {
+    defaults = {
         "TRACKING_BACKEND_STORE": f"sqlite:///{folder}/mlflow.db",
         "TRACKING_ARTIFACT_STORE": folder / "artifacts",
         "TRACKING_SECRETS": write_secrets(folder / "secrets"),
         "TRACKING_BACKUPS": folder / "backups",
     }
-    return Tracking(folder, **{**given, **settings})
+    return Tracking(folder, **{**defaults, **settings})

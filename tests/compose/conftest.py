@@ -103,9 +103,9 @@ def hub(tmp_path_factory):
     Reached by the host alone.
     """
     entry = yaml.safe_load((PROJECTS / "huggingface" / "MLproject").read_text())["entry_points"]
-    given = {name: at["default"] for name, at in entry["summarizer"]["parameters"].items()}
+    defaults = {name: at["default"] for name, at in entry["summarizer"]["parameters"].items()}
     folder = tmp_path_factory.mktemp("hub")
-    tiny = Hub(build(folder / "t5"), given["source"], given["revision"])
+    tiny = Hub(build(folder / "t5"), defaults["source"], defaults["revision"])
     with serving(tiny):
         yield {"HF_ENDPOINT": tiny.url, "HF_HOME": str(folder / "cache")}
 

@@ -234,7 +234,7 @@ def refusal(stack, keep: bool = False, **settings: str) -> str:
 
 @pytest.fixture
 def partly(running, outside):
-    """Starts the running stack anew with other overlays, as far as tracking; in the end removes what
+    """Starts the running stack anew with other overlays, as far as tracking; it removes later what
     those add. `without`: files of secrets/ for the server that is not outside then."""
     left = []
 

@@ -47,7 +47,7 @@ def pytest_terminal_summary(terminalreporter):
     """What the comparison with `mlflow models serve` came to, in one line."""
     tests = [test for kind in ("passed", "failed") for test in terminalreporter.stats.get(kind, [])]
     properties = [dict(test.user_properties) for test in tests]
-    if compared := [found["compared"] for found in properties if "compared" in found]:
+    if compared := [entry["compared"] for entry in properties if "compared" in entry]:
         requests, careless, differences = map(sum, zip(*compared, strict=True))
         terminalreporter.write_line(
             f"compared with mlflow models serve: {len(compared)} models, {requests} requests, "
