@@ -67,7 +67,7 @@ def build(*services: str) -> None:
 
 
 def make_folder(where: Place) -> None:
-    """Raises CommandError, and then leaves all as it is, if it holds anything but a backup."""
+    """Make the folder; CommandError, with all left as it is, if it holds anything but a backup."""
     if where.folder is None:
         return
     try:
@@ -80,7 +80,7 @@ def make_folder(where: Place) -> None:
 
 
 def need_folder(where: Place) -> None:
-    """Raises CommandError, and then leaves all as it is, if it holds no backup."""
+    """Refuse a folder that holds no backup: CommandError, with all left as it is."""
     if where.folder is None:
         return
     if not where.folder.is_dir():

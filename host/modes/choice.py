@@ -75,6 +75,6 @@ def _select(stack: Settings, has: Callable[[Mode], bool]) -> Selection:
 
 
 def need_backups(command: str) -> None:
-    """Raises CommandError where the stack's data is not what `make backup` backs up."""
+    """Refuse, by a CommandError, where the data is not what `make backup` backs up."""
     if why := choose(settings.read()).mode.why_no_backup(command):
         raise CommandError(why)

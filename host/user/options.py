@@ -35,7 +35,7 @@ class Options:
 
 
 def read(environ: Mapping[str, str]) -> Options:
-    """Raises CommandError, which names the variable, what was expected and what is there."""
+    """What was said; CommandError names the variable, what was expected and what is there."""
     said: dict[str, Any] = {}
     for field in fields(Options):
         name = field.name.rstrip("_").upper()

@@ -58,7 +58,7 @@ class Settings:
 
 
 def read(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Raises CommandError, which names the variable, what was expected and what was found."""
+    """The settings in .env and here; CommandError names what was expected, and what is there."""
     variables = {**dotenv.read(ROOT / ".env", environ), **environ}
     tracking_port, serving_port = (
         _port(variables, "TRACKING_PORT", 5000),

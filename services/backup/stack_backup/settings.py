@@ -30,7 +30,7 @@ class Settings:
 
 
 def read(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Raises RefusedError naming the variable."""
+    """The settings in the environment. Raises RefusedError naming the variable."""
     artifacts = environ["TRACKING_ARTIFACT_STORE"].rstrip("/")
     if not artifacts.startswith("s3://"):
         raise RefusedError(f"TRACKING_ARTIFACT_STORE={artifacts}: only s3:// can be backed up here")

@@ -306,7 +306,7 @@ def _mounted(folder: Path) -> bool:
 
 
 def _pem(name: str, path: Path) -> str:
-    """Raises RefusedError."""
+    """A PEM file of the user's. Raises RefusedError for any other."""
     text = _read(path) or ""
     what = "PRIVATE KEY" if name == CERTIFICATE[1] else "CERTIFICATE"
     if len(text) > PEM_LIMIT or not re.search(rf"^-----BEGIN [A-Z ]*{what}-----$", text, re.M):

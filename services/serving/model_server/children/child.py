@@ -81,7 +81,7 @@ def _keep(sock: int, output: int, door: int | None) -> None:
 
 
 def _confine(rules: "Rules", *, has_door: bool) -> None:
-    """Raises OSError."""
+    """Confine this process, before any of a model's code runs. Raises OSError."""
     from model_server.confinement.confine import confine
 
     asked = confine(rules)

@@ -58,7 +58,7 @@ class Needs:
 
 
 def read(folder: Path) -> Needs:
-    """Raises OSError, ValueError, yaml.YAMLError for a folder that is no model."""
+    """What the model says; raises OSError, ValueError, yaml.YAMLError for a folder that is none."""
     description = _yaml(folder / "MLmodel")
     flavors = description.get("flavors") or {}
     function = flavors.get(CODE) or {}

@@ -36,7 +36,7 @@ _ARGUMENTS = {
 
 
 def holds_code(file: Path) -> bool:
-    """Raises OSError."""
+    """Whether a pickle in the file holds code of one Python version. Raises OSError."""
     size = file.stat().st_size
     with file.open("rb") as stream:
         start = stream.read(2)

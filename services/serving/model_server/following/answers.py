@@ -79,7 +79,7 @@ Answer = TypeVar("Answer", bound=msgspec.Struct)
 
 
 def read(content: bytes, kind: type[Answer]) -> Answer:
-    """Raises RegistryError."""
+    """An answer of this kind. Raises RegistryError."""
     try:
         # Not strict: a 64-bit number may come as text, as protobuf's own JSON has it.
         return msgspec.json.decode(content, type=kind, strict=False)

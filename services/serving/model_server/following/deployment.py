@@ -54,7 +54,7 @@ class Deployment:
         self._task = asyncio.create_task(self._follow(), name=f"deployment {name}")
 
     def want(self, wanted: Target | Missing | None) -> None:
-        """None: no longer wanted at all. What is under way for another version is given up."""
+        """Move towards this, or nothing; what is under way for another version is given up."""
         same = wanted == self.wanted or (
             _identity(wanted) is not None and _identity(wanted) == _identity(self.wanted)
         )
@@ -63,7 +63,7 @@ class Deployment:
             self._start_over()
 
     def try_again(self) -> None:
-        """If it failed, or is served by other tags than the version has by now."""
+        """Load it again if it failed, or is served by other tags than the version has by now."""
         if self.state == "failed" or (
             self.state == "serving" and _tags(self.wanted) != _tags(self._target)
         ):

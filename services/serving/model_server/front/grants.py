@@ -76,17 +76,17 @@ class Grant:
             self.need_model(model)
 
     def need_model(self, model: str | None) -> None:
-        """Raises RefusedError 403: whether there is such a model is nobody's business either."""
+        """Refuse other models by a 403: whether there is such a one is nobody's business either."""
         if not self.permits(model):
             raise _lacks(f"the model {model!r}")
 
     def need_some_model(self) -> None:
-        """Raises RefusedError 403."""
+        """Refuse a token that opens no model, by a 403."""
         if self.models is not None and not self.models:
             raise _lacks("any model")
 
     def count(self) -> None:
-        """Raises RefusedError 429 when its rate is used up."""
+        """Count a request; RefusedError 429 when its rate is used up."""
         if self.bucket and (seconds := self.bucket.take()):
             raise overloaded_by(self.name, self.bucket.rate, seconds)
 

@@ -39,7 +39,7 @@ class Guard:
         self.knows_origin = functools.lru_cache(256)(self._knows_origin)
 
     def check(self, method: bytes, url: bytes, host: bytes, origin: bytes | None) -> None:
-        """Raises RefusedError 403."""
+        """Refuse a Host or an Origin that is not known: RefusedError 403."""
         if not self.knows_host(host_of(url, host)) and path_of(url) not in OPEN_PATHS:
             raise RefusedError(
                 403,

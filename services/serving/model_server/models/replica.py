@@ -120,7 +120,7 @@ class Replica:
         return list(self._frame.values())
 
     async def start(self) -> wire.Loaded:
-        """Raises LoadError."""
+        """Start the worker; what it has loaded. Raises LoadError."""
         loaded = await self._bring_up()
         self._life = asyncio.create_task(self._live())
         return loaded

@@ -93,7 +93,7 @@ class Version:
 
     @property
     def asleep(self) -> bool:
-        """No process; the next request starts one."""
+        """Whether it has no process, so that the next request starts one."""
         return not self._replicas and not self._closing
 
     @property

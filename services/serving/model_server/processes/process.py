@@ -167,7 +167,7 @@ class _Parent:
         descriptors: list[int],
         leave: Callable[[], None] | None,
     ) -> Child:
-        """Raises OSError."""
+        """Ask for a child, and wait until it is there. Raises OSError."""
         self.listen()
         ticket = next(self._tickets)
         child = self._children[ticket] = Child(self, ticket, channel, leave)

@@ -167,7 +167,7 @@ class Greetings:
     _example = msgspec.msgpack.Decoder(_Example)
 
     def decode(self, payload: bytes | bytearray, /) -> Loaded:
-        """Raises msgspec.DecodeError."""
+        """The greeting, unless it is too large. Raises msgspec.DecodeError."""
         example = self._example.decode(payload).example or b""
         if len(payload) - len(example) > OF_GREETING:
             raise msgspec.DecodeError(
@@ -197,7 +197,7 @@ class Decoder(Protocol[Message_co]):
     """Reads one kind of message; those of msgspec do."""
 
     def decode(self, payload: bytes | bytearray, /) -> Message_co:
-        """Raises msgspec.DecodeError."""
+        """The message. Raises msgspec.DecodeError."""
 
 
 _encoder = msgspec.msgpack.Encoder()

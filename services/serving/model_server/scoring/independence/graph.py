@@ -46,7 +46,7 @@ def why_not(file: Path) -> str | None:
 
 
 def _follow(model: onnx.ModelProto) -> None:
-    """Raises MixesError."""
+    """Follow the rows from the inputs to the outputs. Raises MixesError."""
     graph = model.graph
     shapes = _shapes(model)
     values: dict[str, Value] = {one.name: _constant(one) for one in graph.initializer}
