@@ -36,7 +36,7 @@ _ARGUMENTS = {
 
 
 def holds_code(file: Path) -> bool:
-    """Whether a pickle in the file holds code of one Python version. Raises OSError."""
+    """Whether Python's byte code is in the file. Raises OSError."""
     size = file.stat().st_size
     with file.open("rb") as stream:
         start = stream.read(2)

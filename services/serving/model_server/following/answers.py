@@ -75,10 +75,10 @@ class VersionsPage(msgspec.Struct):
     next_page_token: str | None = None
 
 
-Answer = TypeVar("Answer", bound=msgspec.Struct)
+T = TypeVar("T", bound=msgspec.Struct)
 
 
-def read(content: bytes, kind: type[Answer]) -> Answer:
+def read(content: bytes, kind: type[T]) -> T:
     """An answer of this kind. Raises RegistryError."""
     try:
         # Not strict: a 64-bit number may come as text, as protobuf's own JSON has it.

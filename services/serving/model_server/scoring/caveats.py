@@ -14,6 +14,7 @@ from mlflow.pyfunc import PyFuncModel
 from mlflow.types import DataType
 
 from model_server.errors import bounded
+from model_server.scoring.loading import MAX_CHARACTERS
 from model_server.scoring.table import Table
 from model_server.scoring.traits import (
     by_position,
@@ -33,8 +34,6 @@ from model_server.scoring.traits import (
 
 MLFLOW = "MLflow 3.17.2"
 """That all of this was seen with."""
-MAX_CHARACTERS = 500
-"""Length of one warning."""
 _NAMED = 5
 """Columns that a warning names; of more it says how many there are."""
 

@@ -8,6 +8,10 @@ from mlflow.pyfunc import PyFuncModel
 from model_server.scoring.call import Params
 from model_server.scoring.table import Table
 
+PredictRows = Callable[[Table], object]
+TOLERANCE = 1e-12
+"""Difference of floats, relative and absolute; anything else is equal or not."""
+
 _PLAIN = {"mlflow.sklearn", "mlflow.xgboost", "mlflow.lightgbm", "mlflow.onnx"}
 """Loaders whose models see nothing of the context that PyFuncModel.predict sets."""
 

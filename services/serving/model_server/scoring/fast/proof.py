@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 
 from model_server.scoring.fast.rows import BeyondError, NoFastPath
 from model_server.scoring.fast.sampling import Sampler
+from model_server.scoring.prediction import TOLERANCE, PredictRows
 from model_server.scoring.table import Table
 
 SAMPLES = 1024
 """Ordinary rows."""
 PAIRS = 32
 """Pairs of rows between which a border is looked for."""
-TOLERANCE = 1e-12
-"""Difference of floats, relative and absolute."""
-
-PredictRows = Callable[[Table], object]
 
 
 class Provable(Protocol):

@@ -12,10 +12,8 @@ import numpy as np
 import pandas as pd
 
 from model_server.scoring.batching import NotSplittableError, split
+from model_server.scoring.prediction import TOLERANCE, PredictRows
 from model_server.scoring.table import Table, merged
-
-TOLERANCE = 1e-12
-"""Difference of floats, relative and absolute; anything else is equal or not."""
 
 _ROWS = 4
 """Rows of the input example, and as many near them."""
@@ -26,8 +24,6 @@ _SECONDS = 1.0
 """A slow model gets odd rows for so long, and batches for as long again."""
 _LARGE = (1e300, -1e300)
 _TEXTS = ("", "never seen before", "0", "☃", "NaN")
-
-PredictRows = Callable[[Table], object]
 
 
 @dataclass

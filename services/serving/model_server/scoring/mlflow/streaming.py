@@ -34,7 +34,7 @@ from model_server.scoring.mlflow.reader import NO_EVENT, MlflowReader
 
 log = logging.getLogger(__name__)
 
-Refused = Callable[[Request, BaseException], Answer]
+Refuse = Callable[[Request, BaseException], Answer]
 
 
 def can_stream(model: PyFuncModel) -> bool:
@@ -53,7 +53,7 @@ def can_stream(model: PyFuncModel) -> bool:
 class Streams:
     """All of one model that run now. `steer` and `cancel_all` may be called by any thread."""
 
-    def __init__(self, reader: MlflowReader, refused: Refused) -> None:
+    def __init__(self, reader: MlflowReader, refused: Refuse) -> None:
         """`refused` makes the answer to a request of what was raised for it."""
         self._reader = reader
         self._refused = refused
