@@ -3,7 +3,7 @@ linear models, ONNX Runtime for ensembles of trees.
 
 | module     | holds                                                                  |
 | ---------- | ---------------------------------------------------------------------- |
-| engine     | the way in: an engine found, proven, and asked                          |
+| engine     | the way in: an engine found, proven, and asked                         |
 | plan       | which step repeats which estimator; pipelines and column transformers  |
 | transforms | scalers, imputers, encoders                                            |
 | linear     | linear models                                                          |
