@@ -1,4 +1,5 @@
-"""The one way in which the host tools call `docker`: in the checkout, with nothing to read."""
+"""How the host tools call `docker`: in the checkout, with nothing to read. What a user answers to is
+`project.run`'s."""
 
 from __future__ import annotations
 
