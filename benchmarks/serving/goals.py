@@ -14,22 +14,22 @@ KEPT = 0.95  # of the rate that an earlier checkout has
 
 @dataclass(frozen=True)
 class Goal:
-    """A ratio and its bound; found is None where a server or a cell was not measured."""
+    """A ratio and its bound; None where a server or a cell was not measured."""
 
     what: str
-    found: float | None
+    ratio: float | None
     bound: float
     at_most: bool = False
 
     @property
     def met(self) -> bool | None:
-        if self.found is None:
+        if self.ratio is None:
             return None
-        return self.found <= self.bound if self.at_most else self.found >= self.bound
+        return self.ratio <= self.bound if self.at_most else self.ratio >= self.bound
 
     def row(self) -> list[str]:
-        """What, bound, found and verdict, as text."""
-        ratio = "" if self.found is None else f"{self.found:.3g}"
+        """What, bound, ratio and verdict, as text."""
+        ratio = "" if self.ratio is None else f"{self.ratio:.3g}"
         verdict = {None: "not measured", True: "met", False: "**missed**"}[self.met]
         return [self.what, f"{'≤' if self.at_most else '≥'} {self.bound:g}", ratio, verdict]
 

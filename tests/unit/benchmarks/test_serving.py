@@ -131,7 +131,7 @@ def test_goals_are_ratios_of_medians_and_missing_servers_prove_nothing(figures):
 
     many = "logistic, 64 clients: requests/s, "
     assert ratios[f"{many}{OURS} by {REFERENCE}"] == Goal(
-        f"{many}{OURS} by {REFERENCE}", found=200.0, bound=150.0
+        f"{many}{OURS} by {REFERENCE}", ratio=200.0, bound=150.0
     )
     assert ratios[f"{many}{PLAIN} by {REFERENCE}"].met is True
     assert ratios[f"{many}{OURS} by mosec"].row()[1:] == ["≥ 1.5", "2", "met"]

@@ -37,7 +37,7 @@ def lacks(alias: str, model: RegisteredModel) -> str:
 
 
 def _aliases(model: RegisteredModel) -> str:
-    """Which it has."""
+    """The aliases that a model has, in words."""
     if not model.aliases:
         return "no alias"
     shown = ", ".join(map(_words, model.aliases[:SHOWN]))
