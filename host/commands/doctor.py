@@ -8,8 +8,8 @@ from host.user.terminal import say
 
 
 def main(options: Options) -> int:  # noqa: ARG001 - takes none
-    """Show all findings; status 1 if one keeps the stack from starting."""
-    findings = list(checks.examine())
-    for finding in findings:
-        say(str(finding))
-    return 1 if any(finding.level == "FAIL" for finding in findings) else 0
+    """Show all results; status 1 if one keeps the stack from starting."""
+    results = list(checks.examine())
+    for result in results:
+        say(str(result))
+    return 1 if any(result.level == "FAIL" for result in results) else 0

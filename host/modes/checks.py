@@ -29,7 +29,7 @@ DISK_PREPARED = 0.5  # once environment or images are there
 
 
 @dataclass(frozen=True)
-class Finding:
+class Result:
     """level: ok, note or FAIL. Only FAIL keeps a command from running."""
 
     level: str
@@ -50,73 +50,71 @@ def check_machine() -> None:
     _refuse([_virtual_environment(), *_machine(Choice(local, "", running=False))])
 
 
-def _refuse(findings: list[Finding]) -> None:
-    failed = [
-        f"{finding.subject}: {finding.text}" for finding in findings if finding.level == "FAIL"
-    ]
+def _refuse(results: list[Result]) -> None:
+    failed = [f"{result.subject}: {result.text}" for result in results if result.level == "FAIL"]
     if failed:
         raise CommandError("\nmlflow-stack: ".join(failed))
 
 
-def examine() -> Iterator[Finding]:
-    """All findings, in the order in which a user can act on them."""
-    yield Finding("ok", "Python", f"{platform.python_version()} (3.11 or newer)")
+def examine() -> Iterator[Result]:
+    """All results, in the order in which a user can act on them."""
+    yield Result("ok", "Python", f"{platform.python_version()} (3.11 or newer)")
     yield _virtual_environment()
     try:
         stack = settings.read()
         chosen = choice.choose(stack)
     except CommandError as error:
-        yield Finding("FAIL", "settings", str(error))
+        yield Result("FAIL", "settings", str(error))
         return
-    yield Finding("ok", "settings", f"STACK_MODE is {stack.mode}")
-    yield Finding("ok" if chosen.mode.OVERLAYS else "note", "mode", chosen.reason)
+    yield Result("ok", "settings", f"STACK_MODE is {stack.mode}")
+    yield Result("ok" if chosen.mode.OVERLAYS else "note", "mode", chosen.reason)
     if stack.secure and chosen.mode.OVERLAYS:
         text = f"{stack.tracking_url} and {stack.serving_url}, with logins and tokens"
-        yield Finding("ok", "team", text)
+        yield Result("ok", "team", text)
     yield from _machine(chosen)
     yield from _stack(stack, chosen)
 
 
-def _virtual_environment() -> Finding:
+def _virtual_environment() -> Result:
     try:
         environment.check()
     except CommandError as error:
-        return Finding("FAIL", "environment", str(error))
+        return Result("FAIL", "environment", str(error))
     text = shown(VENV) if VENV.exists() else f"{shown(VENV)} is made by the first command"
-    return Finding("ok", "environment", text)
+    return Result("ok", "environment", text)
 
 
-def _machine(chosen: Choice) -> Iterator[Finding]:
+def _machine(chosen: Choice) -> Iterator[Result]:
     """Memory and disk. What already runs has what it needs."""
     if not chosen.running:
         yield from _memory(chosen.mode.MEMORY)
         yield _disk(chosen.mode)
 
 
-def _memory(wanted: float) -> Iterator[Finding]:
+def _memory(wanted: float) -> Iterator[Result]:
     if (available := memory.available()) is None:
         return
     text = f"expected {wanted} GiB free, found {available / GIB:.1f} GiB"
     if available >= wanted * GIB:
-        yield Finding("ok", "memory", text)
+        yield Result("ok", "memory", text)
     else:
-        yield Finding("FAIL", "memory", f"{text}: stop other programs, or use a larger machine")
+        yield Result("FAIL", "memory", f"{text}: stop other programs, or use a larger machine")
 
 
-def _disk(mode: Mode) -> Finding:
+def _disk(mode: Mode) -> Result:
     wanted = DISK_PREPARED if mode.built() else mode.DISK
     folder, way = mode.disk()
     free = shutil.disk_usage(folder).free
     text = f"expected {wanted} GiB free in {folder}, found {free / GIB:.1f} GiB"
     if free >= wanted * GIB:
-        return Finding("ok", "disk", text)
-    return Finding("FAIL", "disk", f"{text}: make room, or {way}")
+        return Result("ok", "disk", text)
+    return Result("FAIL", "disk", f"{text}: make room, or {way}")
 
 
-def _stack(stack: Settings, chosen: Choice) -> Iterator[Finding]:
+def _stack(stack: Settings, chosen: Choice) -> Iterator[Result]:
     for folder in chosen.mode.other_checkouts():
         text = f"found containers of the same name made in {folder}: run make down there"
-        yield Finding("FAIL", "project", f"{text}, or set COMPOSE_PROJECT_NAME here")
+        yield Result("FAIL", "project", f"{text}, or set COMPOSE_PROJECT_NAME here")
     yield from _servers(chosen.mode)
     held = chosen.running or chosen.mode.left_behind()
     lowest = chosen.mode.LOWEST_PORT
@@ -126,7 +124,7 @@ def _stack(stack: Settings, chosen: Choice) -> Iterator[Finding]:
         yield _port(f"{port.service.upper()}_PORT", port.host, port.number, port.held, lowest)
 
 
-def _servers(mode: Mode) -> Iterator[Finding]:
+def _servers(mode: Mode) -> Iterator[Result]:
     """A note at most: the containers may have another way there than this machine."""
     for server in mode.servers():
         if not server.host:
@@ -135,28 +133,28 @@ def _servers(mode: Mode) -> Iterator[Finding]:
             socket.create_connection((server.host, server.port), timeout=CONNECT_SECONDS).close()
         except OSError as error:
             text = f"does not answer from here ({error.strerror or error}): see docs/external.md"
-            yield Finding("note", server.what, text)
+            yield Result("note", server.what, text)
         else:
-            yield Finding("ok", server.what, "answers")
+            yield Result("ok", server.what, "answers")
 
 
-def _port(name: str, host: str, port: int, held: bool, lowest: int) -> Finding:
+def _port(name: str, host: str, port: int, held: bool, lowest: int) -> Result:
     """`name` is its setting; held: what listens there may be this stack."""
     subject = f"port {port}"
     try:
         free = ports.free(host, port)
     except OSError as error:
-        return Finding("FAIL", "STACK_HOST", f"{host} cannot be bound to ({error.strerror})")
+        return Result("FAIL", "STACK_HOST", f"{host} cannot be bound to ({error.strerror})")
     if free:
-        return Finding("ok", subject, "free")
+        return Result("ok", subject, "free")
     if port < lowest:
         way = f"set {name} to {lowest} or more in .env, since lower ones need root"
-        return Finding("FAIL", subject, way)
+        return Result("FAIL", subject, way)
     if held:
-        return Finding("ok", subject, "held by this stack")
+        return Result("ok", subject, "held by this stack")
     holder = ports.holder(port) or "another program"
     way = f"stop it, or set {name} in .env"
     if sys.platform == "darwin" and port in AIRPLAY:
         holder = "what may be macOS's AirPlay receiver"
         way = f"switch it off (System Settings, AirDrop & Handoff), or set {name} in .env"
-    return Finding("FAIL", subject, f"expected it free, found {holder} listening: {way}")
+    return Result("FAIL", subject, f"expected it free, found {holder} listening: {way}")

@@ -69,8 +69,8 @@ def test_disk_of_compose_is_that_of_the_images(monkeypatch, tmp_path, built, wan
     """Whether `.venv` is there says nothing of the images."""
     monkeypatch.setattr(engine, "folder", lambda: tmp_path)
     monkeypatch.setattr(compose, "built", lambda: built)
-    findings = checks._machine(Choice(compose, "for the test", running=False))
-    [disk] = [finding for finding in findings if finding.subject == "disk"]
+    results = checks._machine(Choice(compose, "for the test", running=False))
+    [disk] = [result for result in results if result.subject == "disk"]
     assert f"expected {wanted} GiB free in {tmp_path}, found" in disk.text
 
 
