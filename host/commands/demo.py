@@ -101,8 +101,8 @@ def _wait_until_served(settings: Settings, url: str, body: str) -> tuple[str, in
             if version and headers.get("X-Model-Version") == version and _final(status):
                 return version, status
             if time.monotonic() > deadline:
-                shown = f"see {settings.serving_url}/models"
-                raise CommandError(f"version {version} is not served ({status} {text}): {shown}")
+                where = f"see {settings.serving_url}/models"
+                raise CommandError(f"version {version} is not served ({status} {text}): {where}")
             time.sleep(0.1)
 
 

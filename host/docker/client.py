@@ -1,5 +1,4 @@
-"""How the host tools call `docker`: in the checkout, with nothing to read. What a user answers to is
-`project.run`'s."""
+"""How host tools call `docker`: in the checkout, with nothing to read, but for `project.run`."""
 
 from __future__ import annotations
 
