@@ -7,10 +7,9 @@ import uuid
 from collections.abc import Iterable
 
 from tracking_server import secret_files, tls
-from tracking_server.settings import Settings
+from tracking_server.settings import ARTIFACT_ROOT, Settings
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]", "tracking")
-ARTIFACT_ROOT = "mlflow-artifacts:/"
 
 # These would win over the files in TRACKING_SECRETS.
 FOREIGN_CREDENTIALS = (

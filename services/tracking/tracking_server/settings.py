@@ -19,7 +19,7 @@ from tracking_server.errors import RefusedError
 PREFIX = "TRACKING_"
 POSTGRES = "postgresql+psycopg2://"
 SQLITE = "sqlite:///"
-ARTIFACTS = "mlflow-artifacts:/"
+ARTIFACT_ROOT = "mlflow-artifacts:/"
 # Without those that fall back to no TLS in silence.
 SSL_MODES = ("verify-full", "verify-ca", "require", "disable")
 DATABASE_NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     artifact_prefixes: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="addresses below which artifacts may lie besides, separated by commas: "
-        f"{ARTIFACTS}FOLDER, s3://BUCKET[/PREFIX], or a folder to read from",
+        f"{ARTIFACT_ROOT}FOLDER, s3://BUCKET[/PREFIX], or a folder to read from",
     )
     secrets: Path = Field(
         description="folder with kek-passphrase, flask-secret-key; pgpass for PostgreSQL; "
@@ -232,7 +232,7 @@ def _prefix(prefix: str) -> str:
     """A beginning of addresses. Folders that are numbers are experiments' own."""
     if not PREFIX_OF_ADDRESSES.fullmatch(prefix := prefix.rstrip("/")):
         raise ValueError(
-            f"{prefix!r} is neither {ARTIFACTS}FOLDER (no number), s3://BUCKET[/PREFIX] nor an "
+            f"{prefix!r} is neither {ARTIFACT_ROOT}FOLDER (no number), s3://BUCKET[/PREFIX] nor an "
             "absolute folder, without . and .."
         )
     return prefix

@@ -18,7 +18,7 @@ from harness.processes import Process
 from harness.tracking import COMMAND, on_local_files, on_postgres_and_s3
 from harness.waiting import wait_until
 from tracking_server.backend.postgres import UPKEEP_LOCK
-from tracking_server.environment import ARTIFACT_ROOT
+from tracking_server.settings import ARTIFACT_ROOT
 
 
 class Records:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from tracking_server.environment import ARTIFACT_ROOT
+from tracking_server.settings import ARTIFACT_ROOT
 
 PLACEHOLDERS = frozenset({"dummy-source", "prompt-template"})
 """What MLflow's clients write where a prompt, which has no files, must have a source."""

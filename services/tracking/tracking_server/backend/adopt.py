@@ -13,9 +13,8 @@ from sqlalchemy import text
 
 from tracking_server.backend import migrate, stores
 from tracking_server.backend.patience import Progress
-from tracking_server.environment import ARTIFACT_ROOT
 from tracking_server.errors import RefusedError
-from tracking_server.settings import Settings
+from tracking_server.settings import ARTIFACT_ROOT, Settings
 
 logger = logging.getLogger(__name__)
 

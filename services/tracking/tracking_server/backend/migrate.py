@@ -6,12 +6,11 @@ import logging
 import time
 from pathlib import Path
 
-from tracking_server import environment
 from tracking_server.backend import schema, stores
 from tracking_server.backend.patience import Progress, patiently
 from tracking_server.backend.stores import Database
 from tracking_server.errors import RefusedError
-from tracking_server.settings import Settings
+from tracking_server.settings import ARTIFACT_ROOT, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -145,7 +144,7 @@ def _initialise(store: Database) -> None:
         from mlflow.server.handlers import initialize_backend_stores
 
         # As `mlflow server` does before it starts workers; makes the Default experiment too.
-        initialize_backend_stores(url, url, environment.ARTIFACT_ROOT)
+        initialize_backend_stores(url, url, ARTIFACT_ROOT)
     logger.info("created in %.1f s", time.monotonic() - started)
 
 

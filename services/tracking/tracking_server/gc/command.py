@@ -12,13 +12,12 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from tracking_server import patches
 from tracking_server.artifacts.s3 import ProxiedS3
 from tracking_server.backend import migrate, stores
-from tracking_server.environment import ARTIFACT_ROOT
 from tracking_server.errors import RefusedError
 from tracking_server.gc import finding, removal
 from tracking_server.gc.age import Age
 from tracking_server.gc.finding import EXPERIMENT, MODEL, RUN, Findings
 from tracking_server.gc.places import Usage
-from tracking_server.settings import Settings
+from tracking_server.settings import ARTIFACT_ROOT, Settings
 
 QUIET_SECONDS = 2
 KEPT_SHOWN = 20
