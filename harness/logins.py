@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import secrets
-import subprocess
 from pathlib import Path
 
 import httpx
 
-from harness.tracking import COMMAND, Tracking, on_local_files
+from harness.tracking import Tracking, on_local_files
 
+USER = "/api/2.0/mlflow/users/create"
+GRANT = "/api/3.0/mlflow/users/permissions/grant"
+DEFAULT = {"resource_type": "experiment", "resource_id": "0", "permission": "EDIT"}
 USERS = ("eve", "bob")
 
 
@@ -26,16 +28,12 @@ class Logins:
     def start(self) -> Logins:
         migrated = self.server.migrate()
         assert migrated.returncode == 0, migrated.stderr
-        for name in USERS:
-            subprocess.run(
-                [*COMMAND, "user", "add", name, "--stdin"],
-                env=self.server.environment,
-                input=f"{self.passwords[name]}\n",
-                text=True,
-                capture_output=True,
-                check=True,
-            )
         self.server.start()
+        with self.client("admin") as admin:  # as `user add`, which imports MLflow for each
+            for name in USERS:
+                user = {"username": name, "password": self.passwords[name]}
+                admin.post(USER, json=user).raise_for_status()
+                admin.post(GRANT, json={"username": name, **DEFAULT}).raise_for_status()
         return self
 
     def client(self, name: str) -> httpx.Client:

@@ -22,11 +22,10 @@ def free_port() -> int:
 
 def _of_this_process() -> Iterator[int]:
     """Ports in a random order; tests that run in parallel have others each."""
-    if worker := os.environ.get("PYTEST_XDIST_WORKER"):
-        first, of_all = int(worker.removeprefix("gw")), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
-        ports = range(20_000 + first, 32_000, of_all)
-    else:  # which may run beside those
-        ports = range(16_000, 20_000)
+    first, end = map(int, os.environ.get("TEST_PORTS", "16000-20000").split("-"))
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    ports = range(first + worker, end, workers)
     return iter(random.sample(ports, len(ports)))
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
-import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import mlflow
@@ -20,6 +20,9 @@ BIN = Path(sys.executable).parent
 PROJECTS = ROOT / "projects"
 WITHOUT_A_MODEL = {"validation", "registry"}
 """Those whose runs in `make projects` promote none; for "validation -e train", wine's does."""
+_COMMANDS = multiprocessing.get_context("forkserver")
+# Importing MLflow's command takes longer than most of what it is asked for in tests.
+_COMMANDS.set_forkserver_preload(["mlflow.cli"])
 
 
 def names() -> list[str]:
@@ -78,20 +81,43 @@ class Runs:
     def run(self, experiment: str, manager: str = "local", **given: object) -> tuple[int, str, Run]:
         """Exit status of the `command`, all that was printed, and the run as recorded: the parent,
         if it has children."""
-        done = subprocess.run(
-            self.command(experiment, manager, **given),
-            cwd=self.folder,
-            env={**self.environment, "MLFLOW_ENV_ROOT": str(self.folder / manager)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        found = self.client.get_experiment_by_name(experiment)
-        assert found, done.stdout
-        runs = self.client.search_runs([found.experiment_id])
+        environment = {**self.environment, "MLFLOW_ENV_ROOT": str(self.folder / manager)}
+        command = self.command(experiment, manager, **given)
+        status, output = _run_mlflow(command, self.folder, environment)
+        recorded = self.client.get_experiment_by_name(experiment)
+        assert recorded, output
+        runs = self.client.search_runs([recorded.experiment_id])
         (parent,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
-        return done.returncode, done.stdout, parent
+        return status, output, parent
+
+
+def _run_mlflow(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str]
+) -> tuple[int | None, str]:
+    """Exit status and output of the program `mlflow`, forked where it is imported already."""
+    output = folder / "output.txt"
+    process = _COMMANDS.Process(target=_mlflow, args=(command, folder, environment, output))
+    process.start()
+    try:
+        process.join()
+    finally:
+        process.kill()
+    return process.exitcode, output.read_text()
+
+
+def _mlflow(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], output: Path
+) -> None:
+    from mlflow.cli import cli
+
+    with output.open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = list(command)
+    cli()
 
 
 def assert_all_ran(output: str) -> None:

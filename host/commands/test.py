@@ -27,8 +27,10 @@ from host.user.terminal import CommandError, say
 TIERS = ("lint", "unit", "integration", "compose")
 NO_TESTS = 5  # pytest's status where nothing was selected
 BESIDE = LOCAL / "compose-tests.log"
-OTHERS = LOCAL / "other-tests"
-"""Locked as long as other tiers run, for tests that want the machine for themselves."""
+WORKING = LOCAL / "working-tests"
+"""Locked by all processes of tests as long as they work, for tests that want to run alone."""
+COMPOSE_WORKERS = "3"
+"""Tests of containers mostly wait for them: with one, two cores are idle for more than half."""
 CORES_TO_SHARE = 4
 """With fewer, the tiers take little less time side by side than one after the other, and tests of
 time limits fail by each other's load: 2,009 against 2,276 s on two cores, and two such failures."""
@@ -85,8 +87,8 @@ def _outcomes(chosen: list[str], options: Options) -> Iterator[Outcome]:
         return
     LOCAL.mkdir(exist_ok=True)
     with ThreadPoolExecutor(1) as aside, BESIDE.open("w") as output:
-        with OTHERS.open("w") as others:
-            fcntl.flock(others, fcntl.LOCK_EX)
+        with WORKING.open("w") as others:
+            fcntl.flock(others, fcntl.LOCK_SH)
             compose = aside.submit(_timed, "compose", options, output)
             say(f"the compose tier runs beside the others, and writes to {shown(BESIDE)}")
             yield from (_run(tier, options, yielding=True) for tier in first)
@@ -115,13 +117,16 @@ def _timed(
     started = time.monotonic()
     command = ["nice", "-n", YIELDING] if yielding else []
     command += [str(environment.PYTHON), "-m", "pytest", f"tests/{tier}"]
-    if tier != "compose":  # whose tests share one stack
+    # Else files of few tests come last, and the longest tests are in such.
+    command += ["--no-loadscope-reorder"]
+    if tier == "compose":
+        command += ["-n", COMPOSE_WORKERS, "--dist", "loadgroup"]
+    else:
         command += ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"]
-        # Else files of few tests come last, and the longest tests are in such.
-        command += ["--no-loadscope-reorder"]
         command += ["--cov", "--cov-append", "--cov-report="] if options.coverage else []
     command += ["-k", options.k] if options.k else []
     variables = {**environment.variables(), "FULL": "1" if options.full else ""}
+    variables["TEST_PORTS"] = "16000-20000" if tier == "compose" else "20000-32000"
     done = subprocess.run(
         command,
         cwd=ROOT,

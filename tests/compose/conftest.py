@@ -18,31 +18,49 @@ from harness.ports import free_port
 from harness.projects import PROJECTS
 from harness.stack import Stack, copy_shipped_files
 from harness.tiny_t5 import build
-from host.commands.test import OTHERS
+from host.commands.test import WORKING
 from host.docker.readiness import why_no_stack
+from host.paths import LOCAL
 
 HERE = Path(__file__).parent
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items):
-    """One stack serves all tests, so they stay together; building its images takes minutes. Those
-    that want the machine for themselves are last, and may wait for the other tiers' end."""
+    """The tests of a file stay together, and those of the team overlay, which have a stack of their
+    own. Those that want the machine for themselves are last, and wait for all others' end."""
     for item in items:
         if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.xdist_group("compose"))
+            quiet = _is_quiet(item)
+            of_team = item.path.is_relative_to(HERE / "team")
+            group = "quiet" if quiet else "team" if of_team else item.path.stem
+            item.add_marker(pytest.mark.xdist_group(group))
             if not item.get_closest_marker("timeout"):
-                waits = item.get_closest_marker("quiet") is not None
-                item.add_marker(pytest.mark.timeout(7200 if waits else 900))
-    items.sort(key=lambda item: item.get_closest_marker("quiet") is not None)
+                item.add_marker(pytest.mark.timeout(7200 if quiet else 900))
+    try:
+        return (yield)
+    finally:
+        items.sort(key=_is_quiet)
+
+
+def _is_quiet(item) -> bool:
+    return item.get_closest_marker("quiet") is not None
+
+
+@pytest.fixture(scope="session")
+def working():
+    """Shared by all that run tests on this checkout, and by one that wants to run alone."""
+    LOCAL.mkdir(exist_ok=True)
+    with WORKING.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield lock
 
 
 @pytest.fixture(autouse=True)
-def others_have_ended(request):
-    """Wait for what `make test` runs beside this tier, where a test asks for it."""
-    if request.node.get_closest_marker("quiet") and OTHERS.exists():
-        with OTHERS.open() as others:
-            fcntl.flock(others, fcntl.LOCK_SH)
+def others_have_ended(request, working):
+    """Wait for all that runs beside, where a test asks for it: such are a process's last."""
+    if _is_quiet(request.node):
+        fcntl.flock(working, fcntl.LOCK_EX)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -89,7 +107,8 @@ def stack(new_stack, request):
     """The one running stack, built from the clone. A test leaves it as it found it: healthy."""
     running = new_stack()
     try:
-        running.up("--build")
+        running.build()
+        running.up()
         yield running
     finally:
         if request.session.testsfailed:

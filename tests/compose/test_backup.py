@@ -167,7 +167,8 @@ def old(clones, tmp_path_factory):
     """Models of several kinds, one deployed by the API, and an API key in the AI gateway."""
     stack = clones[0]
     stack.give("serving-token", TOKEN)
-    stack.up("--build")
+    stack.build()
+    stack.up()
     mlflow.set_tracking_uri(stack.tracking)
     mlflow.set_experiment("before")
     with mlflow.start_run():

@@ -84,7 +84,8 @@ def watched(new_stack, clone, prometheus) -> Iterator[Stack]:
     watched = new_stack(OVERLAY)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PROMETHEUS_PORT", str(prometheus.port))
-        watched.up("--build", *WITHOUT_GRAFANA)
+        watched.build(*WITHOUT_GRAFANA)
+        watched.up(*WITHOUT_GRAFANA)
         yield watched
         watched.down("--volumes", "--timeout", "5")
 

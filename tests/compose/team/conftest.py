@@ -9,7 +9,8 @@ from harness.team import Team
 @pytest.fixture(scope="package")
 def team(new_stack, tmp_path_factory):
     running = new_stack("compose.team.yml")
-    running.up("--build")
+    running.build()
+    running.up()
     yield Team(running, tmp_path_factory.mktemp("team"))
     print("\n".join(running.trouble()))
     running.down("--volumes", "--timeout", "5")
