@@ -29,7 +29,7 @@ NO_TESTS = 5  # pytest's status where nothing was selected
 BESIDE = LOCAL / "compose-tests.log"
 WORKING = LOCAL / "working-tests"
 """Locked by all processes of tests as long as they work, for tests that want to run alone."""
-COMPOSE_WORKERS = "3"
+COMPOSE_WORKERS = 3
 """Tests of containers mostly wait for them: with one, two cores are idle for more than half."""
 CORES_TO_SHARE = 4
 """With fewer, the tiers take little less time side by side than one after the other, and tests of
@@ -117,13 +117,11 @@ def _timed(
     started = time.monotonic()
     command = ["nice", "-n", YIELDING] if yielding else []
     command += [str(environment.PYTHON), "-m", "pytest", f"tests/{tier}"]
+    workers = COMPOSE_WORKERS if tier == "compose" else min(4, os.cpu_count() or 1)
     # Else files of few tests come last, and the longest tests are in such.
-    command += ["--no-loadscope-reorder"]
-    if tier == "compose":
-        command += ["-n", COMPOSE_WORKERS, "--dist", "loadgroup"]
-    else:
-        command += ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"]
-        command += ["--cov", "--cov-append", "--cov-report="] if options.coverage else []
+    command += ["-n", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]
+    if options.coverage and tier != "compose":
+        command += ["--cov", "--cov-append", "--cov-report="]
     command += ["-k", options.k] if options.k else []
     variables = {**environment.variables(), "FULL": "1" if options.full else ""}
     variables["TEST_PORTS"] = "16000-20000" if tier == "compose" else "20000-32000"

@@ -12,6 +12,7 @@ import mlflow
 import pytest
 import yaml
 from mlflow.tracking import fluent
+from xdist.scheduler import LoadScopeScheduling
 
 from harness.hub import Hub, serving
 from harness.ports import free_port
@@ -21,26 +22,30 @@ from harness.tiny_t5 import build
 from host.commands.test import WORKING
 from host.docker.readiness import why_no_stack
 from host.paths import LOCAL
+from tests.compose.kept import Kept
 
 HERE = Path(__file__).parent
 
 
-@pytest.hookimpl(wrapper=True)
+class _Scheduling(LoadScopeScheduling):
+    """The tests of a file stay together, and those of the team overlay, which share a stack."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "team" if "/team/" in file else file
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return _Scheduling(config, log)
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """The tests of a file stay together, and those of the team overlay, which have a stack of their
-    own. Those that want the machine for themselves are last, and wait for all others' end."""
+    """Those that want the machine for themselves are last, and may wait for all others' end."""
     for item in items:
-        if item.path.is_relative_to(HERE):
-            quiet = _is_quiet(item)
-            of_team = item.path.is_relative_to(HERE / "team")
-            group = "quiet" if quiet else "team" if of_team else item.path.stem
-            item.add_marker(pytest.mark.xdist_group(group))
-            if not item.get_closest_marker("timeout"):
-                item.add_marker(pytest.mark.timeout(7200 if quiet else 900))
-    try:
-        return (yield)
-    finally:
-        items.sort(key=_is_quiet)
+        if item.path.is_relative_to(HERE) and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(7200 if _is_quiet(item) else 900))
+    items.sort(key=_is_quiet)
 
 
 def _is_quiet(item) -> bool:
@@ -135,4 +140,12 @@ def client(stack):
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(stack.tracking)
     yield mlflow.MlflowClient()
+    mlflow.set_tracking_uri(before)
+
+
+@pytest.fixture(scope="module")
+def kept(stack):
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(stack.tracking)
+    yield Kept(stack, mlflow.MlflowClient())
     mlflow.set_tracking_uri(before)

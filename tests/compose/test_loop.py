@@ -7,16 +7,13 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
 import mlflow
 import pytest
 
-from harness.load import Load
 from harness.waiting import wait_until
-from tests.compose.models import ROWS, register
 
 
 def champion(client, model: str = "wine") -> str:
@@ -102,35 +99,3 @@ def test_the_runner_says_how_to_open_projects_that_it_may_not_read(stack, closed
     (line,) = [line for line in done.stderr.splitlines() if "chmod -R go+rX projects" in line]
     assert line.startswith(f"refused: the runner's user may not read {closed}:")
     assert "Traceback" not in done.stderr
-
-
-@pytest.mark.quiet
-def test_promotion_and_rollback_under_load(stack, client):
-    mlflow.set_experiment("promotion under load")
-    first, second = (str(register("swap", value)) for value in (1.0, 2.0))
-    client.set_registered_model_alias("swap", "champion", first)
-    address = f"{stack.serving}/models/swap/invocations"
-    wait_until(lambda: httpx.post(address, json=ROWS).status_code == 200, 30, "swap is served")
-
-    took = []
-    with Load(address, ROWS, clients=8) as load:
-        wait_until(lambda: len(load.samples) > 200, 30, "load is on")
-        for version in (second, first):
-            client.set_registered_model_alias("swap", "champion", version)
-            moved = time.monotonic()
-            took.append(
-                wait_until(
-                    lambda version=version, moved=moved: load.first(version, moved),
-                    30,
-                    f"version {version} is served",
-                )
-            )
-            asked = len(load.samples)
-            wait_until(lambda asked=asked: len(load.samples) > asked + 200, 30, "more answers")
-
-    assert not load.failures()
-    assert {(sample.version, str(sample.prediction)) for sample in load.samples} == {
-        (first, "[1.0, 1.0]"),
-        (second, "[2.0, 2.0]"),
-    }
-    assert max(took) <= 2, f"promotion and rollback took {took} s"

@@ -12,7 +12,7 @@ from host.user import options
 
 def may_measure() -> bool:
     """Whether a test that wants the machine for itself would begin."""
-    with test.OTHERS.open() as others:
+    with test.WORKING.open() as others:
         try:
             fcntl.flock(others, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -39,7 +39,7 @@ def ran(monkeypatch, tmp_path):
     monkeypatch.setattr(test, "_timed", timed)
     monkeypatch.setattr(test, "LOCAL", tmp_path)
     monkeypatch.setattr(test, "BESIDE", tmp_path / "log")
-    monkeypatch.setattr(test, "OTHERS", tmp_path / "others")
+    monkeypatch.setattr(test, "WORKING", tmp_path / "others")
     monkeypatch.setattr(test, "shown", str)
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
     return begun
