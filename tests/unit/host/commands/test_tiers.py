@@ -14,7 +14,7 @@ def may_measure() -> bool:
     """Whether a test that wants the machine for itself would begin."""
     with test.WORKING.open() as others:
         try:
-            fcntl.flock(others, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(others, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
