@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 MIB = 2**20
+SIZE = (2048 if os.environ.get("FULL") == "1" else 1280) * MIB
 
 # Runs in tracking's container, with tracking's own S3 user.
 TRESPASS = """
@@ -115,8 +116,8 @@ def test_mlflows_role_is_no_superuser(stack):
 
 
 @pytest.mark.timeout(900)
-def test_two_gibibytes_pass_through_one(stack, client, tmp_path, monkeypatch):
-    """Moved up and down through a tracking container that may use half of that as memory."""
+def test_more_than_its_memory_passes_through_tracking(stack, client, tmp_path, monkeypatch):
+    """Moved up and down through a container that may use less than that as memory."""
     # Else MLflow sends all again where the disk needs more than two minutes.
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "600")
     assert stack.container("tracking")["HostConfig"]["Memory"] == 2**30
@@ -125,7 +126,7 @@ def test_two_gibibytes_pass_through_one(stack, client, tmp_path, monkeypatch):
     block = os.urandom(MIB)
     sent = hashlib.sha256()
     with source.open("wb") as file:
-        for number in range(2048):
+        for number in range(SIZE // MIB):
             piece = number.to_bytes(8, "big") + block[8:]
             sent.update(piece)
             file.write(piece)
@@ -140,7 +141,7 @@ def test_two_gibibytes_pass_through_one(stack, client, tmp_path, monkeypatch):
         for piece in answer.iter_bytes(MIB):
             received.update(piece)
             size += len(piece)
-    assert size == 2**31
+    assert size == SIZE
     assert received.hexdigest() == sent.hexdigest()
 
     assert httpx.delete(address, timeout=60).status_code == 200
