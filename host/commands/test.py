@@ -29,8 +29,9 @@ NO_TESTS = 5  # pytest's status where nothing was selected
 BESIDE = LOCAL / "compose-tests.log"
 WORKING = LOCAL / "working-tests"
 """Locked by all processes of tests as long as they work, for tests that want to run alone."""
-COMPOSE_WORKERS = 3
-"""Tests of containers mostly wait for them: with one, two cores are idle for more than half."""
+WAITING = {"integration": 1, "compose": 1}
+"""Processes of tests beyond one a core: for so much of the time, they wait for others."""
+MOST = 4
 CORES_TO_SHARE = 4
 """With fewer, the tiers take little less time side by side than one after the other, and tests of
 time limits fail by each other's load: 2,009 against 2,276 s on two cores, and two such failures."""
@@ -117,7 +118,7 @@ def _timed(
     started = time.monotonic()
     command = ["nice", "-n", YIELDING] if yielding else []
     command += [str(environment.PYTHON), "-m", "pytest", f"tests/{tier}"]
-    workers = COMPOSE_WORKERS if tier == "compose" else min(4, os.cpu_count() or 1)
+    workers = min(MOST, (os.cpu_count() or 1) + WAITING.get(tier, 0))
     # Else files of few tests come last, and the longest tests are in such.
     command += ["-n", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]
     if options.coverage and tier != "compose":
