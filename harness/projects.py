@@ -19,7 +19,7 @@ from host.paths import ROOT
 BIN = Path(sys.executable).parent
 PROJECTS = ROOT / "projects"
 WITHOUT_A_MODEL = {"validation", "registry"}
-"""Those whose runs in `make projects` promote none; for "validation -e train", wine's does."""
+"""Projects whose runs in `make projects` promote none; for "validation -e train", wine's does."""
 _COMMANDS = multiprocessing.get_context("forkserver")
 # Importing MLflow's command takes longer than most of what it is asked for in tests.
 _COMMANDS.set_forkserver_preload(["mlflow.cli"])
@@ -78,11 +78,11 @@ class Runs:
             command += ["-P", f"{name}={value}"]
         return command
 
-    def run(self, experiment: str, manager: str = "local", **given: object) -> tuple[int, str, Run]:
+    def run(self, experiment: str, manager: str = "local", **asked: object) -> tuple[int, str, Run]:
         """Exit status of the `command`, all that was printed, and the run as recorded: the parent,
         if it has children."""
         environment = {**self.environment, "MLFLOW_ENV_ROOT": str(self.folder / manager)}
-        command = self.command(experiment, manager, **given)
+        command = self.command(experiment, manager, **asked)
         status, output = _run_mlflow(command, self.folder, environment)
         recorded = self.client.get_experiment_by_name(experiment)
         assert recorded, output

@@ -82,7 +82,7 @@ def clone(tmp_path_factory):
     run. Open stay the projects, which the runner asks for, and the locks, so that the layers that
     install packages are those of other builds."""
     if reason := why_no_stack():
-        pytest.skip(f"STACK TIER NOT RUN: {reason}")
+        pytest.skip(f"COMPOSE TIER NOT RUN: {reason}")
     folder = tmp_path_factory.mktemp("clone")
     copy_shipped_files(folder)
     for path in folder.rglob("*"):

@@ -170,6 +170,13 @@ def test_own_images_carry_the_version():
     assert SERVICES["migrate"]["image"] == SERVICES["tracking"]["image"]
 
 
+def test_own_images_are_pulled_only_where_that_is_meant():
+    """Else an image of whoever has that name at Docker Hub would be taken for one of these."""
+    for service in (SERVICES | TEAM | MONITORING).values():
+        if service and "STACK_IMAGES" in service.get("image", ""):
+            assert service["pull_policy"] == "${STACK_PULL:-never}"
+
+
 def test_only_tracking_and_serving_publish_ports():
     assert {name for name, service in SERVICES.items() if "ports" in service} == {
         "tracking",
