@@ -19,6 +19,7 @@ from host.user.options import Options
 from host.user.terminal import say
 
 COMPOSE_TAG = re.compile(r"(?<=: )!(?:reset|override)\b ?(null\b)?")
+PULL_POLICY = re.compile(r"(pull_policy: )\$\{\w+:-(\w+)\}")
 SERVICES = [ROOT / "services" / name for name in ("backup", "secrets", "serving", "tracking")]
 BINARY = (".png", ".jpg", ".gif", ".whl", ".onnx", ".gz", ".zip", ".db")
 
@@ -72,11 +73,13 @@ def _plain(tag: re.Match[str]) -> str:
 
 
 def _untagged(files: list[Path], folder: Path) -> list[Path]:
-    """Copies of Compose files without its own tags, which the schema's reader does not know."""
+    """Copies of Compose files without its own tags, which the schema's reader does not know, and
+    with the default of the one setting whose values the schema lists."""
     copies = []
     for path in files:
+        text = COMPOSE_TAG.sub(_plain, path.read_text(encoding="utf-8"))
         copies.append(folder / path.name)
-        copies[-1].write_text(COMPOSE_TAG.sub(_plain, path.read_text(encoding="utf-8")))
+        copies[-1].write_text(PULL_POLICY.sub(r"\1\2", text))
     return copies
 
 
