@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -95,14 +96,15 @@ def _run_mlflow(
     command: Sequence[str], folder: Path, environment: Mapping[str, str]
 ) -> tuple[int | None, str]:
     """Exit status and output of the program `mlflow`, forked where it is imported already."""
-    output = folder / "output.txt"
-    process = _COMMANDS.Process(target=_mlflow, args=(command, folder, environment, output))
-    process.start()
-    try:
-        process.join()
-    finally:
-        process.kill()
-    return process.exitcode, output.read_text()
+    with tempfile.NamedTemporaryFile() as file:
+        output = Path(file.name)
+        process = _COMMANDS.Process(target=_mlflow, args=(command, folder, environment, output))
+        process.start()
+        try:
+            process.join()
+        finally:
+            process.kill()
+        return process.exitcode, output.read_text()
 
 
 def _mlflow(
