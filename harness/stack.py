@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
 import subprocess
-import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -91,12 +89,6 @@ class Stack:
             cwd=self.folder,
             env=self.environment(**settings),
         )
-
-    def build(self, *services: str) -> None:
-        """The images that are not here yet, by one process at a time: the next finds them all."""
-        with (Path(tempfile.gettempdir()) / f"{IMAGES}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            self.compose("build", *services)
 
     def up(self, *arguments: str, **settings: str) -> None:
         self.compose("up", "--detach", "--wait", *arguments, **settings)

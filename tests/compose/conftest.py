@@ -93,7 +93,24 @@ def clone(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def new_stack(clone):
+def images(clone):
+    """All images, built from the clone by the first process of this run that wants them. A second
+    build would give them other names of projects, and `up` make containers anew."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    LOCAL.mkdir(exist_ok=True)
+    with (LOCAL / "tests-built").open("a+") as built:
+        fcntl.flock(built, fcntl.LOCK_EX)
+        built.seek(0)
+        if built.read() != run:
+            overlays = ("compose.team.yml",)
+            builder = Stack(clone, "mlflow-stack-test", free_port(), free_port(), overlays)
+            builder.compose("--profile", "*", "build")
+            built.truncate(0)
+            built.write(run)
+
+
+@pytest.fixture(scope="session")
+def new_stack(clone, images):  # noqa: ARG001 - from which stacks are made
     """Makes stacks from the clone, each with its own name, ports and overlays, and removes them."""
     numbers = itertools.count()
 
@@ -109,10 +126,9 @@ def new_stack(clone):
 
 @pytest.fixture(scope="session")
 def stack(new_stack, request):
-    """The one running stack, built from the clone. A test leaves it as it found it: healthy."""
+    """The one running stack. A test leaves it as it found it: healthy."""
     running = new_stack()
     try:
-        running.build()
         running.up()
         yield running
     finally:

@@ -52,6 +52,15 @@ def test_promotion_and_rollback_under_load(stack, client):
     assert max(took) <= 2, f"promotion and rollback took {took} s"
 
 
+def test_up_on_a_running_stack_changes_nothing(stack, kept):
+    stack.up()  # by images that another stack may have built meanwhile
+    services = ("postgres", "minio", "tracking", "serving")
+    before = {name: stack.container(name)["State"]["StartedAt"] for name in services}
+    stack.up()
+    assert {name: stack.container(name)["State"]["StartedAt"] for name in services} == before
+    assert kept.is_all_there()
+
+
 def test_down_then_up_brings_all_back_in_time(stack, kept):
     stack.down()
     started = time.monotonic()

@@ -24,7 +24,7 @@ from sklearn.linear_model import LinearRegression
 from harness.ports import free_port
 from harness.processes import Process, run
 from harness.readme import blocks
-from harness.stack import Stack, copy_shipped_files, docker
+from harness.stack import IMAGES, Stack, copy_shipped_files, docker
 from harness.waiting import wait_until
 from host.docker.repository import Place, need_folder, user
 from host.paths import ROOT
@@ -55,6 +55,10 @@ class Clone(Stack):
     def __init__(self, folder: Path, project: str) -> None:
         copy_shipped_files(folder)
         super().__init__(folder, project, free_port(), free_port())
+
+    def environment(self, **settings: str) -> dict[str, str]:
+        """With images of its own, as `make` builds them here, and one test others."""
+        return super().environment(STACK_IMAGES=f"{IMAGES}-backup", **settings)
 
     def give(self, name: str, value: str) -> None:
         (self.folder / "secrets" / name).write_text(value)
@@ -167,8 +171,7 @@ def old(clones, tmp_path_factory):
     """Models of several kinds, one deployed by the API, and an API key in the AI gateway."""
     stack = clones[0]
     stack.give("serving-token", TOKEN)
-    stack.build()
-    stack.up()
+    stack.up("--build")
     mlflow.set_tracking_uri(stack.tracking)
     mlflow.set_experiment("before")
     with mlflow.start_run():

@@ -31,8 +31,8 @@ def volumes(stack: Stack) -> list[str]:
 def switched_off(new_stack) -> Stack:
     """The gateway runs, and the files of `docker compose` know nothing of it."""
     stack = new_stack("compose.team.yml")
-    stack.compose("up", "--detach", "--build", "--no-deps", "secrets")
-    stack.compose("up", "--detach", "--build", "--no-deps", "gateway")
+    stack.compose("up", "--detach", "--no-deps", "secrets")
+    stack.compose("up", "--detach", "--no-deps", "gateway")
     reads = ["exec", "-T", "gateway", "cat", "/etc/caddy/Caddyfile"]  # in a clone under umask 077
     wait_until(
         lambda: stack.compose(*reads, check=False).returncode == 0, 60, "the gateway reads it"

@@ -21,7 +21,7 @@ OWN_IMAGES = {"secrets", "database", "bucket", "tracking", "serving", "runner"}
 @pytest.fixture(scope="module")
 def containers(stack):
     """Every container that the compose file describes, the runner's too."""
-    stack.compose("--profile", "runner", "up", "--no-start", "--build", "runner")
+    stack.compose("--profile", "runner", "up", "--no-start", "runner")
     return stack.containers()
 
 

@@ -84,7 +84,7 @@ def watched(new_stack, clone, prometheus) -> Iterator[Stack]:
     watched = new_stack(OVERLAY)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PROMETHEUS_PORT", str(prometheus.port))
-        watched.build(*WITHOUT_GRAFANA)
+        watched.compose("build", "prometheus")
         watched.up(*WITHOUT_GRAFANA)
         yield watched
         watched.down("--volumes", "--timeout", "5")

@@ -7,14 +7,6 @@ import uuid
 from harness.stack import docker
 
 
-def test_up_on_a_running_stack_changes_nothing(stack, kept):
-    services = ("postgres", "minio", "tracking", "serving")
-    before = {name: stack.container(name)["State"]["StartedAt"] for name in services}
-    stack.up()
-    assert {name: stack.container(name)["State"]["StartedAt"] for name in services} == before
-    assert kept.is_all_there()
-
-
 def test_killed_containers_come_back_with_all(stack, kept):
     stack.compose("kill")
     stack.up()

@@ -67,10 +67,10 @@ def empty(folder) -> None:
 
 
 @pytest.fixture
-def older_stack(stack, tmp_path):
+def older_stack(images, tmp_path):
     """A stack of the release before, with data, a served model and an older schema; stopped are
-    only the services that migration finds stopped. Images of this release are there."""
-    del stack
+    only the services that migration finds stopped."""
+    del images  # of this release, which are found by then
     folder = tmp_path / "checkout"
     folder.mkdir()
     put_older_release(folder)
@@ -128,7 +128,6 @@ def new_home(new_stack, tmp_path):
     """A running stack, with `pg_dump` on the PATH that reaches its PostgreSQL's databases."""
     stack = new_stack()
     before = mlflow.get_tracking_uri()
-    stack.build()
     stack.up()
     mlflow.set_tracking_uri(stack.tracking)
     pg_dump = tmp_path / "bin" / "pg_dump"

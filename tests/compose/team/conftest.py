@@ -9,7 +9,6 @@ from harness.team import Team
 @pytest.fixture(scope="package")
 def team(new_stack, tmp_path_factory):
     running = new_stack("compose.team.yml")
-    running.build()
     running.up()
     yield Team(running, tmp_path_factory.mktemp("team"))
     print("\n".join(running.trouble()))
