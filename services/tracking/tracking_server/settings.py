@@ -71,6 +71,11 @@ class Settings(BaseSettings):
     body_limit: int = Field(
         32 * 2**20, ge=2**20, description="largest body of a request that is no artifact, in bytes"
     )
+    fast: bool = Field(
+        True,
+        description="answer the most frequent calls by statements of this server's own; with "
+        "logins, MLflow answers all",
+    )
     workers: int = Field(2, ge=1, le=64, description="server processes")
     patience: float = Field(
         60, ge=0, description="seconds to wait at start for a database that does not answer"

@@ -15,6 +15,8 @@ from typing import NamedTuple
 from prometheus_client import Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tracking_server.fast.answered import is_fast
+
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "other"
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60)
@@ -23,6 +25,7 @@ GONE = 499
 """The status of a request whose client left before the answer began, as nginx has it."""
 
 ROUTE = ("route", "method")
+FAST = Counter("tracking_fast_requests", "Requests that the fast path answered", ROUTE)
 REQUESTS = Counter("tracking_requests", "Requests answered", (*ROUTE, "status"))
 LATENCY = Histogram(
     "tracking_request_seconds", "Seconds from a request's head to its last byte", ROUTE,
@@ -40,6 +43,7 @@ class Series(NamedTuple):
     """The series that requests of one route, method and status add to."""
 
     requests: Counter
+    fast: Counter
     latency: Histogram
     received: Counter
     sent: Counter
@@ -96,6 +100,8 @@ class Counted:
             status = status or (GONE if left else 500)
             series = self._of(self._route(scope), scope["method"], status)
             series.requests.inc()
+            if is_fast(scope):
+                series.fast.inc()
             series.latency.observe(time.perf_counter() - started)
             series.received.inc(received)
             series.sent.inc(sent)
@@ -106,6 +112,7 @@ class Counted:
             labels = key[:2]
             self._series[key] = Series(
                 REQUESTS.labels(*key),
+                FAST.labels(*labels),
                 LATENCY.labels(*labels),
                 RECEIVED.labels(*labels),
                 SENT.labels(*labels),
