@@ -133,7 +133,9 @@ def publish_models(scene: Scene) -> None:
         warnings.simplefilter("ignore")  # what MLflow tells the authors of models
         steady, wayward = Path(folder, "steady"), Path(folder, "wayward")
         mlflow.sklearn.save_model(
-            DummyRegressor(strategy="constant", constant=7.0).fit([[0.0]], [7.0]), steady
+            DummyRegressor(strategy="constant", constant=7.0).fit([[0.0]], [7.0]),
+            steady,
+            pip_requirements=["scikit-learn"],
         )
         mlflow.pyfunc.save_model(
             wayward,

@@ -22,6 +22,12 @@ def main(options: Options) -> None:
     if not selection.modes:
         say("nothing else to remove" if selection.unasked else "nothing to remove")
         return
+    for mode in selection.modes:
+        if others := mode.other_checkouts():
+            raise CommandError(
+                f"nothing removed: a stack of the same name was made in {', '.join(others)}: "
+                "run make clean there, or set COMPOSE_PROJECT_NAME here"
+            )
     _explain(selection.modes)
     if not options.yes:
         _ask()

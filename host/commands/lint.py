@@ -19,6 +19,8 @@ from host.user.options import Options
 from host.user.terminal import say
 
 COMPOSE_TAG = re.compile(r"(?<=: )!(?:reset|override)\b ?(null\b)?")
+HOMES = ("/", "/root", "/nonexistent", "/home/runner")
+"""That containers have: the last is the runner's here, and every user's of GitHub's machines."""
 PULL_POLICY = re.compile(r"(pull_policy: )\$\{\w+:-(\w+)\}")
 SERVICES = [ROOT / "services" / name for name in ("backup", "secrets", "serving", "tracking")]
 BINARY = (".png", ".jpg", ".gif", ".whl", ".onnx", ".gz", ".zip", ".db")
@@ -137,7 +139,7 @@ def _addresses(files: list[Path]) -> Iterator[str]:
     settings = pip_settings.in_uv_words(environment.PYTHON, known={})
     indexes = f"{settings.get('UV_DEFAULT_INDEX', '')} {settings.get('UV_INDEX', '')}".split()
     home = str(Path.home())
-    places = {str(ROOT), *indexes, *([home] if home not in ("/", "/root") else [])}
+    places = {str(ROOT), *indexes, *([home] if home not in HOMES else [])}
     for path in files:
         if path.suffix in BINARY:
             continue

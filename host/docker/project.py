@@ -69,20 +69,20 @@ def other_checkouts() -> list[str]:
 
 def volumes() -> list[str]:
     """Names of the volumes that this project made, those of overlays that are off by now, too."""
-    return client.said("volume", "ls", "--quiet", "--filter", _label()).split()
+    return client.need("volume", "ls", "--quiet", "--filter", _label()).split()
 
 
 def containers(*arguments: str) -> list[str]:
     """Names of those that Compose made for this project and that run, or, by `--all`, exist."""
     made = f"label={MADE_LABEL}"
     form = "{{.Names}}"
-    listed = client.said("ps", *arguments, "--filter", _label(), "--filter", made, "--format", form)
+    listed = client.need("ps", *arguments, "--filter", _label(), "--filter", made, "--format", form)
     return listed.split()
 
 
 def networks() -> list[str]:
     """Names of the project's networks."""
-    return client.said("network", "ls", "--filter", _label(), "--format", "{{.Name}}").split()
+    return client.need("network", "ls", "--filter", _label(), "--format", "{{.Name}}").split()
 
 
 def on_networks(networks: list[str]) -> list[str]:
@@ -181,6 +181,12 @@ def base_images() -> list[str]:
         own.add(service["image"])
         images |= {v for k, v in build.get("args", {}).items() if k.endswith("_IMAGE") and v}
     return sorted(images - own)
+
+
+def builds() -> bool:
+    """Whether `up` is to build, and not to pull images that STACK_PULL says are elsewhere."""
+    own = [one for one in _configuration()["services"].values() if "build" in one]
+    return all(service.get("pull_policy", "never") in ("never", "build") for service in own)
 
 
 def built() -> bool:

@@ -27,9 +27,10 @@ REMOVE = ["compose", "--profile", "*", "down", "--remove-orphans"]
 
 
 def up(settings: Settings, options: Options) -> Settings:  # noqa: ARG001 - as other modes have it
-    """Build and start what is not there yet; stop what overlays left that are off by now."""
+    """Build or pull, and start, what is not there yet; stop what overlays left that are off."""
     what = "docker compose up (the first time, this downloads and builds images)"
-    command = [*project.PLAIN, "up", "--detach", "--build", "--wait", "--remove-orphans"]
+    build = ["--build"] if project.builds() else []
+    command = [*project.PLAIN, "up", "--detach", *build, "--wait", "--remove-orphans"]
     try:
         client.do(command, what, aloud=True)
     except CommandError as error:

@@ -21,7 +21,12 @@ class Kept:
         with mlflow.start_run() as run:
             mlflow.log_text(self.name, "note.txt")
             model = DummyRegressor(strategy="constant", constant=7.0).fit([[0.0]], [7.0])
-            mlflow.sklearn.log_model(model, name="model", registered_model_name=self.name)
+            mlflow.sklearn.log_model(
+                model,
+                name="model",
+                registered_model_name=self.name,
+                pip_requirements=["scikit-learn"],
+            )
         self.run = run.info
         client.set_registered_model_alias(self.name, "champion", "1")
         wait_until(self.is_served, 30, "the model is served")

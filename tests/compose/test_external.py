@@ -123,6 +123,7 @@ def test_runs_artifacts_and_models_are_outside(running, outside, tmp_path):
                 registered_model_name="outside",
                 input_example=[[1.0]],
                 skops_trusted_types=["sklearn.dummy.DummyRegressor"],
+                pip_requirements=["scikit-learn"],
             )
         back = mlflow.artifacts.download_artifacts(
             f"{run.info.artifact_uri}/large.bin", dst_path=str(tmp_path / "back")

@@ -2,13 +2,23 @@
 nothing."""
 
 import argparse
+import http.client
 import json
 import os
 import sys
 import urllib.error
 import urllib.request
+from typing import TextIO
 
-TIMEOUT_SECONDS = 5
+TIMEOUT_SECONDS = 3
+"""Less than Compose waits, so that the reason is told."""
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """No other page says anything of this server."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
 
 
 def healthy(arguments: list[str]) -> int:
@@ -23,15 +33,18 @@ def healthy(arguments: list[str]) -> int:
     host = f"[{host}]" if ":" in host else host
     url = f"http://{host}:{asked.port}/readyz"
     # Never by a proxy, which would ask another machine; under a name that every server knows.
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
     request = urllib.request.Request(url, headers={"Host": "localhost"})
     try:
         with direct.open(request, timeout=TIMEOUT_SECONDS):
             return 0
-    except urllib.error.HTTPError as error:
-        return _judge(error.read())
-    except (OSError, ValueError) as error:  # a port that is no number, too
-        return _fail(f"{url}: {error}")
+    except urllib.error.HTTPError as refused:
+        try:
+            return _judge(refused.read())
+        except (OSError, http.client.HTTPException) as error:
+            return _fail(f"{url}: {error!r}")
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return _fail(f"{url}: {error!r}" if not str(error) else f"{url}: {error}")
 
 
 def _judge(answer: bytes) -> int:
@@ -40,15 +53,22 @@ def _judge(answer: bytes) -> int:
     try:
         unready = json.loads(answer)
         knows, failing = unready["knows"], unready["failing"].items()
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return _fail(text)
     if not knows:
         return _fail(text)
     for name, problem in failing:
-        print(f"model-server: {name} is not served: {problem}")
+        _say(f"{name} is not served: {problem}", sys.stdout)
     return 0
 
 
 def _fail(line: str) -> int:
-    print(f"model-server: {line}", file=sys.stderr)
+    _say(line, sys.stderr)
     return 1
+
+
+def _say(line: str, to: TextIO) -> None:
+    """Whatever the terminal's encoding."""
+    encoding = to.encoding or "ascii"
+    shown = line.encode(encoding, "backslashreplace").decode(encoding)
+    print(f"model-server: {shown}", file=to)

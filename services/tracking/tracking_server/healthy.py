@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import urllib.error
 import urllib.request
 
-TIMEOUT_SECONDS = 8
+TIMEOUT_SECONDS = 3
+"""Less than Compose waits, so that the reason is told."""
 
 # Never by a proxy, whatever the environment says: it would ask another machine.
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -14,15 +16,16 @@ _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 def healthy() -> int:
     """0 when /readyz says ready; else 1, having printed why."""
-    port = os.environ.get("TRACKING_PORT", "5000")
-    host = os.environ.get("TRACKING_HOST", "127.0.0.1")
+    port = os.environ.get("TRACKING_PORT") or "5000"
+    host = os.environ.get("TRACKING_HOST") or "127.0.0.1"
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
     try:
         _direct.open(f"http://{host}:{port}/readyz", timeout=TIMEOUT_SECONDS).close()
     except urllib.error.HTTPError as error:
-        print(error.read(1000).decode(errors="replace"))
+        text = error.read(1000).decode(errors="replace")
+        print(text.encode("ascii", "backslashreplace").decode())
         return 1
-    except OSError as error:
-        print(f"no answer on port {port}: {error}")
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        print(f"no answer on port {port}: {error!r}")
         return 1
     return 0

@@ -219,11 +219,15 @@ def test_what_mlflows_clients_write_is_lawful(world, as_editor, tmp_path):
 
     with mlflow.start_run() as run:
         logged = mlflow.pyfunc.log_model(
-            name="echo", python_model=Echo(), registered_model_name=names[1]
+            name="echo",
+            python_model=Echo(),
+            registered_model_name=names[1],
+            pip_requirements=[],  # else MLflow finds them out, for seconds
         )
         (tmp_path / "old").mkdir()
-        mlflow.pyfunc.save_model(str(tmp_path / "old" / "model"), python_model=Echo())
-        mlflow.log_artifacts(str(tmp_path / "old" / "model"), "model")  # as MLflow 2 laid it out
+        old = str(tmp_path / "old" / "model")
+        mlflow.pyfunc.save_model(old, python_model=Echo(), pip_requirements=[])
+        mlflow.log_artifacts(old, "model")  # as MLflow 2 laid it out
     mlflow.register_model(f"runs:/{run.info.run_id}/echo", names[1])
     mlflow.register_model(f"models:/{logged.model_id}", names[1])
     mlflow.register_model(f"runs:/{run.info.run_id}/model", names[2])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 from mlflow.exceptions import MlflowException
@@ -21,8 +21,6 @@ NUMBERS = {
     "-Infinity": (-LARGEST, False),
 }
 """How clients write what JSON has no number for, and how it is stored: value and is_nan."""
-SOME = msgspec.Meta(min_length=1)
-"""A list that is given and empty is something that MLflow refuses."""
 LONGEST_BATCH = 1_000_000
 """Bytes of a request for several, above which MLflow refuses it."""
 
@@ -61,9 +59,9 @@ class LogBatch(msgspec.Struct, forbid_unknown_fields=True):
     """log-batch."""
 
     run_id: str
-    metrics: Annotated[list[Metric], SOME] = []
-    params: Annotated[list[Pair], SOME] = []
-    tags: Annotated[list[Pair], SOME] = []
+    metrics: list[Metric] = []
+    params: list[Pair] = []
+    tags: list[Pair] = []
 
 
 class Point(msgspec.Struct):
@@ -134,7 +132,7 @@ def log_batch(body: bytes) -> Log | None:
         or len(asked.metrics) + len(params) + len(tags) > validation.MAX_ENTITIES_PER_BATCH
         or len({param.key for param in params}) < len(params)
         or not asked.run_id
-        or not (asked.metrics or params or tags)
+        or not (asked.metrics or params or tags)  # no statement would look at the run
         or not all(map(_is_plain_param, params))
         or not all(map(_is_plain_tag, tags))
     ):
