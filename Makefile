@@ -3,13 +3,13 @@
 # can make virtual environments (Debian ships that part as python3-venv).
 
 ifeq ($(origin PYTHON), undefined)
-PYTHON := $(firstword $(shell for needed in sys,venv,ensurepip sys; do \
+PYTHON := $(shell for needed in sys,venv,ensurepip sys; do \
 	for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c "import $$needed; sys.exit(sys.version_info < (3, 11))" 2>/dev/null \
-	&& command -v $$python && break 2; done; done))
+	&& command -v $$python && break 2; done; done)
 endif
 STACK = $(if $(PYTHON),,$(error no Python 3.11 or newer found: install python3, \
-	or name one: make PYTHON=/path/to/python3 $@))$(PYTHON) -m host
+	or name one: make PYTHON=/path/to/python3 $@))PYTHONSAFEPATH= "$(PYTHON)" -m host
 
 .DEFAULT_GOAL := help
 .PHONY: help demo projects test up down clean gc backup backup-verify restore doctor bench bench-serving chaos lint lock audit licences
