@@ -61,7 +61,7 @@ def test_a_copy_that_differs_is_named_and_mended(monkeypatch, tmp_path):
     monkeypatch.setattr(copies, "PROJECTS", tmp_path / "projects")
     monkeypatch.setattr(copies, "ROOT", tmp_path)
     (tmp_path / "projects" / "tuning" / "common" / "split.py").write_text("")
-    (tmp_path / "projects" / "validation" / "common" / "more.py").touch()
+    shutil.copy(copies.ORIGINAL / "split.py", tmp_path / "projects" / "validation" / "common")
 
     assert [line.partition(" ")[0] for line in copies.stale(fix=False)] == [
         "projects/tuning/common",
