@@ -29,12 +29,20 @@ class Logins:
         migrated = self.server.migrate()
         assert migrated.returncode == 0, migrated.stderr
         self.server.start()
-        with self.client("admin") as admin:  # as `user add`, which imports MLflow for each
+        try:
+            self._add_users()
+        except BaseException:
+            self.server.stop()
+            raise
+        return self
+
+    def _add_users(self) -> None:
+        """As `user add` does, which imports MLflow for each."""
+        with self.client("admin") as admin:
             for name in USERS:
                 user = {"username": name, "password": self.passwords[name]}
                 admin.post(USER, json=user).raise_for_status()
                 admin.post(GRANT, json={"username": name, **DEFAULT}).raise_for_status()
-        return self
 
     def client(self, name: str) -> httpx.Client:
         """Requests of this user's."""
