@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tracking_server.fast import answered, plain
 from tracking_server.fast.plain import Log
@@ -76,7 +79,9 @@ class Fast:
         while pieces[-1].get("more_body", False) and sum(map(_size, pieces)) <= LARGEST:
             pieces.append(await receive())
         if pieces[-1]["type"] == "http.request" and not pieces[-1].get("more_body", False):
-            log = read(b"".join(piece["body"] for piece in pieces))
+            log = None
+            with contextlib.suppress(msgspec.MsgspecError):
+                log = read(b"".join(piece["body"] for piece in pieces))
             if log is not None and await self._writer.write(log):
                 answered.mark(scope)
                 await send({"type": "http.response.start", "status": 200, "headers": self._headers})

@@ -71,22 +71,14 @@ LOCKED = 2000
 
 
 class Postgres:
-    """A connection of its own, made when it is needed."""
+    """A connection of its own. To make it may raise anything of psycopg2's."""
 
     def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
-        self._connection: Connection | None = None
-
-    def close(self) -> None:
-        """Let go of it."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._connection = _connect(dsn)
+        self.close = self._connection.close
 
     def write(self, logs: Sequence[Log]) -> Sequence[bool]:
         """See Store."""
-        if self._connection is None:
-            self._connection = _connect(self._dsn)
         left = set(without_contradictions(logs))
         with self._connection.cursor() as cursor:
             while left:

@@ -33,23 +33,15 @@ ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value
 
 
 class Sqlite:
-    """A connection of its own, made when it is needed."""
+    """A connection of its own. To make it may raise sqlite3.Error."""
 
     def __init__(self, file: str) -> None:
-        self._file = file
-        self._connection: sqlite3.Connection | None = None
-
-    def close(self) -> None:
-        """Let go of it."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._connection = sqlite3.connect(file, WAITS, isolation_level=None)
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        self.close = self._connection.close
 
     def write(self, logs: Sequence[Log]) -> Sequence[bool]:
         """See Store."""
-        if self._connection is None:
-            self._connection = sqlite3.connect(self._file, WAITS, isolation_level=None)
-            self._connection.execute("PRAGMA foreign_keys = ON")
         written = [False] * len(logs)
         self._connection.execute("BEGIN IMMEDIATE")
         for place in without_contradictions(logs):

@@ -29,8 +29,9 @@ class Store(Protocol):
         committed. Of one that is not, nothing is written. May raise anything, having written all
         or nothing of them: writing the same again changes nothing."""
 
-    def close(self) -> None:
-        """Let go of the database, whatever state it is in; the next `write` begins anew."""
+    @property
+    def close(self) -> Callable[[], None]:
+        """Lets go of the database, whatever state it is in; nothing is written after that."""
 
 
 class Writer:
@@ -54,7 +55,8 @@ class Writer:
         return await done
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
-        store, begins = self._open_store(), 0.0
+        store: Store | None = None
+        begins = 0.0
         while True:
             group = [self._waiting.get()]
             while len(group) < MOST and not self._waiting.empty():
@@ -62,13 +64,16 @@ class Writer:
             written: Sequence[bool] = [False] * len(group)
             if time.monotonic() >= begins:
                 try:
+                    store = store or self._open_store()
                     written = store.write([log for log, _ in group])
                 except Exception as error:  # whose words may hold what clients sent
                     name = type(error).__name__
                     logger.warning("MLflow writes what the fast path cannot: %s", name)
                     begins = time.monotonic() + REST
                     with contextlib.suppress(Exception):
-                        store.close()
+                        if store:
+                            store.close()
+                    store = None
             loop.call_soon_threadsafe(_tell, [done for _, done in group], written)
 
 
