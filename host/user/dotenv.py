@@ -1,6 +1,7 @@
 """Reads .env as Docker Compose does, for the two cases that Compose does not: local mode, doctor.
 
-NAME=value, one a line; quotes, comments after a value, `export`, ${NAME} or ${NAME:-default}.
+NAME=value, one a line; quotes, comments after a value, `export`, ${NAME} or ${NAME:-default}. What
+Compose would read in another way is refused; in single quotes, both take a value as it is.
 """
 
 from __future__ import annotations
@@ -14,13 +15,17 @@ from host.user.terminal import CommandError
 
 LINE = re.compile(
     r"""
-    (?:export\s+)? (?P<name>[A-Za-z_][A-Za-z0-9_]*) \s*=\s*
-    (?: '(?P<literal>[^']*)' | "(?P<quoted>(?:[^"\\]|\\.)*)" | (?P<bare>[^'"\s](?:(?!\s\#).)*?)? )
-    \s* (?:\s\#.*)?
+    (?:export\ +)? (?P<name>[A-Za-z_]\w*) \ *=\ *
+    (?: '(?P<literal>[^']*)(?<!\\)' | "(?P<quoted>(?:[^"\\]|\\["\\])*)"
+      | (?P<bare>[^'"\s](?:(?!\ \#).)*?)? )
+    \ * (?:\ \#.*)?
     """,
-    re.VERBOSE,
+    re.VERBOSE | re.ASCII,
 )
-REFERENCE = re.compile(r"\$(?:\{(?P<braced>\w+)(?::?-(?P<default>[^}]*))?\}|(?P<bare>\w+))")
+NAME = r"[A-Za-z_]\w*"
+REFERENCE = re.compile(
+    rf"\$(?:\{{(?P<braced>{NAME})(?::-(?P<default>[^}}$]*))?\}}|(?P<bare>{NAME}))", re.ASCII
+)
 
 
 def read(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
@@ -29,21 +34,24 @@ def read(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
     Raises CommandError naming the first line that is not a setting, or replaces one above it.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError(f"{shown(path)} cannot be read: {error}") from None
     settings: dict[str, str] = {}
     lines: dict[str, int] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        line = line.strip()
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
+        line = line.strip(" \t")
         if not line or line.startswith("#"):
             continue
-        match = LINE.fullmatch(line)
-        if not match:
-            raise CommandError(f"{shown(path)} line {number}: expected NAME=value, found: {line}")
-        name, value = match["name"], _value(match, {**settings, **environ})
+        match = LINE.fullmatch(line) if line.isprintable() else None
+        value = match and _value(match, {**settings, **environ})
+        if match is None or value is None:
+            raise CommandError(
+                f"{shown(path)} line {number}: expected NAME=value or NAME='value', found {line!r}"
+            )
+        name = match["name"]
         if settings.get(name, value) != value:
             way = "join both into one line" if name == "COMPOSE_FILE" else "keep one of the two"
             raise CommandError(
@@ -53,7 +61,8 @@ def read(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
     return settings
 
 
-def _value(match: re.Match[str], known: Mapping[str, str]) -> str:
+def _value(match: re.Match[str], known: Mapping[str, str]) -> str | None:
+    """None where a dollar begins no reference that is known here."""
     if match["literal"] is not None:
         return match["literal"]
     if match["quoted"] is not None:
@@ -65,4 +74,4 @@ def _value(match: re.Match[str], known: Mapping[str, str]) -> str:
         name = reference["braced"] or reference["bare"]
         return known.get(name) or reference["default"] or ""
 
-    return REFERENCE.sub(resolve, text)
+    return None if "$" in REFERENCE.sub("", text) else REFERENCE.sub(resolve, text)

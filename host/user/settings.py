@@ -12,7 +12,9 @@ from host.user import dotenv
 from host.user.terminal import CommandError
 
 MODES = ("auto", "compose", "local")
-TEAM, MONITORING = "compose.team.yml", "compose.monitoring.yml"
+MAIN, TEAM, MONITORING = "docker-compose.yml", "compose.team.yml", "compose.monitoring.yml"
+# By which Compose reads other files than .env, or none.
+ELSEWHERE = ("COMPOSE_ENV_FILES", "COMPOSE_DISABLE_ENV_FILE")
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
             f"SERVING_PORT: expected another port than TRACKING_PORT, found {serving_port} for both"
         )
     mode = _mode(variables)
+    if mode != "local":
+        _refuse_unknown(environ, variables)
     return Settings(
         mode=mode,
         secure=mode != "local" and _reads(variables, TEAM),
@@ -86,11 +90,29 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
     )
 
 
+def _refuse_unknown(environ: Mapping[str, str], variables: Mapping[str, str]) -> None:
+    """Raise CommandError where Compose would make of its files what is not known here."""
+    for name in ELSEWHERE:
+        if environ.get(name):
+            raise CommandError(
+                f"{name}: expected nothing, found {environ[name]}: settings are in .env"
+            )
+    if MAIN in _files(variables)[1:]:
+        raise CommandError(
+            f"COMPOSE_FILE: expected {MAIN} first, overlays behind it in any order, "
+            f"found {variables['COMPOSE_FILE']}"
+        )
+
+
 def _reads(variables: Mapping[str, str], overlay: str) -> bool:
     """Whether Compose does."""
+    return overlay in _files(variables)
+
+
+def _files(variables: Mapping[str, str]) -> list[str]:
     separator = variables.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
     files = variables.get("COMPOSE_FILE", "").split(separator)
-    return overlay in {file.rpartition("/")[2] for file in files}
+    return [file.rpartition("/")[2] for file in files]
 
 
 def _written(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:

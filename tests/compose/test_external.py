@@ -88,7 +88,7 @@ def running(other, outside):
         (OVERLAYS[1:], {"postgres", "database"}),
         (OVERLAYS, set()),
         ((TEAM, MONITORING, *OVERLAYS), {"gateway", *WATCHING}),
-        ((MONITORING, TEAM, *reversed(OVERLAYS)), {"gateway", *WATCHING}),
+        ((*reversed(OVERLAYS), MONITORING, TEAM), {"gateway", *WATCHING}),
     ],
 )
 def test_there_is_nothing_here_of_what_is_outside(other, overlays, services):

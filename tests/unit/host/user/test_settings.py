@@ -63,6 +63,14 @@ def test_address_is_one_that_this_machine_can_call(host, url):
         ({"STACK_HOST": " "}, "STACK_HOST: expected an IP address"),
         ({"STACK_HOST": "0.0.0.0"}, "STACK_OPEN=yes if that is meant"),
         ({"STACK_HOST": "0.0.0.0", "STACK_OPEN": "true"}, "STACK_OPEN=yes"),
+        (
+            {"COMPOSE_FILE": "compose.team.yml:docker-compose.yml"},
+            "expected docker-compose.yml first",
+        ),
+        (
+            {"COMPOSE_ENV_FILES": ".env,more"},
+            "COMPOSE_ENV_FILES: expected nothing, found .env,more",
+        ),
     ],
 )
 def test_wrong_value_is_named_in_one_line(variables, said):
