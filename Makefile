@@ -9,7 +9,7 @@ PYTHON := $(shell for needed in sys,venv,ensurepip sys; do \
 	&& command -v $$python && break 2; done; done)
 endif
 STACK = $(if $(PYTHON),,$(error no Python 3.11 or newer found: install python3, \
-	or name one: make PYTHON=/path/to/python3 $@))PYTHONSAFEPATH= "$(PYTHON)" -m host
+	or name one: make PYTHON=/path/to/python3 $@))PYTHONSAFEPATH= exec "$(PYTHON)" -m host
 
 .DEFAULT_GOAL := help
 .PHONY: help demo projects test up down clean gc backup backup-verify restore doctor bench bench-serving chaos lint lock audit licences

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -40,6 +41,20 @@ def test_help_is_the_default_and_names_every_target(bare):
 def test_every_command_has_a_target():
     offered = re.findall(r"^  make (\S+) ", make().stdout, re.MULTILINE)
     assert set(COMMANDS) <= set(offered)
+
+
+def test_what_ends_make_ends_its_command(tmp_path):
+    """make tells its own child alone: a shell in between would end, and the command go on."""
+    python = tmp_path / "a python"
+    python.write_text("#!/bin/sh\necho $$\nexec sleep 60\n")
+    python.chmod(0o755)
+    command = ["make", "--no-print-directory", f"PYTHON={python}", "up"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as making:
+        pid = int(making.stdout.readline())
+        making.terminate()
+        assert making.wait(10) != 0
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("python3", [None, "exit 1"])
