@@ -6,6 +6,9 @@ import socket
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -23,7 +26,7 @@ HEAVY = ("mlflow", "pydantic", "pydantic_settings", "httpx", "msgspec", "uvicorn
 
 
 @contextlib.contextmanager
-def answering(content: bytes):
+def answering(parts: Iterable[bytes]):
     """The port of a server that sends this to whoever comes."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -33,7 +36,8 @@ def answering(content: bytes):
                     connection, _ = listener.accept()
                     with connection:
                         connection.recv(65536)
-                        connection.sendall(content)
+                        for part in parts:
+                            connection.sendall(part)
 
         threading.Thread(target=serve, daemon=True).start()
         yield listener.getsockname()[1]
@@ -72,11 +76,24 @@ ANSWERS = {
 @pytest.mark.parametrize("content", ANSWERS.values(), ids=ANSWERS)
 @pytest.mark.parametrize("service", SERVICES)
 def test_whatever_answers_it_is_unhealthy_and_says_so(service, content):
-    with answering(content) as port:
+    with answering([content]) as port:
         done = healthy(service, port)
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
     assert (done.stdout + done.stderr).strip()
+
+
+def test_an_answer_that_drips_is_not_waited_for():
+    def dripping():
+        yield b"HTTP/1.1 503 Busy\r\n"
+        while True:
+            time.sleep(0.2)
+            yield b"x"
+
+    with answering(dripping()) as one, answering(dripping()) as other, ThreadPoolExecutor() as both:
+        for done in both.map(healthy, SERVICES, (one, other)):
+            assert done.returncode == 1
+            assert "no whole answer within 3 s" in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -5,13 +5,14 @@ import argparse
 import http.client
 import json
 import os
+import signal
 import sys
 import urllib.error
 import urllib.request
 from typing import TextIO
 
 TIMEOUT_SECONDS = 3
-"""Less than Compose waits, so that the reason is told."""
+"""For all of the answer; less than Compose waits, so that the reason is told."""
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -35,8 +36,10 @@ def healthy(arguments: list[str]) -> int:
     # Never by a proxy, which would ask another machine; under a name that every server knows.
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
     request = urllib.request.Request(url, headers={"Host": "localhost"})
+    signal.signal(signal.SIGALRM, _late)
+    signal.alarm(TIMEOUT_SECONDS)
     try:
-        with direct.open(request, timeout=TIMEOUT_SECONDS):
+        with direct.open(request):
             return 0
     except urllib.error.HTTPError as refused:
         try:
@@ -45,6 +48,10 @@ def healthy(arguments: list[str]) -> int:
             return _fail(f"{url}: {error!r}")
     except (OSError, ValueError, http.client.HTTPException) as error:
         return _fail(f"{url}: {error!r}" if not str(error) else f"{url}: {error}")
+
+
+def _late(*_: object) -> None:
+    raise TimeoutError(f"no whole answer within {TIMEOUT_SECONDS} s")
 
 
 def _judge(answer: bytes) -> int:
