@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from host.commands.lint import project_files
 from host.paths import ROOT
 
 # The user's own images stay as they are; each checkout has its own, so that two may be tested.
@@ -18,12 +19,10 @@ IMAGES = f"mlflow-stack-test-{zlib.crc32(str(ROOT).encode()):08x}"
 
 def copy_shipped_files(target: Path) -> None:
     """What a clone of this working tree would hold."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).exists():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
+    for path in project_files():
+        copy = target / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copy)
 
 
 def docker(

@@ -16,13 +16,14 @@ from pathlib import Path
 from host.paths import ROOT, VENV
 from host.python import copies, environment, locks, pip_settings
 from host.user.options import Options
-from host.user.terminal import say
+from host.user.terminal import CommandError, say
 
 COMPOSE_TAG = re.compile(r"(?<=: )!(?:reset|override)\b ?(null\b)?")
 HOMES = ("/", "/root", "/nonexistent", "/home/runner")
 """That containers have: the last is the runner's here, and every user's of GitHub's machines."""
 PULL_POLICY = re.compile(r"(pull_policy: )\$\{\w+:-(\w+)\}")
 SERVICES = [ROOT / "services" / name for name in ("backup", "secrets", "serving", "tracking")]
+LIST = ["ls-files", "-z", "--others", "--exclude-per-directory=.gitignore"]
 BINARY = (".png", ".jpg", ".gif", ".whl", ".onnx", ".gz", ".zip", ".db")
 
 
@@ -34,7 +35,7 @@ def main(options: Options) -> int:
 
 def run(*, fix: bool = False) -> bool:
     """Run every linter, show what each complains of; whether none did."""
-    files = _files()
+    files = project_files()
     with tempfile.TemporaryDirectory() as folder:
         tools = _tools(files, Path(folder), fix=fix)
         outcomes = [_run_tool(name, command) for name, command in tools.items()]
@@ -46,6 +47,7 @@ def run(*, fix: bool = False) -> bool:
 
 def _tools(files: list[Path], folder: Path, *, fix: bool) -> dict[str, list[str | Path]]:
     """{name: command} of the linters that have something to look at; `folder` is for copies."""
+    python = [path for path in files if path.suffix in (".py", ".ipynb")]
     dockerfiles = [path for path in files if path.name == "Dockerfile"]
     scripts = [path for path in files if _is_shell(path)]
     yaml = [path for path in files if path.suffix in (".yml", ".yaml")]
@@ -53,8 +55,8 @@ def _tools(files: list[Path], folder: Path, *, fix: bool) -> dict[str, list[str 
     compose = [path for path in yaml if re.fullmatch(r"(docker-)?compose(\..+)?", path.stem)]
     schema = ["check-jsonschema", "--builtin-schema"]
     tools: dict[str, list[str | Path]] = {
-        "ruff": ["ruff", "check", *(["--fix"] if fix else []), "."],
-        "format": ["ruff", "format", *([] if fix else ["--check"]), "."],
+        "ruff": ["ruff", "check", *(["--fix"] if fix else []), *python],
+        "format": ["ruff", "format", *([] if fix else ["--check"]), *python],
         "types": ["mypy"],
         "imports": ["lint-imports"],
     }
@@ -108,22 +110,19 @@ def _show(name: str, started: float, complaints: list[str]) -> bool:
     return not complaints
 
 
-def _files() -> list[Path]:
-    """The project's files: those that git knows or would add, or all where there is no git."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+def project_files() -> list[Path]:
+    """The project's files: all but those that its own .gitignore files name, also where there is no
+    repository, or one around it. Raises CommandError where there is no git to ask."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-        names = [ROOT / name for name in listed.stdout.split("\0") if name]
-    except (OSError, subprocess.CalledProcessError):
-        names = [path for path in ROOT.rglob("*") if not _ignored(path)]
+        with tempfile.TemporaryDirectory() as folder:
+            git = ["git", f"--git-dir={folder}", f"--work-tree={ROOT}"]
+            subprocess.run([*git, "init", "--quiet"], env=variables, check=True)
+            listed = subprocess.check_output([*git, *LIST], cwd=ROOT, env=variables, text=True)
+    except FileNotFoundError:
+        raise CommandError("lint asks git which files are the project's: install git") from None
+    names = [ROOT / name for name in listed.split("\0") if name]
     return sorted(path for path in names if path.is_file())
-
-
-def _ignored(path: Path) -> bool:
-    """What .gitignore names, where git is not there to read it."""
-    parts = path.relative_to(ROOT).parts
-    made = {".git", ".venv", ".local", "__pycache__", "build"}
-    return bool(made & set(parts)) or parts[0] == "secrets"
 
 
 def _is_shell(path: Path) -> bool:

@@ -1,20 +1,33 @@
-"""Which files are the project's where there is no git to say so."""
+"""Which files are the project's."""
+
+import shutil
+import subprocess
+
+import pytest
 
 from host.commands import lint
+from host.paths import ROOT
+from host.user.terminal import CommandError
 
 
-def test_folders_above_the_checkout_hide_nothing(monkeypatch, tmp_path):
-    root = tmp_path / "build" / "secrets" / "checkout"
-    for name in (
-        "host/a.py",
-        "services/secrets/b.py",
-        "secrets/kek",
-        ".venv/c.py",
-        "x/build/d.py",
-    ):
+@pytest.mark.parametrize("repository", ["", "outer", "outer/build/checkout"])
+def test_files_are_those_that_the_projects_own_gitignore_leaves(monkeypatch, tmp_path, repository):
+    root = tmp_path / "outer" / "build" / "checkout"
+    ignored = ("secrets/kek", ".venv/c.py", "x/build/d.py", ".local/e.py", "mlruns/f.yaml", ".env")
+    for name in ("host/a.py", "services/secrets/b.py", *ignored):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch()
+    shutil.copy(ROOT / ".gitignore", root)
+    (tmp_path / "outer" / ".gitignore").write_text("build/\n")
+    if repository:
+        subprocess.run(["git", "init", "--quiet", tmp_path / repository], check=True)
     monkeypatch.setattr(lint, "ROOT", root)
+    monkeypatch.setenv("GIT_INDEX_FILE", "elsewhere")  # as in a hook of git's
+    files = [str(path.relative_to(root)) for path in lint.project_files()]
+    assert files == [".gitignore", "host/a.py", "services/secrets/b.py"]
+
+
+def test_without_git_it_says_so(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    files = [str(path.relative_to(root)) for path in lint._files()]
-    assert files == ["host/a.py", "services/secrets/b.py"]
+    with pytest.raises(CommandError, match="install git"):
+        lint.project_files()
