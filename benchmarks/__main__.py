@@ -57,6 +57,10 @@ def main() -> int:
     parts, options = parse(sys.argv[1:])
     if refusal := machine.refusal():
         sys.exit(f"benchmarks: {refusal}")
+    try:
+        Path(options.output).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.exit(f"benchmarks: --output: {error.strerror}: {error.filename}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sections: dict[str, list[Section]] = {}
     try:

@@ -25,7 +25,6 @@ def markdown(
 def save(options: Options, machine: dict[str, str], parts: dict[str, list[Section]]) -> list[Path]:
     """Write the figures as JSON and Markdown, and into a page if one is named; the paths."""
     folder, stamp = Path(options.output), time.strftime("%Y%m%d-%H%M%S")
-    folder.mkdir(parents=True, exist_ok=True)
     sections = [section for those in parts.values() for section in those]
     figures = [asdict(section) for section in sections]
     for one in figures:

@@ -8,6 +8,7 @@ from pathlib import Path
 from host.paths import ROOT
 from host.python import environment
 from host.user.options import Options
+from host.user.terminal import CommandError
 
 
 def main(options: Options) -> int:
@@ -17,8 +18,11 @@ def main(options: Options) -> int:
 
 def run(options: Options, *parts: str, package: str = "benchmarks") -> int:
     """Measure some parts, or the usual ones; the exit status."""
+    try:
+        arguments = shlex.split(options.args)
+    except ValueError as error:
+        raise CommandError(f"ARGS={options.args}: {error}") from None
     environment.ensure(environment.DEV)
-    arguments = shlex.split(options.args)
     command: list[str | Path] = [environment.PYTHON, "-m", package, *parts, *arguments]
     # Ctrl-C is for the package, which stops what it started: wait for that.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -8,12 +8,11 @@ from __future__ import annotations
 import re
 import shlex
 import time
-from pathlib import Path
 
 from host.clients import projects, team, web
 from host.clients.projects import RUNS, Run
 from host.commands import up
-from host.user.options import Options
+from host.user.options import Options, folder
 from host.user.settings import Settings
 from host.user.terminal import CommandError, say, step
 
@@ -27,22 +26,23 @@ def main(options: Options) -> int:
     if not wanted:
         known = dict.fromkeys(run.project for run in RUNS)
         raise CommandError(f"K: expected one of {', '.join(known)}")
+    source = _source(options.t5)
     settings = up.start(options)
     team.enter(settings)
     outcomes: dict[Run, str] = {}
     try:
         for run in wanted:
-            outcomes[run] = _outcome(settings, run, options.t5)
+            outcomes[run] = _outcome(settings, run, source)
     finally:
         _summarise(outcomes)
     return 0 if all(outcome.startswith("done") for outcome in outcomes.values()) else 1
 
 
-def _outcome(settings: Settings, wanted: Run, t5: str) -> str:
+def _outcome(settings: Settings, wanted: Run, source: list[str]) -> str:
     """What came of a run, in one line."""
     started = time.monotonic()
     try:
-        arguments = [*wanted.arguments, *_source(wanted, t5)]
+        arguments = [*wanted.arguments, *(source if "summarizer" in wanted.arguments else [])]
         said = projects.run(settings, wanted.project, *arguments)
         answer = _ask(match[1]) if (match := ASK.search(said)) else ""
     except CommandError as error:
@@ -50,11 +50,14 @@ def _outcome(settings: Settings, wanted: Run, t5: str) -> str:
     return f"done in {time.monotonic() - started:.0f} s{f': {answer}' if answer else ''}"
 
 
-def _source(wanted: Run, folder: str) -> list[str]:
-    """Where the summarizer comes from, if that is said; another folder than the project's."""
-    if "summarizer" not in wanted.arguments or not folder:
+def _source(t5: str) -> list[str]:
+    """Where the summarizer comes from, if that is said. Raises CommandError."""
+    if not t5:
         return []
-    return ["-P", f"source={Path(folder).resolve()}"]
+    place = folder("T5", t5)
+    if not place.is_dir():
+        raise CommandError(f"T5={t5}: there is no such folder")
+    return ["-P", f"source={place}"]
 
 
 def _ask(curl: str) -> str:

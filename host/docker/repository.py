@@ -14,6 +14,7 @@ from typing import Any
 from host.docker import client, project
 from host.paths import ROOT, shown
 from host.user import alone as lock
+from host.user import options
 from host.user.terminal import CommandError, say
 
 DEFAULT = ROOT / "backups"
@@ -43,7 +44,7 @@ def place(variable: str, value: str) -> Place:
         return Place(variable, value, None, value)
     if "://" in value:
         raise CommandError(f"{variable}={value}: expected a folder or s3://BUCKET/FOLDER")
-    folder = Path(value).expanduser().absolute()
+    folder = options.folder(variable, value)
     if ":" in str(folder):
         raise CommandError(f"{variable}={value}: a folder with a colon cannot be given to Docker")
     return Place(variable, "", folder, shown(folder))
@@ -83,9 +84,9 @@ def need_folder(where: Place) -> None:
     """Refuse a folder that holds no backup: CommandError, with all left as it is."""
     if where.folder is None:
         return
-    if not where.folder.is_dir():
-        raise CommandError(f"{where.variable}={where.shown}: there is no such folder")
     try:
+        if not where.folder.is_dir():
+            raise CommandError(f"{where.variable}={where.shown}: there is no such folder")
         if not _is_repository(where.folder):
             raise CommandError(f"{where.variable}={where.shown}: the folder holds no backup")
         _give(where.folder)

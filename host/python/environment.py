@@ -97,13 +97,16 @@ def _sound() -> bool:
 
 def check() -> None:
     """Raise CommandError, before any change, if the environment is not ours or cannot be made."""
+    if _sound():
+        return
     # An empty one is ours: whoever made it was killed before it could be stamped.
-    if VENV.exists() and not STAMP.exists() and any(VENV.iterdir()):
+    empty = VENV.is_dir() and not any(VENV.iterdir())
+    if VENV.is_symlink() or (VENV.exists() and not empty and not STAMP.exists()):
         raise CommandError(
             f"{VENV} was not made by this project: move it away, or remove it, and try again"
         )
     parts = {name for name in ("venv", "ensurepip", "pip") if importlib.util.find_spec(name)}
-    if not _sound() and not parts > {"venv"}:
+    if not parts > {"venv"}:
         raise CommandError(f"{_base_python()} cannot make virtual environments: {PACKAGE_HINT}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from host.user.terminal import CommandError
@@ -42,6 +43,14 @@ def read(environ: Mapping[str, str]) -> Options:
         value = environ.get(name, "")
         said[field.name] = _switch(name, value) if field.type == "bool" else value
     return Options(**said)
+
+
+def folder(name: str, value: str) -> Path:
+    """The folder that a variable names; CommandError where it is the home of a user who is not."""
+    try:
+        return Path(value).expanduser().absolute()
+    except RuntimeError:
+        raise CommandError(f"{name}={value}: this machine has no such user") from None
 
 
 def _switch(name: str, value: str) -> bool:

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from model_server.files import expanded
 from model_server.network import rules
 from model_server.wanted import Wanted, WantedError, entry_for, parse_wanted
 
@@ -66,7 +67,7 @@ def _variables(text: str | tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _folders(text: str | tuple[str, ...]) -> tuple[Path, ...]:
-    paths = tuple(Path(path).expanduser() for path in _list(text))
+    paths = tuple(expanded(path) for path in _list(text))
     for path in paths:
         if not path.is_absolute() or path == Path("/"):
             raise ValueError("must be absolute paths, comma-separated, and not all of /")

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
+from model_server.files import expanded
+
 _VERSION = re.compile(r"[0-9]{1,9}")
 
 
@@ -66,7 +68,7 @@ def entry_for(argument: str) -> str:
             name = re.sub(r"/[0-9]+$|@[^@/]*$", "", argument.removeprefix("models:/"))
             return f"{quote(unquote(name), safe='')}={argument}"
         return f"{quote(Path(path).name, safe='')}={argument}"
-    folder = Path(argument).expanduser()
+    folder = expanded(argument)
     if not argument.startswith((".", "~", "/")) and not folder.is_dir():
         return argument
     folder = Path(os.path.normpath(folder.absolute()))

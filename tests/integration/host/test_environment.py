@@ -1,6 +1,7 @@
 """The virtual environment of a checkout: made once, made again where it has to be."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -130,6 +131,20 @@ def test_environment_of_somebody_else_is_left_alone(place):
     before = sorted(place.venv.iterdir())
     assert "was not made by this project" in place.ensure(status=1)
     assert sorted(place.venv.iterdir()) == before
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "dangling link"])
+def test_what_is_no_folder_of_ours_is_named_and_left_alone(place, kind):
+    kept = place.venv.rename(place.folder / "kept")
+    kept.with_name("other").touch()
+    target = {"file": "other", "link": "kept", "dangling link": "gone"}[kind]
+    if kind == "file":
+        kept.with_name(target).rename(place.venv)
+    else:
+        place.venv.symlink_to(target)
+        (kept / "bin" / "uv").unlink()
+    assert re.search("CommandError: .* was not made by this project", place.ensure(status=1))
+    assert place.venv.is_symlink() or place.venv.is_file()
 
 
 def test_wrong_hash_is_refused(place):

@@ -60,7 +60,7 @@ def test_figures_are_written_between_the_marks_of_a_page(tmp_path):
     section = Section("Title", ["a", "b"], [["1", "2"]], "twice as good", pictures={"it": "<svg/>"})
 
     for _ in range(2):
-        options = Options(output=str(tmp_path / "all"), page=str(page))
+        options = Options(output=str(tmp_path), page=str(page))
         written = save(options, {"memory": "1"}, {"serving": [section]})
 
     text = page.read_text()

@@ -6,12 +6,12 @@ import json
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import httpx
 
+from model_server.files import expanded
 from model_server.following import hints
 from model_server.following.answers import (
     STRANGE,
@@ -273,5 +273,5 @@ def _identity(entry: Wanted) -> str:
 def _local(uri: str) -> str:
     parts = urlsplit(uri)
     if parts.scheme in ("", "file") and not uri.startswith("models:"):
-        return str(Path(unquote(parts.path) if parts.scheme else uri).expanduser().absolute())
+        return str(expanded(unquote(parts.path) if parts.scheme else uri).absolute())
     return uri

@@ -20,6 +20,7 @@ STOPPED = Choice(local, "for the test", running=False)
 @pytest.fixture
 def stack(monkeypatch, tmp_path):
     monkeypatch.setattr("host.user.settings.ROOT", tmp_path)  # where there is no .env
+    monkeypatch.setattr("host.python.environment.VENV", tmp_path / ".venv")  # may be a link here
     return read({"TRACKING_PORT": str(free_port()), "SERVING_PORT": str(free_port())})
 
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,12 @@ def test_every_switch_is_said_in_the_same_way(name, on):
 def test_words_are_taken_as_they_are():
     said = options.read({"TO": "s3://bucket", "FROM": "there", "K": "wine", "ARGS": "--quick"})
     assert (said.to, said.from_, said.k, said.args) == ("s3://bucket", "there", "wine", "--quick")
+
+
+def test_a_folder_may_be_in_a_home_and_a_home_that_is_not_there_is_named():
+    assert options.folder("TO", "~/x") == Path.home() / "x"
+    with pytest.raises(CommandError, match=r"^TO=~nobody-there/x: this machine has no such user$"):
+        options.folder("TO", "~nobody-there/x")
 
 
 def test_one_page_has_every_variable():
