@@ -44,7 +44,7 @@ def test_every_command_has_a_target():
 
 
 def test_what_ends_make_ends_its_command(tmp_path):
-    """make tells its own child alone: a shell in between would end, and the command go on."""
+    """Make tells its own child alone: a shell in between would end, and the command go on."""
     python = tmp_path / "a python"
     python.write_text("#!/bin/sh\necho $$\nexec sleep 60\n")
     python.chmod(0o755)
