@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from typing import TYPE_CHECKING, cast
 
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 
     from tracking_server.patches import Context
 
-logger = logging.getLogger(__name__)
-
 
 def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
     """MLflow's application for these settings, whose environment must be applied already.
@@ -39,7 +36,6 @@ def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", UserWarning)
         from mlflow.server import app as flask_app
-        from sqlalchemy.exc import OperationalError
 
         if settings.logins:
             app = accounts.build(settings)
@@ -48,7 +44,7 @@ def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
 
         from tracking_server import patches
         from tracking_server.fast import front
-        from tracking_server.http import malformed
+        from tracking_server.http import database, malformed
         from tracking_server.logins import permissions
 
     context = _context(settings)
@@ -63,7 +59,7 @@ def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
         accounts.guard(app)  # around the former: without a login, no body is read
         app.add_middleware(Origins, names=settings.names)
     app.add_middleware(Unread)
-    flask_app.register_error_handler(OperationalError, _database_error)
+    database.register(flask_app)
     failures.register(app, flask_app)
     checks = readiness.checks(settings, schema.installed().head)
     probe = readiness.Readiness(checks)
@@ -102,11 +98,3 @@ def _counted(
 
     page = MetricsPage(settings, probe, counts)
     return Counted(app, templates(flask_app), settings.metrics_port, page)
-
-
-def _database_error(error: Exception) -> tuple[dict[str, str], int]:
-    """MLflow says 503 when a connection is lost, save where that shows in undoing a transaction
-    within another: then Flask would answer a bare 500."""
-    logger.error("backend store: %s", error)
-    message = "The backend store does not answer; see the tracking server's log."
-    return {"error_code": "TEMPORARILY_UNAVAILABLE", "message": message}, 503

@@ -5,10 +5,13 @@ Every route ends in these methods, and so does whatever route comes next.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
 from mlflow.entities import Span, TraceInfo
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as RegistryStore
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as TrackingStore
 
@@ -65,9 +68,14 @@ def tracking_store(guard: Guard) -> Callable[[str, str], TrackingStore]:
             super().delete_trace_tag(trace_id, key)
 
         def log_spans(self, location: str, spans: list[Span], tracking_uri: Any = None) -> Any:
-            guard.spans(spans)
-            guard.traces({span.trace_id for span in spans}, location, "update")
-            return super().log_spans(location, spans, tracking_uri)
+            log = super().log_spans
+
+            def guarded(spans: list[Span]) -> Any:
+                guard.spans(spans)
+                guard.traces({span.trace_id for span in spans}, location, "update")
+                return log(location, spans, tracking_uri)
+
+            return all_but_refused(guarded, spans)
 
         def link_traces_to_run(self, trace_ids: list[str], run_id: str) -> None:
             guard.run(run_id)  # OTLP names it in a header that nobody asks about
@@ -82,6 +90,38 @@ def tracking_store(guard: Guard) -> Callable[[str, str], TrackingStore]:
         return Guarded(store_uri, artifact_uri)  # type: ignore[no-untyped-call]  # MLflow's
 
     return opened
+
+
+def all_but_refused(log: Callable[[list[Span]], Any], spans: list[Span]) -> Any:
+    """Log spans of several traces: of one that is refused no more is lost than that trace, where
+    MLflow stores all or nothing. Raises MlflowException, which names the refused."""
+    traces = defaultdict(list)
+    for span in spans:
+        traces[span.trace_id].append(span)
+    try:
+        return log(spans)
+    except MlflowException as error:
+        if not _is_refusal(error) or len(traces) == 1:
+            raise
+    refused = {}
+    for trace_id, alone in traces.items():
+        try:
+            log(alone)
+        except MlflowException as error:
+            if not _is_refusal(error):
+                raise
+            refused[trace_id] = error.message
+    if refused:
+        told = "; ".join(f"{trace_id}: {message}" for trace_id, message in refused.items())
+        raise MlflowException(
+            f"Of {len(traces)} traces these are refused, and the others stored: {told}",
+            INVALID_PARAMETER_VALUE,
+        )
+    return spans
+
+
+def _is_refusal(error: MlflowException) -> bool:
+    return bool(error.get_http_status_code() == 400)
 
 
 def registry_store(guard: Guard) -> Callable[[str], RegistryStore]:

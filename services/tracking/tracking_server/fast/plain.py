@@ -120,7 +120,7 @@ def log_batch(body: bytes) -> Log | None:
         or max(len(params), len(tags)) > validation.MAX_PARAMS_TAGS_PER_BATCH
         or len(asked.metrics) + len(params) + len(tags) > validation.MAX_ENTITIES_PER_BATCH
         or len({param.key for param in params}) < len(params)
-        or not asked.run_id
+        or not _is_plain_run(asked.run_id)
         or not (asked.metrics or params or tags)  # no statement would look at the run
         or not all(map(_is_plain_param, params))
         or not all(map(_is_plain_tag, tags))
@@ -139,7 +139,12 @@ _BATCH = msgspec.json.Decoder(LogBatch)
 
 
 def _is_one_run(asked: LogMetric | LogPair) -> bool:
-    return bool(asked.run_id) and asked.run_uuid in ("", asked.run_id)
+    return _is_plain_run(asked.run_id) and asked.run_uuid in ("", asked.run_id)
+
+
+def _is_plain_run(run_id: str) -> bool:
+    """MLflow answers for those that no run can have; PostgreSQL would refuse to look for some."""
+    return bool(run_id) and run_id.isascii() and run_id.isalnum()
 
 
 def _point(metric: Metric) -> Point | None:

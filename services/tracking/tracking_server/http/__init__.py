@@ -3,5 +3,6 @@
 bodies     how large a body may be, and how slow
 unread     answers that come before the body has
 malformed  400 to what cannot be what its route asks for
+database   what is said when the database refuses or fails, and that no statement or value shows
 failures   what is said when a disk, or a server beyond this one, fails
 """
