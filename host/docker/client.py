@@ -1,8 +1,9 @@
-"""How host tools call `docker`: in the checkout, with nothing to read, but for `project.run`."""
+"""How host tools call `docker`: in the checkout, with nothing to read, but for `converse`."""
 
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -63,3 +64,24 @@ def do(arguments: Sequence[str], what: str, *, aloud: bool = False) -> str:
     """Run `docker ARGUMENTS` under a step, as terminal.run does, and under the command's lock."""
     command = ["docker", *arguments]
     return terminal.run(command, what, aloud=aloud, folder=ROOT, descriptors=held)
+
+
+def converse(container: str, service: str, *command: str) -> int:
+    """Run a command in a new container of a service, at the user's terminal; its status.
+
+    Without a terminal, Compose would leave the command running at Ctrl-C: it is told here.
+    """
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    options = ["--rm", "--no-deps", "--name", container, *([] if terminal else ["--no-TTY"])]
+    process = subprocess.Popen(
+        ["docker", "compose", "--progress", "quiet", "run", *options, service, *command],
+        cwd=ROOT,
+        stdin=None if terminal else subprocess.DEVNULL,
+        start_new_session=not terminal,
+    )
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            if not said("kill", "--signal", "INT", container):
+                process.terminate()

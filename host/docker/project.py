@@ -4,9 +4,6 @@ of it is there."""
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -23,38 +20,6 @@ MADE_LABEL = "com.docker.compose.config-hash"  # that of the project is on image
 LOG_LINES = "8"  # of a service that failed
 BARE = ["--no-color", "--no-log-prefix"]
 PLAIN = ["compose", "--progress", "plain"]  # what shows progress, line by line
-
-
-def run(service: str, *command: str) -> int:
-    """Run a command in a new container of a service, at the user's terminal; its status.
-
-    Without a terminal, Compose would leave the command running at Ctrl-C: it is told here.
-    """
-    terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    container = f"{name()}-{command[0]}-{os.getpid()}"
-    process = subprocess.Popen(
-        [
-            "docker",
-            "compose",
-            "--progress",
-            "quiet",
-            "run",
-            "--rm",
-            "--no-deps",
-            "--name",
-            container,
-        ]
-        + ([service, *command] if terminal else ["--no-TTY", service, *command]),
-        cwd=ROOT,
-        stdin=None if terminal else subprocess.DEVNULL,
-        start_new_session=not terminal,
-    )
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            if not client.said("kill", "--signal", "INT", container):
-                process.terminate()
 
 
 def running() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def clean() -> None:
 
 def gc(settings: Settings, *arguments: str) -> int:  # noqa: ARG001 - as other modes have it
     """Run it in a container of its own."""
-    return project.run("migrate", "gc", *arguments)
+    return client.converse(f"{project.name()}-gc-{os.getpid()}", "migrate", "gc", *arguments)
 
 
 def left_behind() -> bool:

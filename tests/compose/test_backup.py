@@ -42,8 +42,8 @@ mlflow.models.set_model(Twice())
 # Runs in tracking's container: what MLflow's AI gateway would send to a provider.
 DECRYPT = """
 import sys
-from tracking_server import environment, settings
-environment.apply(settings.load())
+from tracking_server import settings, variables
+variables.apply(settings.load())
 from mlflow.server.handlers import _get_tracking_store
 print(_get_tracking_store()._get_decrypted_secret(sys.argv[1]))
 """

@@ -7,7 +7,7 @@ from harness.readme import blocks, paste
 
 def test_readme_commands_do_what_they_say(stack, hub):
     printed = ""
-    for block in blocks("stack"):
+    for block in blocks("compose"):
         done = paste(block.script, stack, hub)
         assert done.returncode == 0, f"README.md:{block.line}\n{done.stdout}{done.stderr}"
         printed += done.stdout

@@ -11,7 +11,7 @@ from host.paths import ROOT
 RUN_BY = {
     "ci": ".ci/run",
     "demo": "tests/integration/host/test_demo.py",
-    "stack": "tests/compose/test_readme.py",
+    "compose": "tests/compose/test_readme.py",
     "backup": "tests/compose/test_backup.py",
     "team": "tests/compose/team/test_team.py",
     "projects": "tests/compose/test_projects.py",

@@ -1,11 +1,12 @@
 """MLflow's tracking server, configured, migrated and watched for this stack.
 
 settings, secret_files, tls  what an operator may set, checked once; secrets; certificates
-environment  the variables that MLflow reads, derived from the settings
+variables    what MLflow, libpq and boto3 read, derived from the settings
 backend      databases: opening, locking, migrating, backing up
 artifacts    S3, through this server alone
 logins       users, passwords, and what is for administrators
 addresses    whose permissions hold for what a client's string names
+fast         what training loops ask most, by statements of its own
 http         bodies that are refused, errors that are told
 patches      everything that is replaced in MLflow, with the reason
 app          MLflow's application with all this around it

@@ -77,14 +77,14 @@ def _of_database(error: BaseException | None) -> str:
 
 
 def _run(parsed: argparse.Namespace) -> None:
-    from tracking_server import environment, secret_files, settings
+    from tracking_server import secret_files, settings, variables
     from tracking_server.backend import migrate
     from tracking_server.logins import accounts
     from tracking_server.logins import command as logins_command
 
     loaded = settings.load()
     secret_files.check(loaded)
-    environment.apply(loaded)
+    variables.apply(loaded)
     if parsed.command not in (None, "serve", "migrate"):
         # Its words on engines, pools and lost databases are for a server's log.
         os.environ["MLFLOW_LOGGING_LEVEL"] = "CRITICAL"

@@ -32,9 +32,9 @@ PROBES = {
 # Runs in tracking's container.
 LIST_ROUTES = """
 import json
-from tracking_server import app, environment, settings
+from tracking_server import app, settings, variables
 loaded = settings.load()
-environment.apply(loaded)
+variables.apply(loaded)
 served = app.build(loaded)
 from mlflow.server import app as flask
 paths = {rule.rule for rule in flask.url_map.iter_rules()}

@@ -12,28 +12,28 @@ import pytest
 
 from harness.authority import Authority
 from harness.tracking import write_secrets
-from tracking_server import environment, settings
+from tracking_server import settings, variables
 from tracking_server.artifacts.bucket import Bucket
 from tracking_server.errors import RefusedError, UnreachableError, UntrustedError
 
 
 @pytest.fixture
 def bucket(s3, tmp_path, monkeypatch):
-    """A bucket as the settings of a new server name it, `variables` on top."""
+    """A bucket as the settings of a new server name it, `changed` on top."""
     folder = write_secrets(tmp_path / "secrets", **{"s3.ini": s3.credentials()})
     own = s3.create_bucket()
 
-    def make(**variables) -> Bucket:
+    def make(**changed) -> Bucket:
         defaults = {
             "TRACKING_BACKEND_STORE": f"sqlite:///{tmp_path}/mlflow.db",
             "TRACKING_ARTIFACT_STORE": f"s3://{own}/some/prefix",
             "TRACKING_S3_ENDPOINT": s3.endpoint,
             "TRACKING_SECRETS": folder,
         }
-        for name, value in {**defaults, **variables}.items():
+        for name, value in {**defaults, **changed}.items():
             monkeypatch.setenv(name, str(value))
         loaded = settings.load()
-        environment.apply(loaded)
+        variables.apply(loaded)
         return Bucket(loaded, seconds=2)
 
     make.folder, make.own = folder, own

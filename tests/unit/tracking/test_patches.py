@@ -18,9 +18,9 @@ ALL = (*PATCHES, *PATCHES_WITH_LOGINS)
 LIST = """
 import inspect, json, os, sys
 import flask
-from tracking_server import app, environment, settings
+from tracking_server import app, settings, variables
 loaded = settings.load()
-environment.apply(loaded)
+variables.apply(loaded)
 app.build(loaded)
 
 def is_ours(value):

@@ -5,7 +5,7 @@ import os
 import certifi
 import pytest
 
-from tracking_server import environment, tls
+from tracking_server import tls, variables
 
 EXTERNAL = "postgresql+psycopg2://mlflow@db.lan:5432/mlflow?sslmode="
 
@@ -17,20 +17,20 @@ def test_the_stacks_own_servers_are_asked_as_ever(load):
 def test_a_ca_is_a_file_beside_the_secrets(load, secret_folder):
     for name in ("postgres-ca.pem", "s3-ca.pem"):
         (secret_folder / name).write_text("certificate")
-    variables = tls.clients(load(TRACKING_BACKEND_STORE=f"{EXTERNAL}verify-full"))
-    assert variables["PGSSLROOTCERT"] == str(secret_folder / "postgres-ca.pem")
-    assert variables["AWS_CA_BUNDLE"] == str(secret_folder / "s3-ca.pem")
+    ours = tls.clients(load(TRACKING_BACKEND_STORE=f"{EXTERNAL}verify-full"))
+    assert ours["PGSSLROOTCERT"] == str(secret_folder / "postgres-ca.pem")
+    assert ours["AWS_CA_BUNDLE"] == str(secret_folder / "s3-ca.pem")
 
 
 def test_without_one_the_public_cas_are_trusted(load):
-    variables = tls.clients(load(TRACKING_BACKEND_STORE=f"{EXTERNAL}verify-full"))
-    assert variables == {"PGSSLROOTCERT": "system", "SSL_CERT_FILE": certifi.where()}
+    ours = tls.clients(load(TRACKING_BACKEND_STORE=f"{EXTERNAL}verify-full"))
+    assert ours == {"PGSSLROOTCERT": "system", "SSL_CERT_FILE": certifi.where()}
     assert tls.clients(load(TRACKING_BACKEND_STORE=f"{EXTERNAL}require")) == {}
 
 
 def test_nothing_outside_can_make_every_certificate_trusted(load, monkeypatch):
     monkeypatch.setenv("MLFLOW_S3_IGNORE_TLS", "true")
-    environment.apply(load())
+    variables.apply(load())
     assert "MLFLOW_S3_IGNORE_TLS" not in os.environ
 
 

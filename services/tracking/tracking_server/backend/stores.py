@@ -11,6 +11,8 @@ from tracking_server.settings import POSTGRES, PREFIX, Settings
 
 VERSIONS, VERSIONS_OF_LOGINS = "alembic_version", "alembic_version_auth"
 """The tables that hold a schema's revision."""
+DEFAULT_EXPERIMENT = 0
+"""Where runs go that name none. Made with the tables, and its identifier is given out once."""
 
 
 class Database(Protocol):

@@ -22,13 +22,12 @@ from mlflow.utils.mlflow_tags import MLFLOW_ARTIFACT_LOCATION
 from sqlalchemy import Row, func
 from sqlalchemy.orm import Session
 
+from tracking_server.backend.stores import DEFAULT_EXPERIMENT
 from tracking_server.gc import places
 from tracking_server.gc.backing import Backing
 from tracking_server.gc.places import Usage, place
 
 RUN, MODEL, EXPERIMENT = "run", "logged model", "experiment"
-# Its id is given out once: without the row, clients that name no experiment could not log again.
-DEFAULT_EXPERIMENT = 0
 LISTINGS = 8  # asked for at one time
 NOTHING = Usage()
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from tracking_server.backend.stores import DEFAULT_EXPERIMENT
+
 ADMINISTRATORS_ONLY = (
     ("GET", "LIST_USERS"),
     ("GET", "AJAX_LIST_USERS"),
@@ -32,7 +34,6 @@ BUDGETS = tuple(
     for api in ("/api", "/ajax-api")
     for name in ("get", "list", "windows")
 )
-DEFAULT_EXPERIMENT = 0
 OF_EXPERIMENTS = tuple(
     (f"{api}/2.0/mlflow/experiments/{name}", "POST")
     for api in ("/api", "/ajax-api")

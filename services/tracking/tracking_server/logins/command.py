@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
 
 PERMISSIONS = ("READ", "USE", "EDIT", "MANAGE", "DENY")
-DEFAULT_EXPERIMENT = "0"
 NAME = re.compile(r"[A-Za-z0-9.@_+-]{1,64}")  # a colon ends it in a login
 KINDS = {"experiment": "experiment", "model": "registered_model", "prompt": "prompt"}
 PROMPTS = """
@@ -83,7 +82,7 @@ def _add(store: SqlAlchemyStore, asked: argparse.Namespace, _: Settings) -> None
     password = _new(asked)
     store.create_user(asked.name, password, is_admin=asked.admin)
     # Where runs go that name no experiment, `mlflow run` of a project for one: nobody made it.
-    store.grant_user_permission(asked.name, "experiment", DEFAULT_EXPERIMENT, "EDIT")
+    store.grant_user_permission(asked.name, "experiment", str(stores.DEFAULT_EXPERIMENT), "EDIT")
     _tell(asked, password)
 
 

@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 
-from tracking_server.environment import LOCAL_NAMES
+from tracking_server.variables import LOCAL_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from mlflow.cli import cli
 from mlflow.server.security_utils import is_allowed_host_header, should_block_cors_request
 
-from tracking_server import environment
+from tracking_server import variables
 
 # Differs at every start.
 RANDOM = "_MLFLOW_SERVER_BOOT_ID"
@@ -90,7 +90,7 @@ def test_mlflow_is_told_what_its_own_command_would_tell_it(
 ):
     database = f"sqlite:///{tmp_path}/mlflow.db"  # because the command has a look at it
     settings = load(TRACKING_NAMES="mlflow.lan", TRACKING_BACKEND_STORE=database)
-    ours = environment.mlflow_server(settings)
+    ours = variables.mlflow_server(settings)
     # Two things that the command takes from its environment only.
     monkeypatch.setenv("MLFLOW_FLASK_SERVER_SECRET_KEY", ours["MLFLOW_FLASK_SERVER_SECRET_KEY"])
     monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
@@ -111,33 +111,33 @@ def test_mlflow_is_told_what_its_own_command_would_tell_it(
 
 
 def test_passwords_stay_in_files(load):
-    variables = environment.clients(load())
-    assert variables["PGPASSFILE"].endswith("/pgpass")
-    assert variables["AWS_SHARED_CREDENTIALS_FILE"].endswith("/s3.ini")
-    assert not any("text of" in value for value in variables.values())
+    ours = variables.clients(load())
+    assert ours["PGPASSFILE"].endswith("/pgpass")
+    assert ours["AWS_SHARED_CREDENTIALS_FILE"].endswith("/s3.ini")
+    assert not any("text of" in value for value in ours.values())
 
 
 def test_credentials_from_elsewhere_do_not_win(load, monkeypatch):
     monkeypatch.setenv("PGPASSWORD", "foreign")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "foreign")
-    environment.apply(load())
+    variables.apply(load())
     assert "foreign" not in os.environ.values()
 
 
 @pytest.mark.parametrize("host", KNOWN_HOSTS)
 def test_a_known_host_is_answered_on_any_port(host):
-    hosts = environment.allowed_hosts(NAMES)
+    hosts = variables.allowed_hosts(NAMES)
     assert is_allowed_host_header(hosts, host)
 
 
 @pytest.mark.parametrize("host", FOREIGN_HOSTS)
 def test_a_foreign_host_is_not(host):
-    assert not is_allowed_host_header(environment.allowed_hosts(NAMES), host)
+    assert not is_allowed_host_header(variables.allowed_hosts(NAMES), host)
 
 
 @pytest.mark.parametrize("origin", KNOWN_ORIGINS)
 def test_the_ui_under_a_known_name_may_write(origin):
-    assert not should_block_cors_request(origin, "POST", environment.allowed_origins(NAMES))
+    assert not should_block_cors_request(origin, "POST", variables.allowed_origins(NAMES))
 
 
 @pytest.mark.parametrize("origin", FOREIGN_ORIGINS)
@@ -146,7 +146,7 @@ def test_a_foreign_origin_may_neither_write_nor_read(origin):
     from flask import Flask
     from flask_cors import CORS
 
-    origins = environment.allowed_origins(NAMES)
+    origins = variables.allowed_origins(NAMES)
     assert should_block_cors_request(origin, "POST", origins)
     app = Flask("probe")
     app.add_url_rule("/", view_func=lambda: "x")
