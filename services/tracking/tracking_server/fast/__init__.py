@@ -1,5 +1,6 @@
-"""A fast path for the calls that scripts make most; whatever is unusual goes to MLflow's own code.
+"""A fast path for the calls that scripts and the UI make most; the unusual goes to MLflow's code.
 
-`front` takes a request or passes it on, `plain` says what is plain, `writer` puts requests that
-arrive while a transaction runs into the next one, `postgres` and `sqlite` are its statements.
+`front` takes a request or passes it on, `calls` knows which there are, `plain` and `queries` say
+what is plain, `group` does what waits together. `postgres` and `sqlite` write; `lookups` and
+`pages` read, on PostgreSQL, which writes the answers itself as `entities` says.
 """

@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
-from functools import lru_cache, partial
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from tracking_server.fast import answered, plain
-from tracking_server.fast.plain import Log
-from tracking_server.fast.postgres import Postgres
-from tracking_server.fast.sqlite import Sqlite
-from tracking_server.fast.writer import Store, Writer
-from tracking_server.settings import SQLITE, Settings
+from tracking_server.fast import answered, calls, plain
+from tracking_server.fast.calls import Call
+from tracking_server.settings import Settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-LOGS: dict[str, Callable[[bytes], Log | None]] = {
-    f"/{api}/2.0/mlflow/runs/{name}": read
-    for api in ("api", "ajax-api")
-    for name, read in (
-        ("log-metric", plain.log_metric),
-        ("log-parameter", plain.log_parameter),
-        ("log-batch", plain.log_batch),
-        ("set-tag", plain.set_tag),
-    )
-}
 UNUSUAL = (b"origin", b"content-encoding", b"expect", b"x-mlflow-workspace", b"transfer-encoding")
 """Headers whose meaning is MLflow's, or its middleware's."""
+LARGEST = plain.LONGEST_BATCH
+"""Bytes of a body that is read whole before MLflow sees it."""
 
 
 def add(app: FastAPI, settings: Settings) -> None:
@@ -43,50 +32,45 @@ def add(app: FastAPI, settings: Settings) -> None:
         "x-frame-options": MLFLOW_SERVER_X_FRAME_OPTIONS.get(),
         "vary": "Origin",
     }
-    app.add_middleware(Fast, writer=Writer(partial(_open_store, settings)), headers=headers)
-
-
-def _open_store(settings: Settings) -> Store:
-    if settings.on_postgres:
-        return Postgres(settings.backend_store.replace("+psycopg2", "", 1))
-    return Sqlite(settings.backend_store.removeprefix(SQLITE))
-
-
-LARGEST = plain.LONGEST_BATCH
-"""Bytes of a body that is read whole before MLflow sees it."""
+    app.add_middleware(Fast, calls=calls.of(settings), headers=headers)
 
 
 class Fast:
     """Answers what is plain; passes on all else as it came."""
 
-    def __init__(self, app: ASGIApp, writer: Writer, headers: dict[str, str]) -> None:
+    def __init__(
+        self, app: ASGIApp, calls: Mapping[tuple[str, str], Call], headers: dict[str, str]
+    ) -> None:
         """`headers` are those that MLflow's middleware gives every answer."""
         self._app = app
-        self._writer = writer
+        self._calls = calls
         self._headers = [
-            (b"content-length", b"2"),
             (b"content-type", b"application/json"),
             *((name.encode(), text.encode()) for name, text in headers.items()),
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
-        read = LOGS.get(scope["path"]) if scope["type"] == "http" else None
-        if read is None or scope["method"] != "POST" or not _is_plain(scope):
+        call = None
+        if scope["type"] == "http":
+            call = self._calls.get((scope["method"], scope["path"]))
+        if call is None or not _is_plain(scope):
             await self._app(scope, receive, send)
             return
-        pieces = [await receive()]
-        while pieces[-1].get("more_body", False) and sum(map(_size, pieces)) <= LARGEST:
-            pieces.append(await receive())
-        if pieces[-1]["type"] == "http.request" and not pieces[-1].get("more_body", False):
-            log = None
-            with contextlib.suppress(msgspec.MsgspecError):
-                log = read(b"".join(piece["body"] for piece in pieces))
-            if log is not None and await self._writer.write(log):
-                answered.mark(scope)
-                await send({"type": "http.response.start", "status": 200, "headers": self._headers})
-                await send({"type": "http.response.body", "body": b"{}"})
-                return
+        pieces: list[Message] = []
+        asked: bytes | None = scope["query_string"]
+        if scope["method"] == "POST":
+            asked = await _read(receive, pieces)
+        answer = None
+        if asked is not None:
+            with contextlib.suppress(msgspec.MsgspecError, ValueError):
+                answer = await call(asked)
+        if answer is not None:
+            answered.mark(scope)
+            headers = [(b"content-length", b"%d" % len(answer)), *self._headers]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": answer})
+            return
 
         async def replayed() -> Message:
             return pieces.pop(0) if pieces else await receive()
@@ -94,11 +78,24 @@ class Fast:
         await self._app(scope, replayed, send)
 
 
+async def _read(receive: Receive, pieces: list[Message]) -> bytes | None:
+    """The body, which is in `pieces` then as it came; None where it is too large, or broken off."""
+    while not pieces or pieces[-1].get("more_body", False):
+        if sum(map(_size, pieces)) > LARGEST:
+            return None
+        pieces.append(await receive())
+    if pieces[-1]["type"] != "http.request":
+        return None
+    return b"".join(piece["body"] for piece in pieces)
+
+
 def _size(piece: Message) -> int:
     return len(piece.get("body", b""))
 
 
 def _is_plain(scope: Scope) -> bool:
+    """Whether nothing but the body of a POST, of JSON, or the query of a GET says what is asked."""
+    is_post = scope["method"] == "POST"
     host = kind = None
     for name, text in scope["headers"]:
         if name == b"host":
@@ -109,10 +106,11 @@ def _is_plain(scope: Scope) -> bool:
             if kind is not None:
                 return False
             kind = text
-        elif name in UNUSUAL:
+        elif name in UNUSUAL or (name == b"content-length" and not is_post and text != b"0"):
             return False
-    is_json = kind == b"application/json" and not scope["query_string"]
-    return is_json and host is not None and _is_known(host)
+    if is_post and (kind != b"application/json" or scope["query_string"]):
+        return False
+    return host is not None and _is_known(host)
 
 
 @lru_cache(1000)

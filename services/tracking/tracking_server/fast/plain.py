@@ -7,6 +7,7 @@ nothing has happened.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -191,3 +192,14 @@ def _is_plain_tag(tag: Pair) -> bool:
 
 def _is_plain_text(text: str, longest: int) -> bool:
     return len(text) <= longest and "\0" not in text
+
+
+def without_contradictions(logs: Sequence[Log]) -> list[int]:
+    """Places of those that give no parameter another value than one before them does."""
+    values: dict[tuple[str, str], str] = {}
+    places = []
+    for place, log in enumerate(logs):
+        if all(values.get((log.run, one.key), one.value) == one.value for one in log.params):
+            values.update({(log.run, one.key): one.value for one in log.params})
+            places.append(place)
+    return places

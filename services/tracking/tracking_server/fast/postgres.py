@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import psycopg2
-import psycopg2.extensions
-
-from tracking_server.fast.plain import Log
-from tracking_server.fast.writer import without_contradictions
+from tracking_server.fast.connection import Connection, Cursor, connect
+from tracking_server.fast.plain import Log, without_contradictions
 
 # The newest of a key is that of the largest step, time and value; of equal ones the first, as in
 # MLflow's SqlAlchemyStore._update_latest_metrics_if_necessary. Rows are locked in one order.
@@ -63,9 +60,6 @@ UNION ALL SELECT run_uuid, key, NULL FROM rows
 UNION ALL SELECT p.run_uuid, p.key, p.value FROM params p JOIN given g USING (run_uuid, key);
 """
 
-Connection = psycopg2.extensions.connection
-Cursor = psycopg2.extensions.cursor
-
 LOCKED = 2000
 """Milliseconds to wait for rows that somebody else changes, before all here go to MLflow."""
 
@@ -74,11 +68,11 @@ class Postgres:
     """A connection of its own. To make it may raise anything of psycopg2's."""
 
     def __init__(self, dsn: str) -> None:
-        self._connection = _connect(dsn)
+        self._connection = _prepared(dsn)
         self.close = self._connection.close
 
-    def write(self, logs: Sequence[Log]) -> Sequence[bool]:
-        """See Store."""
+    def do(self, logs: Sequence[Log]) -> Sequence[bool]:
+        """See Store: whether each is written."""
         left = set(without_contradictions(logs))
         with self._connection.cursor() as cursor:
             while left:
@@ -110,9 +104,8 @@ class Postgres:
         return refused, False
 
 
-def _connect(dsn: str) -> Connection:
-    connection = psycopg2.connect(dsn)
-    connection.autocommit = True
+def _prepared(dsn: str) -> Connection:
+    connection = connect(dsn)
     with connection.cursor() as cursor:
         cursor.execute("SET lock_timeout = %s", (LOCKED,))
         cursor.execute(PREPARED)

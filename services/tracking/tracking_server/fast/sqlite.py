@@ -5,8 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from tracking_server.fast.plain import Log
-from tracking_server.fast.writer import without_contradictions
+from tracking_server.fast.plain import Log, without_contradictions
 
 WAITS = 20.0
 """Seconds for another's transaction to end, as MLflow's own connections do."""
@@ -40,8 +39,8 @@ class Sqlite:
         self._connection.execute("PRAGMA foreign_keys = ON")
         self.close = self._connection.close
 
-    def write(self, logs: Sequence[Log]) -> Sequence[bool]:
-        """See Store."""
+    def do(self, logs: Sequence[Log]) -> Sequence[bool]:
+        """See Store: whether each is written."""
         written = [False] * len(logs)
         self._connection.execute("BEGIN IMMEDIATE")
         for place in without_contradictions(logs):

@@ -1,0 +1,88 @@
+"""Which calls there are, and what answers each."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import TypeVar
+
+from tracking_server.fast import plain, queries
+from tracking_server.fast.group import Group
+from tracking_server.fast.lookups import Lookup, Lookups
+from tracking_server.fast.pages import Page, Pages
+from tracking_server.fast.plain import Log
+from tracking_server.fast.postgres import Postgres
+from tracking_server.fast.sqlite import Sqlite
+from tracking_server.settings import SQLITE, Settings
+
+Call = Callable[[bytes], Awaitable[bytes | None]]
+"""Takes the body of a POST or the query of a GET; gives the answer, or None where MLflow is to give
+it. May raise ValueError for the same."""
+Asked = TypeVar("Asked")
+
+API, UI = "/api/2.0/mlflow", "/ajax-api/2.0/mlflow"
+LOGS: dict[str, Callable[[bytes], Log | None]] = {
+    "/runs/log-metric": plain.log_metric,
+    "/runs/log-parameter": plain.log_parameter,
+    "/runs/log-batch": plain.log_batch,
+    "/runs/set-tag": plain.set_tag,
+}
+LOOKUPS: dict[str, Callable[[bytes], Lookup | None]] = {
+    "/runs/get": queries.run,
+    "/experiments/get": queries.experiment,
+    "/experiments/get-by-name": queries.experiment_by_name,
+}
+PAGES: dict[tuple[str, str], Callable[[bytes], Page | None]] = {
+    ("POST", "/runs/search"): queries.search_runs,
+    ("GET", "/metrics/get-history"): queries.history,
+}
+PAGES_OF_UI: dict[str, Callable[[bytes], Page | None]] = {
+    "/metrics/get-history-bulk": queries.histories,
+    "/metrics/get-history-bulk-interval": queries.samples,
+}
+LOGS_AT_ONCE = 256
+LOOKUPS_AT_ONCE = 64
+READING_PAGES = 2
+"""Threads of a process."""
+
+
+def of(settings: Settings) -> Mapping[tuple[str, str], Call]:
+    """By method and path: on PostgreSQL all, on SQLite what writes."""
+    if not settings.on_postgres:
+        return _writing(partial(Sqlite, settings.backend_store.removeprefix(SQLITE)))
+    dsn = settings.backend_store.replace("+psycopg2", "", 1)
+    lookups: Group[Lookup, bytes] = Group(partial(Lookups, dsn), LOOKUPS_AT_ONCE)
+    pages: Group[Page, bytes] = Group(partial(Pages, dsn), 1, READING_PAGES)
+    reading = {
+        **{("GET", path): _read(read, lookups) for path, read in LOOKUPS.items()},
+        **{key: _read(read, pages) for key, read in PAGES.items()},
+    }
+    of_ui = {("GET", UI + path): _read(read, pages) for path, read in PAGES_OF_UI.items()}
+    return {**_writing(partial(Postgres, dsn)), **_everywhere(reading), **of_ui}
+
+
+def _writing(open_store: Callable[[], Postgres | Sqlite]) -> dict[tuple[str, str], Call]:
+    logs: Group[Log, bool] = Group(open_store, LOGS_AT_ONCE)
+    return _everywhere({("POST", path): _write(read, logs) for path, read in LOGS.items()})
+
+
+def _everywhere(calls: Mapping[tuple[str, str], Call]) -> dict[tuple[str, str], Call]:
+    return {
+        (method, api + path): call for (method, path), call in calls.items() for api in (API, UI)
+    }
+
+
+def _write(read: Callable[[bytes], Log | None], logs: Group[Log, bool]) -> Call:
+    async def call(asked: bytes) -> bytes | None:
+        log = read(asked)
+        return b"{}" if log is not None and await logs.do(log) else None
+
+    return call
+
+
+def _read(read: Callable[[bytes], Asked | None], group: Group[Asked, bytes]) -> Call:
+    async def call(asked: bytes) -> bytes | None:
+        item = read(asked)
+        return None if item is None else await group.do(item)
+
+    return call

@@ -1,0 +1,112 @@
+"""MLflow's entities as JSON, written by PostgreSQL: as its REST API shows them, field by field.
+
+Each constant is an SQL expression of type text over rows of the tables that it names.
+"""
+
+from __future__ import annotations
+
+NUMBER = """CASE
+  WHEN m.is_nan THEN '"NaN"'
+  WHEN m.value IN ('NaN', 'Infinity', '-Infinity') THEN '"' || m.value || '"'
+  WHEN m.value::text ~ '[.e]' THEN m.value::text
+  ELSE m.value || '.0'
+END"""
+"""The value of a metric `m`. PostgreSQL writes the shortest text that gives the same number, as
+Python does, but for whole numbers, which clients are to read as floats, too."""
+
+METRIC = f"""'{{"key":' || to_json(m.key) || ',"value":' || {NUMBER}
+  || ',"timestamp":' || m.timestamp || ',"step":' || m.step || '}}'"""
+"""A metric `m`, of `metrics` or `latest_metrics`."""
+
+METRIC_OF_RUN = f"""'{{"key":' || to_json(m.key) || ',"value":' || {NUMBER}
+  || ',"timestamp":' || m.timestamp || ',"step":' || m.step
+  || ',"run_id":' || to_json(m.run_uuid) || '}}'"""
+"""The same with its run."""
+
+PAIR = """'{"key":' || to_json(p.key) || coalesce(',"value":' || to_json(p.value), '') || '}'"""
+"""A parameter or a tag `p`."""
+
+
+def several(name: str, expression: str, rows: str) -> str:
+    """A field of an object, `"NAME":[...]`; NULL where there are no rows, as MLflow leaves out."""
+    return f"""'"{name}":[' || (SELECT string_agg({expression}, ',') FROM {rows}) || ']'"""
+
+
+def _fields(*fields: str) -> str:
+    return f"concat_ws(',', {', '.join(fields)})"
+
+
+def _object(*fields: str) -> str:
+    return f"'{{' || {_fields(*fields)} || '}}'"
+
+
+DATASET_TAGS = several(
+    "tags",
+    """'{"key":' || to_json(t.name) || ',"value":' || to_json(t.value) || '}'""",
+    """input_tags t WHERE t.input_uuid IN (
+      SELECT j.input_uuid FROM inputs j WHERE j.destination_type = 'RUN'
+        AND j.destination_id = r.run_uuid AND j.source_id = d.dataset_uuid)""",
+)
+DATASET = """'"dataset":' || json_strip_nulls(json_build_object(
+  'name', d.name, 'digest', d.digest, 'source_type', d.dataset_source_type,
+  'source', d.dataset_source, 'schema', nullif(d.dataset_schema, ''),
+  'profile', nullif(d.dataset_profile, '')))"""
+DATASET_INPUTS = several(
+    "dataset_inputs",
+    _object(DATASET_TAGS, DATASET),
+    """datasets d WHERE d.dataset_uuid IN (SELECT i.source_id FROM inputs i
+      WHERE i.destination_type = 'RUN' AND i.destination_id = r.run_uuid)""",
+)
+MODEL_INPUTS = several(
+    "model_inputs",
+    """'{"model_id":' || to_json(i.destination_id) || '}'""",
+    """inputs i WHERE i.source_type = 'RUN_INPUT' AND i.source_id = r.run_uuid
+      AND i.destination_type = 'MODEL_INPUT'""",
+)
+MODEL_OUTPUTS = several(
+    "model_outputs",
+    """'{"model_id":' || to_json(i.destination_id) || ',"step":' || i.step || '}'""",
+    """inputs i WHERE i.source_type = 'RUN_OUTPUT' AND i.source_id = r.run_uuid
+      AND i.destination_type = 'MODEL_OUTPUT'""",
+)
+RUN_NAME = """coalesce(nullif(r.name, ''), (SELECT nullif(t.value, '') FROM tags t
+  WHERE t.run_uuid = r.run_uuid AND t.key = 'mlflow.runName'), r.name)"""
+RUN_INFO = f"""json_strip_nulls(json_build_object(
+  'run_uuid', r.run_uuid, 'run_id', r.run_uuid, 'run_name', {RUN_NAME},
+  'experiment_id', r.experiment_id::text, 'user_id', r.user_id, 'status', r.status,
+  'start_time', r.start_time, 'end_time', nullif(r.end_time, 0),
+  'artifact_uri', nullif(r.artifact_uri, ''), 'lifecycle_stage', r.lifecycle_stage))"""
+
+
+def _of_run(name: str, expression: str, table: str, alias: str) -> str:
+    return several(name, expression, f"{table} {alias} WHERE {alias}.run_uuid = r.run_uuid")
+
+
+RUN_DATA = _object(
+    _of_run("metrics", METRIC, "latest_metrics", "m"),
+    _of_run("params", PAIR, "params", "p"),
+    _of_run("tags", PAIR, "tags", "p"),
+)
+
+
+def _run(*inputs: str) -> str:
+    return f"""'{{"info":' || {RUN_INFO} || ',"data":' || {RUN_DATA}
+      || ',"inputs":' || {_object(*inputs)} || ',"outputs":' || {_object(MODEL_OUTPUTS)} || '}}'"""
+
+
+RUN = _run(DATASET_INPUTS, MODEL_INPUTS)
+"""A run `r` of `runs`."""
+FOUND_RUN = _run(DATASET_INPUTS)
+"""The same as searches show it: without the models that it read."""
+WHOLE_RUN = "r.user_id IS NOT NULL AND r.start_time IS NOT NULL"
+"""Where it does not hold, MLflow answers with an error."""
+
+EXPERIMENT = f"""'{{' || concat_ws(',',
+  rtrim(ltrim(json_strip_nulls(json_build_object(
+    'experiment_id', e.experiment_id::text, 'name', e.name,
+    'artifact_location', e.artifact_location, 'lifecycle_stage', e.lifecycle_stage,
+    'creation_time', nullif(e.creation_time, 0),
+    'last_update_time', nullif(e.last_update_time, 0), 'workspace', e.workspace))::text, '{{'),
+    '}}'),
+  {several("tags", PAIR, "experiment_tags p WHERE p.experiment_id = e.experiment_id")}) || '}}'"""
+"""An experiment `e` of `experiments`."""

@@ -1,0 +1,48 @@
+"""Reading one thing by its name: what waits is looked up together, a kind by a statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tracking_server.fast import entities
+from tracking_server.fast.connection import connect
+
+EXPERIMENT = f"""'{{"experiment":' || {entities.EXPERIMENT} || '}}'"""
+FOUND = {
+    "run": f"""SELECT r.run_uuid, '{{"run":' || {entities.RUN} || '}}'
+        FROM runs r WHERE r.run_uuid = ANY ($1) AND {entities.WHOLE_RUN}""",
+    "experiment": f"""SELECT e.experiment_id::text, {EXPERIMENT}
+        FROM experiments e WHERE e.experiment_id = ANY ($1::integer[])""",
+    "experiment_by_name": f"""SELECT e.name, {EXPERIMENT}
+        FROM experiments e WHERE e.name = ANY ($1)""",
+}
+"""Statements for keys, $1: each key that there is, and its answer."""
+
+
+class Lookup(NamedTuple):
+    """What is asked for: kind is one of FOUND's."""
+
+    kind: str
+    key: str
+
+
+class Lookups:
+    """A connection for them. To make it may raise anything of psycopg2's."""
+
+    def __init__(self, dsn: str) -> None:
+        self._connection = connect(dsn, read_only=True)
+        self.close = self._connection.close
+        with self._connection.cursor() as cursor:
+            for kind, statement in FOUND.items():
+                cursor.execute(f"PREPARE {kind} (text[]) AS {statement}")
+
+    def do(self, items: Sequence[Lookup]) -> Sequence[bytes | None]:
+        """See Store: the answers."""
+        answers: dict[Lookup, bytes] = {}
+        with self._connection.cursor() as cursor:
+            for kind in {item.kind for item in items}:
+                keys = [item.key for item in set(items) if item.kind == kind]
+                cursor.execute(f"EXECUTE {kind} (%s)", (keys,))
+                answers.update({Lookup(kind, key): text.encode() for key, text in cursor})
+        return [answers.get(item) for item in items]

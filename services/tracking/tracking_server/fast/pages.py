@@ -1,0 +1,257 @@
+"""Reading many things: searches of runs, and histories of metrics. Each is one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Literal, Protocol
+
+import msgspec
+import psycopg2
+from mlflow.entities import LifecycleStage, ViewType
+from mlflow.store.tracking import sqlalchemy_store
+from mlflow.store.tracking.dbmodels.models import SqlRun
+from mlflow.utils.search_utils import SearchUtils
+from psycopg2 import InterfaceError, OperationalError
+from sqlalchemy import ARRAY, Integer, any_, bindparam, select
+from sqlalchemy.dialects.postgresql.psycopg2 import dialect
+from sqlalchemy.orm import Session
+
+from tracking_server.fast import entities
+from tracking_server.fast.connection import connect
+
+MOST_RUNS = 50_000
+MOST_POINTS = 25_000
+"""Of a history in bulk; its answer is cut there without a word."""
+MOST_OF_A_RUN = 2500
+MOST_HISTORIES = 100
+"""All as MLflow has them."""
+PARSED = 1000
+"""Statements that are kept: notebooks and dashboards ask the same again."""
+
+Statement = tuple[str, Mapping[str, object]]
+
+
+class Page(Protocol):
+    """What is asked for."""
+
+    def statement(self) -> Statement:
+        """SQL that gives one row, and its parameters. May raise anything, where MLflow is to say
+        what is wrong."""
+
+    def answer(self, row: Sequence[object]) -> str | None:
+        """JSON of that row; None for what MLflow is to answer."""
+
+
+class Pages:
+    """A connection for them. To make it may raise anything of psycopg2's."""
+
+    def __init__(self, dsn: str) -> None:
+        self._connection = connect(dsn, read_only=True)
+        self.close = self._connection.close
+
+    def do(self, items: Sequence[Page]) -> Sequence[bytes | None]:
+        """See Store: the answers."""
+        return [self._answer(item) for item in items]
+
+    def _answer(self, page: Page) -> bytes | None:
+        try:
+            statement, parameters = page.statement()
+        except Exception:  # whatever MLflow raises for it, it will raise again
+            return None
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(statement, parameters)
+                row = cursor.fetchone()
+        except (OperationalError, InterfaceError):
+            raise
+        except psycopg2.Error:  # a value that the database does not take
+            return None
+        answer = page.answer(row) if row else None
+        return None if answer is None else answer.encode()
+
+
+class SearchRuns(msgspec.Struct, forbid_unknown_fields=True):
+    """runs/search: the page's rows by MLflow's own clauses, and all that belongs to them."""
+
+    experiment_ids: list[str]
+    filter: str = ""
+    run_view_type: Literal["ACTIVE_ONLY", "DELETED_ONLY", "ALL"] = "ACTIVE_ONLY"
+    max_results: int = 1000
+    order_by: list[str] = []
+    page_token: str = ""
+
+    def statement(self) -> Statement:
+        """See Page."""
+        text, parameters = _selection(self.filter, tuple(self.order_by), self.run_view_type)
+        chosen = {
+            "experiments": list(map(int, self.experiment_ids)),
+            "first": self._first(),
+            "most": self.max_results + 1,  # whether there are more
+        }
+        return (
+            f"""WITH page AS MATERIALIZED (
+              SELECT chosen.run, row_number() OVER () AS place FROM ({text}) AS chosen)
+            SELECT count(*), bool_and({entities.WHOLE_RUN}),
+              string_agg({entities.FOUND_RUN}, ',' ORDER BY place) FILTER (WHERE place < %(most)s)
+            FROM page JOIN runs r ON r.run_uuid = page.run""",
+            {**parameters, **chosen},
+        )
+
+    def answer(self, row: Sequence[object]) -> str | None:
+        """See Page."""
+        count, whole, runs = row
+        if whole is False or not isinstance(count, int):
+            return None
+        return _paged("runs", runs, count > self.max_results, self._first() + self.max_results)
+
+    def _first(self) -> int:
+        return _offset(self.page_token)
+
+
+class History(msgspec.Struct):
+    """metrics/get-history."""
+
+    run: str
+    key: str
+    most: int | None = None
+    page_token: str = ""
+
+    def statement(self) -> Statement:
+        """See Page."""
+        chosen = {
+            "run": self.run,
+            "key": self.key,
+            "first": _offset(self.page_token),
+            "most": None if self.most is None else self.most + 1,
+        }
+        return (
+            f"""SELECT count(*), string_agg({entities.METRIC}, ',' ORDER BY place)
+              FILTER (WHERE place < coalesce(%(most)s, place + 1))
+            FROM (
+              SELECT *, row_number() OVER (ORDER BY timestamp, step, value) AS place FROM (
+                SELECT * FROM metrics WHERE run_uuid = %(run)s AND key = %(key)s
+                ORDER BY timestamp, step, value OFFSET %(first)s LIMIT %(most)s
+              ) AS page
+            ) AS m""",
+            chosen,
+        )
+
+    def answer(self, row: Sequence[object]) -> str | None:
+        """See Page."""
+        count, points = row
+        most = self.most
+        more = most is not None and isinstance(count, int) and count > most
+        return _paged("metrics", points, more, _offset(self.page_token) + (most or 0))
+
+
+class Histories(msgspec.Struct):
+    """metrics/get-history-bulk."""
+
+    runs: list[str]
+    key: str
+    most: int = MOST_POINTS
+
+    def statement(self) -> Statement:
+        """See Page."""
+        return (
+            f"""SELECT bool_or(is_nan), string_agg({entities.METRIC_OF_RUN}, ',' ORDER BY place)
+            FROM (
+              SELECT *, row_number() OVER (ORDER BY run_uuid, timestamp, step, value) AS place
+              FROM metrics WHERE run_uuid = ANY (%(runs)s) AND key = %(key)s
+              ORDER BY place LIMIT %(most)s
+            ) AS m""",
+            {"runs": self.runs, "key": self.key, "most": self.most},
+        )
+
+    def answer(self, row: Sequence[object]) -> str | None:
+        """See Page. MLflow writes a NaN here as JSON has none."""
+        has_nan, points = row
+        return None if has_nan else f'{{"metrics":[{points or ""}]}}'
+
+
+class Samples(msgspec.Struct):
+    """metrics/get-history-bulk-interval: of each run as many points as buckets, the first of each,
+    but the last of the last one."""
+
+    runs: list[str]
+    key: str
+    most: int = MOST_OF_A_RUN
+    first_step: int | None = None
+    last_step: int | None = None
+
+    def statement(self) -> Statement:
+        """See Page."""
+        steps = "" if self.first_step is None else "AND step BETWEEN %(first)s AND %(last)s"
+        return (
+            f"""SELECT string_agg({entities.METRIC_OF_RUN}, ','
+              ORDER BY place, step, timestamp, value, is_nan)
+            FROM unnest(%(runs)s) WITH ORDINALITY AS asked (run, place), LATERAL (
+              SELECT *, max(bucket) OVER () AS buckets,
+                lag(bucket) OVER w IS DISTINCT FROM bucket AS begins, lead(bucket) OVER w AS next
+              FROM (
+                SELECT *, ntile(%(most)s) OVER (ORDER BY step, timestamp, value, is_nan) AS bucket
+                FROM metrics WHERE run_uuid = asked.run AND key = %(key)s {steps}
+              ) AS points WINDOW w AS (ORDER BY step, timestamp, value, is_nan)
+            ) AS m WHERE begins AND bucket < buckets OR next IS NULL""",
+            {
+                "runs": self.runs,
+                "key": self.key,
+                "most": self.most,
+                "first": self.first_step,
+                "last": self.last_step,
+            },
+        )
+
+    def answer(self, row: Sequence[object]) -> str | None:
+        """See Page."""
+        return _paged("metrics", row[0], False, 0)
+
+
+def _paged(name: str, items: object, more: bool, next_offset: int) -> str:
+    """An answer of MLflow's, which leaves out what is empty."""
+    fields = [f'"{name}":[{items}]'] if items else []
+    if more:
+        fields.append(f'"next_page_token":"{SearchUtils.create_page_token(next_offset).decode()}"')
+    return f"{{{','.join(fields)}}}"
+
+
+def _offset(page_token: str) -> int:
+    return int(SearchUtils.parse_start_offset_from_page_token(page_token or None))
+
+
+@lru_cache(PARSED)
+def _selection(filter_string: str, order_by: tuple[str, ...], view: str) -> Statement:
+    """Runs in order, as column `run`, of %(experiments)s, %(most)s from %(first)s on, as
+    MLflow's SqlAlchemyStore._search_runs selects them."""
+    session = Session()  # nothing is asked by it
+    conditions = sqlalchemy_store._get_sqlalchemy_filter_clauses(
+        SearchUtils.parse_search_filter(filter_string), session, "postgresql"
+    )
+    attributes, joins, datasets = conditions
+    columns, order, sorting_joins = sqlalchemy_store._get_orderby_clauses(list(order_by), session)
+    statement = select(SqlRun.run_uuid.label("run"), SqlRun.start_time, *columns)
+    statement = statement.select_from(SqlRun)
+    for one in joins:
+        statement = statement.join(one)
+    for one in datasets:
+        statement = statement.join(one, SqlRun.run_uuid == one.c.destination_id)
+    for one in sorting_joins:
+        statement = statement.outerjoin(one)
+    if datasets:  # of all else, a run has one row at most
+        statement = statement.distinct()
+    experiments = bindparam("experiments", [], ARRAY(Integer))
+    stages = LifecycleStage.view_type_to_stages(ViewType.from_string(view.lower()))
+    statement = (
+        statement.where(
+            SqlRun.experiment_id == any_(experiments),
+            SqlRun.lifecycle_stage.in_(stages),
+            *attributes,
+        )
+        .order_by(*order)
+        .offset(bindparam("first", 0))
+        .limit(bindparam("most", 0))
+    )
+    postgres = dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's
+    compiled = statement.compile(dialect=postgres, compile_kwargs={"render_postcompile": True})
+    return str(compiled), compiled.params
