@@ -37,6 +37,13 @@ def importable(project: str) -> None:
     sys.path[:0] = [str(PROJECTS / "wine"), str(PROJECTS / project)]
 
 
+def write_table(folder: Path, text: str | bytes) -> str:
+    """A CSV file with this in it; its path."""
+    path = folder / "table.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return str(path)
+
+
 def use(uri: str) -> None:
     """Let MLflow in this process record there, in the experiment that every server has: another
     test may have set one of another server."""

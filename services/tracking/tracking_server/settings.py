@@ -135,12 +135,13 @@ class Settings(BaseSettings):
             raise ValueError("must be s3://BUCKET or an absolute folder")
         return value
 
-    @field_validator("artifact_prefixes", mode="before")
+    @field_validator("artifact_prefixes", "names", mode="before")
     @classmethod
-    def _split_prefixes(cls, value: Any) -> Any:
+    def _split(cls, value: Any, info: ValidationInfo) -> Any:
+        written = _host_name if info.field_name == "names" else _prefix
         if isinstance(value, str):
-            value = [prefix.strip() for prefix in value.split(",")]
-        return tuple(dict.fromkeys(_prefix(prefix) for prefix in value if prefix))
+            value = [part.strip() for part in value.split(",")]
+        return tuple(dict.fromkeys(written(part) for part in value if part))
 
     @field_validator("s3_endpoint")
     @classmethod
@@ -151,13 +152,6 @@ class Settings(BaseSettings):
         if "@" in url.netloc:
             raise ValueError(f"must not hold credentials: put them into s3.ini in {PREFIX}SECRETS")
         return value
-
-    @field_validator("names", mode="before")
-    @classmethod
-    def _split_names(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            value = [name.strip() for name in value.split(",")]
-        return tuple(dict.fromkeys(_host_name(name) for name in value if name))
 
     @field_validator("secrets", "backups")
     @classmethod

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from harness.team import basic, bearer
-from tests.integration.serving.hostile.client import Client
+from tests.integration.serving.hostile.client import Client, head
 
 CREATE = "POST /api/2.0/mlflow/experiments/create"
 UPLOAD = "PUT /api/2.0/mlflow-artifacts/artifacts/slow/file"
@@ -32,10 +32,6 @@ def opened(team, start, seconds):
         team.context.wrap_socket(plain, server_hostname="localhost") as sock,
     ):
         yield sock, Client(sock, seconds, known=None)
-
-
-def head(start: str, *lines: str) -> bytes:
-    return "\r\n".join([f"{start} HTTP/1.1", "host: localhost", *lines, "", ""]).encode()
 
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)

@@ -8,7 +8,7 @@ import pytest
 
 from harness.logins import Logins
 from harness.team import basic
-from tests.integration.serving.hostile.client import Client, HangError
+from tests.integration.serving.hostile.client import Client, HangError, head
 
 CREATE = "POST /api/2.0/mlflow/experiments/create"
 UPLOAD = "PUT /api/2.0/mlflow-artifacts/artifacts/slow/file"
@@ -34,10 +34,6 @@ def logins(tmp_path_factory):
 def opened(server, seconds):
     with socket.create_connection(("127.0.0.1", server.port)) as sock:
         yield sock, Client(sock, seconds, known=None)
-
-
-def head(start: str, *lines: str) -> bytes:
-    return "\r\n".join([f"{start} HTTP/1.1", "host: localhost", *lines, "", ""]).encode()
 
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)

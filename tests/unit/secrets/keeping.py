@@ -6,6 +6,9 @@ from stack_secrets.__main__ import main
 from stack_secrets.catalogue import READERS, SECRETS, VOLUMES
 from stack_secrets.keeper import Keeper
 
+OWN = "x" * 20
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
 
 class Stack:
     """A keeper on folders of a test, without the right to give files away."""
@@ -43,3 +46,15 @@ class Stack:
             for reader in READERS
             for path in (self.readers / reader).iterdir()
         }
+
+
+def refusal(stack, capsys, *arguments, **environ):
+    """The one line of a start that is refused, and that shows and changes nothing."""
+    before = {path: path.read_bytes() for path in stack.root.rglob("*") if path.is_file()}
+    assert stack.run(*arguments, **environ) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    after = {path: path.read_bytes() for path in stack.root.rglob("*") if path.is_file()}
+    assert before.items() <= after.items(), "refused, but changed something"
+    for value in before.values():
+        assert len(value) < 12 or value.decode("utf-8", "replace").strip() not in line
+    return line.removeprefix("refused: ")

@@ -40,6 +40,11 @@ class BrokenAnswerError(AssertionError):
     """No answer in HTTP/1.1, or fewer than there must be."""
 
 
+def head(start: str, *lines: str) -> bytes:
+    """A request's, up to its body."""
+    return "\r\n".join([f"{start} HTTP/1.1", "host: localhost", *lines, "", ""]).encode()
+
+
 def launch(attack: Attack, port: int, seconds: float) -> list[Answer]:
     """Send it, and read its answers, within so many seconds. Interim answers are left out."""
     with socket.create_connection(("127.0.0.1", port)) as sock:

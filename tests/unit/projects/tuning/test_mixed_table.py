@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from common.errors import BadInput
 from common.split import Split
+from harness.projects import write_table
 from host.paths import ROOT
 from mixed_table import read_mixed, train_and_test
 
@@ -14,18 +15,12 @@ GOOD = "n,t,y\n1,a,1.5\n,b,2\n3,,4\n"
 PENGUINS = str(ROOT / "projects" / "tuning" / "data" / "penguins.csv")
 
 
-def write(folder, text: str | bytes) -> str:
-    path = folder / "table.csv"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return str(path)
-
-
 def many(rows: int, line: str = "{i},t{i},{y}\n") -> str:
     return "n,t,y\n" + "".join(line.format(i=i, y="ab"[i % 2]) for i in range(rows))
 
 
 def test_numbers_are_floats_and_all_else_is_text_with_gaps(tmp_path):
-    table = read_mixed(write(tmp_path, GOOD), "y")
+    table = read_mixed(write_table(tmp_path, GOOD), "y")
 
     assert table.features["n"].tolist()[::2] == [1.0, 3.0]
     assert table.features["t"].tolist()[:2] == ["a", "b"]
@@ -37,12 +32,13 @@ def test_numbers_are_floats_and_all_else_is_text_with_gaps(tmp_path):
     assert table.answers.tolist() == [1.5, 2.0, 4.0]
     assert table.kind.name == "regression"
     assert (
-        read_mixed(write(tmp_path, GOOD.replace(",,4", ",c,4")), "t").kind.name == "classification"
+        read_mixed(write_table(tmp_path, GOOD.replace(",,4", ",c,4")), "t").kind.name
+        == "classification"
     )
 
 
 def test_truth_values_are_text(tmp_path):
-    table = read_mixed(write(tmp_path, "b,y\nTrue,1\nFalse,2\n,3\n"), "y")
+    table = read_mixed(write_table(tmp_path, "b,y\nTrue,1\nFalse,2\n,3\n"), "y")
 
     assert table.features["b"].tolist()[:2] == ["True", "False"]
     assert table.features["b"].isna().tolist() == [False, False, True]
@@ -74,7 +70,7 @@ def test_the_penguins_keep_rows_with_missing_features():
 )
 def test_a_bad_table_is_refused_in_one_line(tmp_path, text, target, message):
     with pytest.raises(BadInput, match=message) as refusal:
-        read_mixed(write(tmp_path, text), target)
+        read_mixed(write_table(tmp_path, text), target)
 
     assert len(refusal.value.message.splitlines()) == 1
 
@@ -91,7 +87,7 @@ def test_a_bad_table_is_refused_in_one_line(tmp_path, text, target, message):
 def test_too_few_rows_are_refused(tmp_path, text, size, message):
     for seed in range(20):
         try:
-            train_and_test(read_mixed(write(tmp_path, text), "y"), Split(size, seed))
+            train_and_test(read_mixed(write_table(tmp_path, text), "y"), Split(size, seed))
         except BadInput as error:
             refusal = error
             break
@@ -101,7 +97,7 @@ def test_too_few_rows_are_refused(tmp_path, text, size, message):
 
 @given(st.binary(max_size=200))
 def test_no_file_raises_anything_else(tmp_path_factory, content):
-    source = write(tmp_path_factory.getbasetemp(), content)
+    source = write_table(tmp_path_factory.getbasetemp(), content)
     try:
         table = read_mixed(source, "y")
     except BadInput:

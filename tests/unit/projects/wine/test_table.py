@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from common.errors import BadInput
 from common.split import Split
 from dataset import Table, read_table, train_and_test
+from harness.projects import write_table
 from host.paths import ROOT
 
 WINE = ROOT / "projects" / "wine" / "data" / "wine.csv"
@@ -16,14 +17,8 @@ WINE = ROOT / "projects" / "wine" / "data" / "wine.csv"
 GOOD = "a,b,kind\n1,2,x\n3,4.5,y\n"
 
 
-def write(folder, text: str | bytes) -> str:
-    path = folder / "table.csv"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return str(path)
-
-
 def test_a_table_is_floats_and_labels(tmp_path):
-    table = read_table(write(tmp_path, GOOD), "kind")
+    table = read_table(write_table(tmp_path, GOOD), "kind")
 
     assert table.features.to_dict("list") == {"a": [1.0, 3.0], "b": [2.0, 4.5]}
     assert table.labels.tolist() == ["x", "y"]
@@ -50,7 +45,7 @@ def test_a_table_is_floats_and_labels(tmp_path):
 )
 def test_a_bad_table_is_refused_in_one_line(tmp_path, text, target, message):
     with pytest.raises(BadInput, match=message) as refusal:
-        read_table(write(tmp_path, text), target)
+        read_table(write_table(tmp_path, text), target)
 
     assert len(refusal.value.message.splitlines()) == 1
     assert len(refusal.value.message) < 500
@@ -76,7 +71,7 @@ def test_what_cannot_be_opened_is_refused(source):
 
 @given(st.binary(max_size=200))
 def test_no_file_raises_anything_else(tmp_path_factory, content):
-    source = write(tmp_path_factory.getbasetemp(), content)
+    source = write_table(tmp_path_factory.getbasetemp(), content)
     try:
         table = read_table(source, "kind")
     except BadInput:

@@ -27,6 +27,14 @@ class Function:
         return self._function(data)
 
 
+class Recorder:
+    """A model that keeps what it is given."""
+
+    def predict(self, data, params=None):
+        self.sent = data, params
+        return [0] * len(data)
+
+
 def signed(
     implementation: object,
     inputs: Schema | None,
@@ -37,6 +45,12 @@ def signed(
     metadata = Model(signature=inputs and ModelSignature(inputs=inputs, params=params))
     metadata.add_flavor("python_function", loader_module=loader, predict_fn=predict_fn)
     return PyFuncModel(metadata, implementation, predict_fn)
+
+
+def recorded(
+    inputs: Schema | None, params: ParamSchema | None = None, loader: str = "tests"
+) -> PyFuncModel:
+    return signed(Recorder(), inputs, loader, params)
 
 
 def of_function(function, inputs: Schema) -> PyFuncModel:

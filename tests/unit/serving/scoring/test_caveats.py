@@ -11,7 +11,7 @@ import onnx
 import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
-from mlflow.models import Model, ModelSignature, infer_signature
+from mlflow.models import infer_signature
 from mlflow.pyfunc import PyFuncModel, scoring_server
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import Array, Map, Object, Property
@@ -23,21 +23,10 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
 from model_server.scoring.caveats import CAVEATS, MAX_CHARACTERS, MLFLOW, warnings
 from model_server.scoring.mlflow.reader import MlflowReader
+from tests.unit.serving.scoring.models import recorded
 
 DIFFERENCES = Path(__file__).parents[4] / "docs" / "differences.md"
 PLAIN = Schema([ColSpec("double", "a"), ColSpec("double", "b")])
-
-
-class Recorder:
-    def predict(self, data, params=None):
-        self.sent = data, params
-        return [0] * len(data)
-
-
-def model_of(inputs, params=None, loader="tests") -> PyFuncModel:
-    metadata = Model(signature=inputs and ModelSignature(inputs=inputs, params=params))
-    metadata.add_flavor("python_function", loader_module=loader)
-    return PyFuncModel(metadata, Recorder())
 
 
 def names(model, **options) -> list[str]:
@@ -71,9 +60,9 @@ def column(kind, **options) -> Schema:
 
 
 def test_a_model_of_plain_numbers_has_no_warnings():
-    assert warnings(model_of(PLAIN)) == []
-    assert warnings(model_of(None)) == []
-    assert warnings(model_of(Schema([TensorSpec(np.dtype("float64"), (-1, 3))]))) == []
+    assert warnings(recorded(PLAIN)) == []
+    assert warnings(recorded(None)) == []
+    assert warnings(recorded(Schema([TensorSpec(np.dtype("float64"), (-1, 3))]))) == []
 
 
 TIMES = [pd.Timestamp("2024-01-01")]
@@ -111,7 +100,7 @@ SURPRISES = [
 
 @pytest.mark.parametrize(("name", "schema", "body", "right"), SURPRISES)
 def test_what_is_told_of_a_type_is_what_mlflow_does(name, schema, body, right):
-    model = model_of(schema)
+    model = recorded(schema)
     assert name in names(model)
     seen = given_by(model, body)
     if right == 1816:
@@ -136,7 +125,7 @@ def test_type_hints_let_nothing_be_changed_and_so_nothing_is_told(tmp_path):
 
 
 def test_names_may_be_numbers():
-    model = model_of(Schema([ColSpec("string", 0), ColSpec("boolean", 1)]))
+    model = recorded(Schema([ColSpec("string", 0), ColSpec("boolean", 1)]))
     texts, booleans = warnings(model)
     assert "text columns (0)" in texts
     assert "boolean columns (1)" in booleans
@@ -144,7 +133,7 @@ def test_names_may_be_numbers():
 
 def test_of_params_it_is_told_that_null_replaces_their_default():
     params = ParamSchema([ParamSpec("k", "long", 5)])
-    model = model_of(PLAIN, params)
+    model = recorded(PLAIN, params)
     assert names(model) == ["params"]
     rows = {"inputs": {"a": [1.0], "b": [1.0]}}
     assert given_by(model, {**rows, "params": {"k": None, "j": 1}}) == {"k": None}
@@ -181,19 +170,19 @@ def test_that_a_lone_null_is_another_is_told_where_it_is(tmp_path):
 
 
 def test_a_strict_model_is_not_told_what_it_refuses():
-    model = model_of(Schema([ColSpec("boolean", "a"), ColSpec(Array("double"), "b")]))
+    model = recorded(Schema([ColSpec("boolean", "a"), ColSpec(Array("double"), "b")]))
     assert names(model) == ["booleans", "lists-of-doubles"]
     assert names(model, strict=True) == ["lists-of-doubles"]
-    (line,) = warnings(model_of(None), strict=True)
+    (line,) = warnings(recorded(None), strict=True)
     assert line.startswith("serving.strict has no signature")
 
 
 def test_a_line_is_bounded_and_names_columns_version_and_source():
     many = Schema([ColSpec("boolean", f"{'very' * 40} long {number}") for number in range(100)])
-    (line,) = warnings(model_of(many))
+    (line,) = warnings(recorded(many))
     assert len(line) <= MAX_CHARACTERS
     assert " and 95 more" in line
-    (line,) = warnings(model_of(Schema([ColSpec("boolean", "spam")])))
+    (line,) = warnings(recorded(Schema([ColSpec("boolean", "spam")])))
     assert "(spam)" in line
     assert line.endswith(f"({MLFLOW}, mlflow/utils/proto_json_utils.py)")
 

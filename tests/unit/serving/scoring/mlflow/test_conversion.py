@@ -11,30 +11,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mlflow.exceptions import MlflowException
-from mlflow.models import Model, ModelSignature
 from mlflow.pyfunc import PyFuncModel, scoring_server
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import Array
 
 from model_server.processes.wire import Request
 from model_server.scoring.mlflow.reader import MlflowReader
+from tests.unit.serving.scoring.models import recorded
 
 EXAMPLES = 10_000 if os.environ.get("FULL") == "1" else 1_000
 JSON = "application/json"
-
-
-class Recorder:
-    """A model that keeps what it is given."""
-
-    def predict(self, data, params=None):
-        self.sent = (data, params)
-        return [0]
-
-
-def model_of(inputs: Schema | None, params: ParamSchema | None = None) -> PyFuncModel:
-    metadata = Model(signature=inputs and ModelSignature(inputs=inputs, params=params))
-    metadata.add_flavor("python_function", loader_module="tests")
-    return PyFuncModel(metadata, Recorder())
 
 
 def by_mlflow(model: PyFuncModel, body: bytes, content_type: str = JSON) -> tuple | None:
@@ -220,7 +206,7 @@ THOROUGH = settings(
 @given(column_requests())
 def test_columns_are_mlflows_or_declined(request):
     schema, body = request
-    assert_same_or_declined(model_of(schema), body)
+    assert_same_or_declined(recorded(schema), body)
 
 
 DTYPES = {
@@ -276,13 +262,13 @@ def tensor_requests(draw) -> tuple[Schema, bytes]:
 @given(tensor_requests())
 def test_tensors_are_mlflows_or_declined(request):
     schema, body = request
-    assert_same_or_declined(model_of(schema), body)
+    assert_same_or_declined(recorded(schema), body)
 
 
 @THOROUGH
 @given(column_requests() | tensor_requests())
 def test_rows_without_a_signature_are_mlflows_or_declined(request):
-    assert_same_or_declined(model_of(None), request[1])
+    assert_same_or_declined(recorded(None), request[1])
 
 
 @pytest.mark.parametrize(
@@ -295,7 +281,7 @@ def test_rows_without_a_signature_are_mlflows_or_declined(request):
     ],
 )
 def test_rows_without_a_signature_are_grouped_by_columns_and_types(body, like, unlike):
-    reader = MlflowReader(model_of(None))
+    reader = MlflowReader(recorded(None))
     (way,) = body
 
     def group(content: object) -> object:
@@ -376,7 +362,7 @@ TAKEN = {
 @pytest.mark.parametrize("indent", [None, 2])
 def test_usual_requests_are_taken(case, indent):
     schema, body = TAKEN[case]
-    assert assert_same_or_declined(model_of(schema), json.dumps(body, indent=indent).encode())
+    assert assert_same_or_declined(recorded(schema), json.dumps(body, indent=indent).encode())
 
 
 DECLINED = {
@@ -413,13 +399,13 @@ DECLINED = {
 @pytest.mark.parametrize("case", DECLINED)
 def test_unusual_requests_are_left_to_mlflow(case):
     schema, body = DECLINED[case]
-    assert by_us(model_of(schema), json.dumps(body).encode()) is None
+    assert by_us(recorded(schema), json.dumps(body).encode()) is None
 
 
 def test_body_with_a_byte_order_mark_is_left_to_mlflow():
     body = json.dumps({"inputs": ["x"]}).encode("utf-8-sig")
-    assert by_us(model_of(TEXT), body) is None
-    assert by_mlflow(model_of(TEXT), body) is not None
+    assert by_us(recorded(TEXT), body) is None
+    assert by_mlflow(recorded(TEXT), body) is not None
 
 
 CONTENT_TYPES = {
@@ -440,10 +426,10 @@ CONTENT_TYPES = {
 @pytest.mark.parametrize("content_type", CONTENT_TYPES)
 def test_content_types(content_type):
     body = json.dumps({"inputs": {"text": ["x"]}}).encode()
-    ours = by_us(model_of(TEXT), body, content_type)
+    ours = by_us(recorded(TEXT), body, content_type)
     assert (ours is not None) == CONTENT_TYPES[content_type]
     if ours is not None:
-        assert by_mlflow(model_of(TEXT), body, content_type) is not None
+        assert by_mlflow(recorded(TEXT), body, content_type) is not None
 
 
 PARAMS = ParamSchema(
@@ -474,11 +460,11 @@ PARAMS = ParamSchema(
 )
 def test_params_are_mlflows_or_declined(params):
     pairs = [("inputs", '{"text": ["x"]}')] + ([("params", params)] if params else [])
-    assert_same_or_declined(model_of(TEXT, PARAMS), written(pairs).encode())
+    assert_same_or_declined(recorded(TEXT, PARAMS), written(pairs).encode())
 
 
 def test_params_are_equal_in_a_group():
-    reader = MlflowReader(model_of(TEXT, PARAMS))
+    reader = MlflowReader(recorded(TEXT, PARAMS))
 
     def call(**more: object):
         body = json.dumps({"inputs": ["x"], **more}).encode()

@@ -9,8 +9,7 @@ import pydantic
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mlflow.models import Model, ModelSignature
-from mlflow.pyfunc import PyFuncModel, PythonModel, load_model, save_model, scoring_server
+from mlflow.pyfunc import PythonModel, load_model, save_model, scoring_server
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import Array, Map, Object, Property
 from pandas._libs.parsers import STR_NA_VALUES
@@ -20,25 +19,18 @@ from model_server.processes.wire import MLFLOW, V2, Request
 from model_server.scoring.changes import MISSING_IN_CSV
 from model_server.scoring.scorer import Scorer
 from model_server.settings import Settings
+from tests.unit.serving.scoring.models import Recorder, signed
 
 CSV, JSON, PARQUET = scoring_server.CONTENT_TYPES
 FORMATS = ("dataframe_split", "dataframe_records", "inputs", "columns", "instances")
-
-
-class Recorder:
-    def predict(self, data, params=None):
-        self.sent = data, params
-        return [0] * len(data)
 
 
 class Server:
     """A model of this signature, asked as a worker asks it."""
 
     def __init__(self, folder, inputs, params=None, strict=True):
-        metadata = Model(signature=inputs and ModelSignature(inputs=inputs, params=params))
-        metadata.add_flavor("python_function", loader_module="tests")
         self.model = Recorder()
-        model = PyFuncModel(metadata, self.model)
+        model = signed(self.model, inputs, params=params)
         self._scorer = Scorer(model, folder, Options(strict=strict, batch=False))
 
     def ask(self, body, kind=JSON, protocol=MLFLOW) -> tuple[int, str]:
