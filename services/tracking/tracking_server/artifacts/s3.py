@@ -11,7 +11,7 @@ import hashlib
 import logging
 import posixpath
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,17 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError, ClientError
 from mlflow.entities import FileInfo
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, TEMPORARILY_UNAVAILABLE
+from mlflow.protos.databricks_pb2 import (
+    INVALID_PARAMETER_VALUE,
+    RESOURCE_DOES_NOT_EXIST,
+    TEMPORARILY_UNAVAILABLE,
+)
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 
 logger = logging.getLogger(__name__)
+
+REFUSED_NAMES = ("KeyTooLongError", "InvalidURI", "XMinioInvalidObjectName")
 
 
 class ProxiedS3(ArtifactRepository):
@@ -39,39 +45,80 @@ class ProxiedS3(ArtifactRepository):
         super().__init__(artifact_uri, **uris)
         self._s3 = S3ArtifactRepository(artifact_uri, **uris)
 
+    @contextmanager
+    def errors(self, path: str | None) -> Iterator[None]:
+        """404 for what is not there, 400 for a name that the store does not take, 503 for a store
+        that does not answer, without its address."""
+        try:
+            yield
+        except (BotoCoreError, Boto3Error, ClientError) as error:
+            # boto3's own error of an upload holds the store's in its context alone.
+            said = error if isinstance(error, ClientError) else error.__context__
+            code = said.response["Error"]["Code"] if isinstance(said, ClientError) else ""
+            if code in ("NoSuchKey", "404"):
+                raise MlflowException(
+                    f"No such artifact: '{path}'", RESOURCE_DOES_NOT_EXIST
+                ) from None
+            logger.error("artifact store: %s", error)
+            if code in REFUSED_NAMES:
+                raise _refused(path, "the artifact store takes no such name") from None
+            if path and code not in ("", "403", "AccessDenied"):
+                self._refuse_both(path)
+            raise MlflowException(
+                "The artifact store does not answer, or refuses; see the tracking server's log.",
+                TEMPORARILY_UNAVAILABLE,
+            ) from None
+
+    def _refuse_both(self, path: str) -> None:
+        """Refuse what would be a file and a folder: many stores cannot hold that, and few say so.
+        Raises MlflowException, nothing where it is not so or cannot be found out."""
+        bucket, root = self._s3.parse_s3_compliant_uri(self.artifact_uri)
+        client, parts = self._s3._get_s3_client(), path.strip("/").split("/")
+        with suppress(BotoCoreError, ClientError):
+            below = f"{posixpath.join(root, *parts)}/"
+            if client.list_objects_v2(Bucket=bucket, Prefix=below, MaxKeys=1).get("KeyCount"):
+                raise _refused(path, "there is a folder of this name")
+        for end in range(1, len(parts)):
+            with suppress(BotoCoreError, ClientError):
+                client.head_object(Bucket=bucket, Key=posixpath.join(root, *parts[:end]))
+                raise _refused(path, f"'{'/'.join(parts[:end])}' is a file")
+
     def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
         """Store a file."""
-        with _legible_errors(artifact_path):
+        with self.errors(posixpath.join(artifact_path or "", posixpath.basename(local_file))):
             self._s3.log_artifact(local_file, artifact_path)
 
     def log_artifacts(self, local_dir: str, artifact_path: str | None = None) -> None:
         """Store a folder."""
-        with _legible_errors(artifact_path):
+        with self.errors(artifact_path):
             self._s3.log_artifacts(local_dir, artifact_path)
 
     def list_artifacts(self, path: str | None = None) -> list[FileInfo]:
         """List a folder."""
-        with _legible_errors(path):
+        with self.errors(path):
             files: list[FileInfo] = self._s3.list_artifacts(path)
             return files
 
     def download_artifacts(self, artifact_path: str, dst_path: str | None = None) -> str:
         """Fetch a file directly: MLflow's own way turns every failure into an internal error."""
-        if dst_path is None or self._is_directory(artifact_path):  # type: ignore[no-untyped-call]  # MLflow's
+        is_folder = self._is_directory(artifact_path)  # type: ignore[no-untyped-call]  # MLflow's
+        if is_folder and dst_path:  # by a route, which has begun to answer before it finds out
+            raise _refused(artifact_path, "it is a folder, not a file")
+        if is_folder or dst_path is None:
             return str(super().download_artifacts(artifact_path, dst_path))  # type: ignore[no-untyped-call]  # MLflow's
         file = str(Path(dst_path, posixpath.basename(artifact_path)))
         self._download_file(artifact_path, file)
         return file
 
     def _download_file(self, remote_file_path: str, local_path: str) -> None:
-        with _legible_errors(remote_file_path):
+        with self.errors(remote_file_path):
             self._s3._download_file(remote_file_path, local_path)
 
     def delete_artifacts(self, artifact_path: str | None = None) -> None:
         """Delete a file, or a folder with all below it."""
         events = self._s3._get_s3_client().meta.events
         events.register("before-sign.s3.DeleteObjects", _add_md5, unique_id="content-md5")
-        with _legible_errors(artifact_path):
+        with self.errors(artifact_path):
             self._s3.delete_artifacts(artifact_path)
 
     def usage(self) -> tuple[int, int]:
@@ -79,7 +126,7 @@ class ProxiedS3(ArtifactRepository):
         bucket, path = self._s3.parse_s3_compliant_uri(self.artifact_uri)
         pages = self._s3._get_s3_client().get_paginator("list_objects_v2")
         files = size = 0
-        with _legible_errors(path):
+        with self.errors(path):
             for page in pages.paginate(Bucket=bucket, Prefix=f"{path.rstrip('/')}/"):
                 # A key that ends in a slash is how some servers show a folder.
                 sizes = [o["Size"] for o in page.get("Contents", []) if not o["Key"].endswith("/")]
@@ -91,20 +138,8 @@ class ProxiedS3(ArtifactRepository):
         self._s3.upload_archived_trace_data_bytes(data)
 
 
-@contextmanager
-def _legible_errors(path: str | None) -> Iterator[None]:
-    """404 for what is not there, 503 for a store that does not answer, without its address."""
-    try:
-        yield
-    except (BotoCoreError, Boto3Error, ClientError) as error:
-        code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
-        if code in ("NoSuchKey", "404"):
-            raise MlflowException(f"No such artifact: '{path}'", RESOURCE_DOES_NOT_EXIST) from None
-        logger.error("artifact store: %s", error)
-        raise MlflowException(
-            "The artifact store does not answer, or refuses; see the tracking server's log.",
-            TEMPORARILY_UNAVAILABLE,
-        ) from None
+def _refused(path: str | None, why: str) -> MlflowException:
+    return MlflowException(f"Invalid path '{path}': {why}.", INVALID_PARAMETER_VALUE)
 
 
 def _add_md5(request: AWSRequest, **_: Any) -> None:

@@ -23,6 +23,13 @@ UNREACHABLE = {
     *(errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.EADDRNOTAVAIL),
 }
 FULL = {errno.ENOSPC, errno.EDQUOT}
+NAMES = {
+    errno.ENAMETOOLONG: "it, or a name in it, is too long to be stored",
+    errno.ENOTDIR: "what would be a folder in it is a file",
+    errno.EEXIST: "what would be a folder in it is a file",
+    errno.EISDIR: "there is a folder of this name, which cannot be a file",
+}
+"""What only a path that a client chose can come to."""
 HTTP_LIBRARIES = ("requests.", "urllib3.", "aiohttp.", "urllib.error")
 
 
@@ -32,18 +39,19 @@ def register(app: FastAPI, flask: Flask) -> None:
     flask.register_error_handler(OSError, _of_flask)
 
 
-def answer(error: Exception) -> tuple[dict[str, str], int]:
-    """Body and status. Neither holds an address or a path: those are in the log."""
-    status, code, message = _told(error)
+def answer(error: Exception, asked: str = "") -> tuple[dict[str, str], int]:
+    """Body and status. Neither holds an address, nor a path but the one that the client asked for:
+    those are in the log."""
+    status, code, message = _told(error, asked)
     return {"error_code": code, "message": message}, status
 
 
-def _told(error: Exception) -> tuple[int, str, str]:
+def _told(error: Exception, asked: str) -> tuple[int, str, str]:
     number = getattr(error, "errno", None)
     if number in FULL:
         return 507, "INTERNAL_ERROR", "The tracking server's disk is full: nothing was stored."
-    if number == errno.ENAMETOOLONG:
-        return 400, "INVALID_PARAMETER_VALUE", "A path, or a name in it, is too long to be stored."
+    if number in NAMES:
+        return 400, "INVALID_PARAMETER_VALUE", f"Invalid path '{asked}': {NAMES[number]}."
     chain = list(_chain(error))
     for kind, told in (
         (socket.gaierror, "was not found by its name"),
@@ -85,9 +93,10 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 async def _of_fastapi(asked: Request, error: Exception) -> JSONResponse:
     logger.error("%s %s: %s", asked.method, asked.url.path, error)
-    return JSONResponse(*answer(error))
+    return JSONResponse(*answer(error, asked.path_params.get("artifact_path", "")))
 
 
 def _of_flask(error: OSError) -> tuple[dict[str, str], int]:
     logger.error("%s %s: %s", request.method, request.path, error)
-    return answer(error)
+    path = (request.view_args or {}).get("artifact_path") or request.args.get("path", "")
+    return answer(error, path)

@@ -103,9 +103,19 @@ def test_a_disk_is_a_disk(error, status, said):
     assert "/var/tmp" not in body["message"]
 
 
-def test_a_name_that_no_disk_takes_is_the_clients(tmp_path):
-    error = raised(lambda: (tmp_path / ("x" * 300)).write_bytes(b""))
-    body, status = failures.answer(error)
+@pytest.mark.parametrize(
+    ("attempt", "said"),
+    [
+        (lambda folder: (folder / ("x" * 300)).write_bytes(b""), "too long"),
+        (lambda folder: (folder / "file" / "below").write_bytes(b""), "is a file"),
+        (lambda folder: (folder / "file").mkdir(), "is a file"),
+        (lambda folder: folder.write_bytes(b""), "there is a folder"),
+    ],
+)
+def test_a_name_that_no_disk_takes_is_the_clients(tmp_path, attempt, said):
+    (tmp_path / "file").touch()
+    body, status = failures.answer(raised(lambda: attempt(tmp_path)), "asked")
     assert status == 400
-    assert "too long" in body["message"]
+    assert said in body["message"]
+    assert "'asked'" in body["message"]
     assert str(tmp_path) not in body["message"]
