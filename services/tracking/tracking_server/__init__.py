@@ -6,7 +6,7 @@ backend      databases: opening, locking, migrating, backing up
 artifacts    S3, through this server alone
 logins       users, passwords, and what is for administrators
 addresses    whose permissions hold for what a client's string names
-fast         what training loops ask most, by statements of its own
+fast         the most frequent calls, by statements of this server's own
 http         bodies that are refused, errors that are told
 patches      everything that is replaced in MLflow, with the reason
 app          MLflow's application with all this around it
