@@ -6,11 +6,10 @@ import argparse
 import ast
 import importlib
 import os
-import signal
 import sys
 
 from host.paths import ROOT
-from host.user import options
+from host.user import interrupts, options
 from host.user.terminal import CommandError, say
 
 # Each is a module of host/commands, whose main() takes what the user says with it.
@@ -47,9 +46,7 @@ def main() -> int:
         if name in sys.argv[1:2]:
             command.description = _described(name)
     name = parser.parse_args().command
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:  # nohup has it ignored
-            signal.signal(number, signal.default_int_handler)
+    interrupts.listen()
     try:
         chosen = options.read(os.environ)
         return importlib.import_module(f"host.commands.{_module(name)}").main(chosen) or 0

@@ -32,4 +32,9 @@ def run(options: Options, *parts: str, package: str = "benchmarks") -> int:
         env={**environment.clean_variables(), "FULL": "1" if options.full else ""},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
-        return process.wait()
+        try:
+            return process.wait()
+        except KeyboardInterrupt:  # of a signal that make alone has got
+            process.terminate()
+            process.wait()
+            raise

@@ -89,7 +89,7 @@ def _compare(here: dict[str, Any], asked: bool, options: Options) -> bool:
             "this stack: restore it with that one"
         )
     # An interrupted restore of this snapshot was agreed to, or went into an empty stack.
-    if asked or other["snapshot"] == here["unfinished"]:
+    if asked or (other["snapshot"] == here["unfinished"] and not _writing()):
         return True
     objects = f"{other['objects']} artifact file(s) that the backup does not have"
     if losing := other["databases"] or (objects if other["objects"] else ""):
@@ -112,12 +112,16 @@ def _start_stores() -> None:
 
 def _stop(asked: bool) -> None:
     """Stop what writes. Raises CommandError if it wrote into what was empty."""
-    others = [name for name in project.running_services() if name not in STORES]
-    if others:
+    if others := _writing():
         command = [*project.PLAIN, "stop", *others]
         client.do(command, f"stopping {', '.join(others)}")
         if not asked and (data := repository.ask("holds", "looking again")["databases"]):
             raise CommandError(f"this stack was empty, and holds data now: {data}")
+
+
+def _writing() -> list[str]:
+    """What runs besides the stores."""
+    return [name for name in project.running_services() if name not in STORES]
 
 
 @contextlib.contextmanager

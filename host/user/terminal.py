@@ -12,6 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from host.user import interrupts
 
 CLEAR = "\r\033[K"  # the line that the seconds are shown on
 TERMINAL_TICK = 1.0  # seconds between updates of the running line on a terminal
@@ -55,7 +58,8 @@ class _Progress:
     def end(self, outcome: str) -> None:
         """Show how it ended, and after how long."""
         self._over.set()
-        self._thread.join()
+        if self._thread.is_alive():  # else an interrupt came before it began
+            self._thread.join()
         self.write(f"  {outcome} ({self._seconds():.1f} s)")
 
     def _seconds(self) -> float:
@@ -76,9 +80,9 @@ class _Progress:
 def step(what: str) -> Iterator[Callable[[str], None]]:
     """Show `what`, the seconds while it lasts, and how it ended; yields what writes a line."""
     progress = _Progress(what)
-    progress.start()
     outcome = "interrupted"
     try:
+        progress.start()
         yield progress.write
         outcome = "done"
     except Exception:
@@ -102,30 +106,13 @@ def run(
 
     aloud: shown as it comes, save for `hidden` lines; otherwise its end is shown if it fails.
     """
-    with (
-        step(what) as write,
-        subprocess.Popen(
-            command,
-            env=environment,
-            cwd=folder,
-            pass_fds=descriptors,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,  # an interrupt reaches it once, by us
-        ) as process,
-    ):
+    started = _child(command, env=environment, cwd=folder, pass_fds=descriptors)
+    with step(what) as write, started as process:
         lines = []
-        try:
-            for line in process.stdout or ():
-                lines.append(line)
-                if aloud and not (hidden and hidden.match(line)):
-                    write(f"    {line.rstrip()}")
-        except BaseException:
-            _interrupt(process)
-            raise
+        for line in process.stdout or ():
+            lines.append(line)
+            if aloud and not (hidden and hidden.match(line)):
+                write(f"    {line.rstrip()}")
         if process.wait() != 0:
             for line in () if aloud else lines[-TAIL:]:
                 write(f"    {line.rstrip()}")
@@ -135,11 +122,38 @@ def run(
     return "".join(lines)
 
 
+@contextlib.contextmanager
+def _child(command: Sequence[str | Path], **how: Any) -> Iterator[subprocess.Popen[str]]:
+    """Start a process that has ended when the block has, wherever in it an interrupt comes."""
+    process = None
+    try:
+        with interrupts.held():
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,  # an interrupt reaches it once, by us
+                **how,
+            )
+        yield process
+    finally:
+        if process:
+            with process:
+                _interrupt(process)
+
+
 def _interrupt(process: subprocess.Popen[str]) -> None:
-    """Let `process` and its children end as Ctrl-C would, and see that they do."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGINT)
-        try:
+    """Let `process`, if it runs yet, and its children end as Ctrl-C would, and see that they do."""
+    if process.returncode is not None:
+        return
+    try:
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(process.pid, signal.SIGINT)
             process.wait(INTERRUPT_DEADLINE)
-        except subprocess.TimeoutExpired:
+    finally:  # also where a second interrupt ends the waiting
+        if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

@@ -81,7 +81,7 @@ def test_word_of_the_last_backup_gets_to_the_metrics(tmp_path):
 
 
 def test_backups_and_secrets_use_the_same_files():
-    assert work.UNFINISHED == handover.UNFINISHED
+    assert (work.UNFINISHED, work.UNSTARTED) == (handover.UNFINISHED, handover.UNSTARTED)
     assert f"{work.HANDOVER}/secrets/{handover.KEK}" in work.NEEDED
     assert (VOLUMES["backup-work"], VOLUMES["tracking-backups"]) == (BACKUP, TRACKING)
 

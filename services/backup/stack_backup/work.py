@@ -4,8 +4,8 @@ bucket/      mirror of the artifacts; kept, so that the next backup fetches what
 databases/   dumps
 handover/    what the one-shot `secrets` has put there, or is to take from there
 
-The file `unfinished-restore` names the snapshot that is being put in place; `secrets` takes it away
-in the end, and starts nothing before that.
+The file `unfinished-restore` names the snapshot that is being put in place; `secrets` calls it
+`unstarted-restore` in the end, starts nothing before that, and then removes it.
 """
 
 import contextlib
@@ -19,7 +19,8 @@ from pathlib import Path
 
 from stack_backup.errors import RefusedError
 
-LAST, UNFINISHED = "last-backup.json", "unfinished-restore"
+LAST = "last-backup.json"
+UNFINISHED, UNSTARTED = "unfinished-restore", "unstarted-restore"
 BUCKET, DATABASES, HANDOVER = "bucket", "databases", "handover"
 PARTS = [BUCKET, DATABASES, HANDOVER]
 MLFLOW_DUMP = "mlflow.dump"
@@ -82,8 +83,10 @@ class Work:
             self.tidy(handover=handover)
 
     def restoring(self) -> str:
-        """The snapshot of which a restore has begun to replace what is here; "" for none."""
-        return self.unfinished.read_text() if self.unfinished.exists() else ""
+        """The snapshot by which a restore has begun to replace what is here, if nothing has started
+        since; "" for none."""
+        files = [self.unfinished, self.root / UNSTARTED]
+        return next((file.read_text() for file in files if file.exists()), "")
 
     def note_backup(self, identity: str) -> None:
         """Leave word of a good backup, which `secrets` brings to tracking's metrics."""

@@ -27,7 +27,9 @@ def main(arguments: list[str], environ: Mapping[str, str], keeper: Keeper) -> in
             match arguments:
                 case [] | ["keep"]:
                     handover.refuse_unfinished(keeper)
-                    print(keeper.keep())
+                    said = [keeper.keep()]
+                    handover.take_as_it_is(keeper)
+                    print(*said)
                 case ["rotate", *names]:
                     said = keeper.rotate(names)
                     handover.take_as_it_is(keeper)

@@ -9,6 +9,7 @@ backup-work:
 The other secrets open what a restore makes anew: they stay with the machine.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -26,6 +27,7 @@ SERVING_VOLUMES = ("serving-tokens", "serving-cache")  # the first is the team o
 LARGEST = 64 * 2**20
 LAST = "last-backup.json"
 UNFINISHED = "unfinished-restore"  # services/backup leaves it before it replaces anything
+UNSTARTED = "unstarted-restore"  # what it becomes, until the stack starts
 
 
 def collect(keeper: Keeper) -> str:
@@ -84,7 +86,9 @@ def adopt(keeper: Keeper) -> str:
         volume = volumes[0] if name.startswith("tokens") else volumes[-1]
         files.write(volume / name, text, SERVING, keeper.give, 0o600)
     shutil.rmtree(folder, ignore_errors=True)
-    take_as_it_is(keeper)
+    # Whoever interrupted the restore meanwhile, and says it again, need not be asked.
+    with contextlib.suppress(FileNotFoundError):
+        _unfinished(keeper).rename(_unfinished(keeper).with_name(UNSTARTED))
     return f"adopted: {', '.join([KEK, *coming])}"
 
 
@@ -99,7 +103,8 @@ def refuse_unfinished(keeper: Keeper) -> None:
 
 def take_as_it_is(keeper: Keeper) -> None:
     """What a restore has left is what the stack starts with."""
-    _unfinished(keeper).unlink(missing_ok=True)
+    for name in (UNFINISHED, UNSTARTED):
+        _unfinished(keeper).with_name(name).unlink(missing_ok=True)
 
 
 COMMANDS: dict[str, Callable[[Keeper], str]] = {

@@ -2,6 +2,7 @@
 
 import pytest
 
+from stack_backup.work import Work
 from stack_secrets import handover
 from stack_secrets.keeper import PREVIOUS
 from tests.unit.secrets.keeping import Stack
@@ -148,7 +149,9 @@ def test_an_unfinished_restore_starts_nothing_until_it_is_finished(stack, capsys
     assert stack.run("deliver") == 0, "for the restore that goes on"
     assert stack.run("adopt") == 0
     assert not marker.exists()
+    assert Work(marker.parent).restoring() == "f00", "it is not asked about, if said again now"
     assert stack.run() == 0
+    assert not Work(marker.parent).restoring()
 
 
 def test_what_an_unfinished_restore_left_can_be_taken_as_it_is(stack):
