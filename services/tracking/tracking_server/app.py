@@ -15,6 +15,7 @@ from tracking_server.backend import schema
 from tracking_server.http import failures
 from tracking_server.http.bodies import Bodies
 from tracking_server.http.unread import Unread
+from tracking_server.http.whole import Whole
 from tracking_server.logins import accounts
 from tracking_server.logins.origins import Origins
 from tracking_server.metrics.counts import Counts
@@ -59,6 +60,7 @@ def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
         accounts.guard(app)  # around the former: without a login, no body is read
         app.add_middleware(Origins, names=settings.names)
     app.add_middleware(Unread)
+    app.add_middleware(Whole)
     database.register(flask_app)
     failures.register(app, flask_app)
     checks = readiness.checks(settings, schema.installed().head)

@@ -16,6 +16,7 @@ from uvicorn_worker import UvicornWorker
 
 from tracking_server import app
 from tracking_server.errors import RefusedError
+from tracking_server.http.whole import Protocol
 from tracking_server.logins import accounts
 from tracking_server.metrics.counts import Counts
 from tracking_server.settings import Settings
@@ -32,7 +33,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn_worker brings no t
 
     CONFIG_KWARGS = {  # noqa: RUF012 - the base class's attribute
         "loop": "uvloop",
-        "http": "httptools",
+        "http": Protocol,
         "lifespan": "on",
         "proxy_headers": False,
         "server_header": False,

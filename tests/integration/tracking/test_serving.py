@@ -41,6 +41,25 @@ def processes(server):
     return [parent, *parent.children(recursive=True)]
 
 
+def test_an_answer_comes_whole_or_not_at_all(own, http):
+    """MLflow's client asks again where no answer came, and raises where one breaks off."""
+    run = http.post("/api/2.0/mlflow/runs/create", json={"experiment_id": "0"}).json()["run"]
+    parameter = {"run_id": run["info"]["run_id"], "key": "p", "value": "1"}
+    asked = [
+        http.build_request("POST", "/api/2.0/mlflow/runs/log-parameter", json=parameter),
+        http.build_request("POST", "/api/2.0/mlflow/runs/update", json=parameter),
+        http.build_request("GET", "/api/2.0/mlflow-artifacts/artifacts"),
+    ]
+    with socket.create_connection(("127.0.0.1", own.port)) as client:
+        for request in 20 * asked:
+            lines = [f"{name}: {value}" for name, value in request.headers.items()]
+            head = "\r\n".join([f"{request.method} {request.url.path} HTTP/1.1", *lines, "", ""])
+            client.sendall(head.encode() + request.read())
+            head, _, body = client.recv(65536).lower().partition(b"\r\n\r\n")
+            assert head.startswith(b"http/1.1 200"), head
+            assert b"content-length: %d" % len(body) in head
+
+
 def test_a_run_and_its_artifact_come_back_and_lie_where_they_should(own, postgres, s3, tmp_path):
     client = mlflow.MlflowClient(own.uri, own.uri)
     run = client.create_run("0")
