@@ -12,7 +12,7 @@ from host.paths import ROOT, VENV, shown
 from host.python import environment
 from host.user.options import Options
 from host.user.pages import insert
-from host.user.terminal import say
+from host.user.terminal import run, say
 
 PAGE = ROOT / "docs" / "images.md"
 BOOTSTRAP = ROOT / "host" / "bootstrap.txt"
@@ -23,9 +23,11 @@ LONGEST = 60  # characters; some packages put the licence's whole text where its
 
 
 def main(options: Options) -> None:  # noqa: ARG001 - takes none
-    """Bring the page up to date."""
+    """Bring the page up to date, by the environment's Python: this one may have no `packaging`."""
     environment.ensure(environment.DEV)
-    insert(PAGE, "packages", table())
+    script = f"from {__name__} import table; print(table())"
+    command = [str(environment.PYTHON), "-c", script]
+    insert(PAGE, "packages", run(command, "asking packages for licences", folder=ROOT).strip())
     say(f"{shown(PAGE)} is up to date")
 
 

@@ -8,17 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from harness.team import basic, bearer
-from tests.integration.serving.hostile.client import Client, head
+from tests.integration.serving.hostile.client import SIZES, Client, head
 
 CREATE = "POST /api/2.0/mlflow/experiments/create"
 UPLOAD = "PUT /api/2.0/mlflow-artifacts/artifacts/slow/file"
 SCORE = "POST /invocations"
-SIZES = {
-    "small": ["content-length: 100"],
-    "large": ["content-length: 1000000"],
-    "chunked": ["transfer-encoding: chunked"],
-    "waiting": ["content-length: 100", "expect: 100-continue"],
-}
 AT_ONCE = 2.0
 WAITED_FOR = {CREATE: 60, SCORE: 30}
 """Seconds until a user's body must come (docs/team.md, SERVING_BODY_TIMEOUT)."""

@@ -8,16 +8,10 @@ import pytest
 
 from harness.logins import Logins
 from harness.team import basic
-from tests.integration.serving.hostile.client import Client, HangError, head
+from tests.integration.serving.hostile.client import SIZES, Client, HangError, head
 
 CREATE = "POST /api/2.0/mlflow/experiments/create"
 UPLOAD = "PUT /api/2.0/mlflow-artifacts/artifacts/slow/file"
-SIZES = {
-    "small": ["content-length: 100"],
-    "large": ["content-length: 1000000"],
-    "chunked": ["transfer-encoding: chunked"],
-    "waiting": ["content-length: 100", "expect: 100-continue"],
-}
 AT_ONCE = 1.0
 """Seconds, one wrong password among them."""
 CLOSED = 5.0

@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 
 import pytest
 
@@ -90,3 +91,16 @@ def test_python_or_system_that_will_not_do_is_told_in_one_line(tmp_path, claim, 
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert said in line
+
+
+def test_host_tools_stand_on_the_standard_library():
+    """Whatever Python there is runs them; but for one function, which `.venv`'s own runs."""
+    imported = {
+        (path.name, name)
+        for path in (ROOT / "host").rglob("*.py")
+        for name in re.findall(r"^ *(?:from|import) (\w+)", path.read_text(), re.MULTILINE)
+    }
+    others = {(file, name) for file, name in imported if name not in sys.stdlib_module_names}
+    assert {(file, name) for file, name in others if name != "host"} == {
+        ("licences.py", "packaging")
+    }

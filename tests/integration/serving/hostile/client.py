@@ -20,6 +20,13 @@ HEADERS = {
     *("x-model-name", "x-model-version", "allow", "www-authenticate", "accept-encoding"),
 }
 """Headers of the model server's answers."""
+SIZES = {
+    "small": ["content-length: 100"],
+    "large": ["content-length: 1000000"],
+    "chunked": ["transfer-encoding: chunked"],
+    "waiting": ["content-length: 100", "expect: 100-continue"],
+}
+"""A head's lines about the body."""
 
 
 @dataclass(frozen=True)
