@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
 from gunicorn.app.base import BaseApplication
 from gunicorn.sock import TCPSocket
 from starlette.types import ASGIApp
 from uvicorn_worker import UvicornWorker
 
 from tracking_server import app
+from tracking_server.backend import connections
 from tracking_server.errors import RefusedError
 from tracking_server.http.whole import Protocol
 from tracking_server.logins import accounts
@@ -38,6 +42,14 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn_worker brings no t
         "proxy_headers": False,
         "server_header": False,
     }
+
+    share = connections.WITHOUT_LIMIT
+
+    async def _serve(self) -> None:
+        """Run no more threads than there are connections for."""
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(self.share.background))
+        anyio.to_thread.current_default_thread_limiter().total_tokens = self.share.threads
+        await super()._serve()
 
     def init_process(self) -> None:
         """Listen on sockets of the worker's own, besides those that all workers share.
@@ -115,6 +127,8 @@ def serve(settings: Settings) -> None:
     """Serve until told to stop; the environment must be applied already."""
     for name, port in _ports(settings).items():
         _refuse_used_port(settings.host, name, port)
+    Worker.share = connections.share(settings)
+    os.environ["MLFLOW_SQLALCHEMYSTORE_POOL_SIZE"] = str(Worker.share.pool)
     if not settings.on_s3:
         Path(settings.artifact_store).mkdir(parents=True, exist_ok=True)
     Server(settings).run()

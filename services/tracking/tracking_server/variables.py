@@ -79,7 +79,7 @@ def mlflow_server(settings: Settings) -> dict[str, str]:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         # A call of log-batch holds one connection while it waits for a second: as soon as each
         # of a full pool's is the first of some call, all wait for 30 s, then get a 400, which no
-        # client tries again. Threads limit their number; the database's own limit is a 503.
+        # client tries again. Threads limit their number (tracking_server.backend.connections).
         "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": "-1",
         # MLflow would ask GitHub for newer lists of models and prices, and answer nothing for
         # minutes where that cannot be reached; it brings lists of its own.
