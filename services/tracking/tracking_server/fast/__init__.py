@@ -2,5 +2,5 @@
 
 `front` takes a request or passes it on, `calls` knows which there are, `plain` and `queries` say
 what is plain, `group` does what waits together. `postgres` and `sqlite` write; `lookups` and
-`pages` read, on PostgreSQL, which writes the answers itself as `entities` says.
+`pages` read, on PostgreSQL: `entities` are written as JSON by the database, `data` of runs here.
 """

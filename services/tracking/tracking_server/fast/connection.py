@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import psycopg2
 import psycopg2.extensions
+from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ
 
 Connection = psycopg2.extensions.connection
 Cursor = psycopg2.extensions.cursor
 
 
 def connect(dsn: str, *, read_only: bool = False) -> Connection:
-    """One on which each statement is a transaction. May raise psycopg2.Error."""
+    """One on which each statement is a transaction; a read-only one sees one state of the database
+    until it is told to roll back. May raise psycopg2.Error."""
     connection = psycopg2.connect(dsn)
-    connection.set_session(readonly=read_only, autocommit=True)
+    if read_only:
+        connection.set_session(ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SET jit = off")  # compiling takes longer than a page
+    else:
+        connection.autocommit = True
     return connection

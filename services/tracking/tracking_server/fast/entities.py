@@ -5,24 +5,6 @@ Each constant is an SQL expression of type text over rows of the tables that it 
 
 from __future__ import annotations
 
-NUMBER = """CASE
-  WHEN m.is_nan THEN '"NaN"'
-  WHEN m.value IN ('NaN', 'Infinity', '-Infinity') THEN '"' || m.value || '"'
-  WHEN m.value::text ~ '[.e]' THEN m.value::text
-  ELSE m.value || '.0'
-END"""
-"""The value of a metric `m`. PostgreSQL writes the shortest text that gives the same number, as
-Python does, but for whole numbers, which clients are to read as floats, too."""
-
-METRIC = f"""'{{"key":' || to_json(m.key) || ',"value":' || {NUMBER}
-  || ',"timestamp":' || m.timestamp || ',"step":' || m.step || '}}'"""
-"""A metric `m`, of `metrics` or `latest_metrics`."""
-
-METRIC_OF_RUN = f"""'{{"key":' || to_json(m.key) || ',"value":' || {NUMBER}
-  || ',"timestamp":' || m.timestamp || ',"step":' || m.step
-  || ',"run_id":' || to_json(m.run_uuid) || '}}'"""
-"""The same with its run."""
-
 PAIR = """'{"key":' || to_json(p.key) || coalesce(',"value":' || to_json(p.value), '') || '}'"""
 """A parameter or a tag `p`."""
 
@@ -78,24 +60,13 @@ RUN_INFO = f"""json_strip_nulls(json_build_object(
   'artifact_uri', nullif(r.artifact_uri, ''), 'lifecycle_stage', r.lifecycle_stage))"""
 
 
-def _of_run(name: str, expression: str, table: str, alias: str) -> str:
-    return several(name, expression, f"{table} {alias} WHERE {alias}.run_uuid = r.run_uuid")
-
-
-RUN_DATA = _object(
-    _of_run("metrics", METRIC, "latest_metrics", "m"),
-    _of_run("params", PAIR, "params", "p"),
-    _of_run("tags", PAIR, "tags", "p"),
-)
-
-
 def _run(*inputs: str) -> str:
-    return f"""'{{"info":' || {RUN_INFO} || ',"data":' || {RUN_DATA}
-      || ',"inputs":' || {_object(*inputs)} || ',"outputs":' || {_object(MODEL_OUTPUTS)} || '}}'"""
+    return f"""'"info":' || {RUN_INFO} || ',"inputs":' || {_object(*inputs)}
+      || ',"outputs":' || {_object(MODEL_OUTPUTS)}"""
 
 
 RUN = _run(DATASET_INPUTS, MODEL_INPUTS)
-"""A run `r` of `runs`."""
+"""Fields of a run `r` of `runs`; all but its data, of which there is much."""
 FOUND_RUN = _run(DATASET_INPUTS)
 """The same as searches show it: without the models that it read."""
 WHOLE_RUN = "r.user_id IS NOT NULL AND r.start_time IS NOT NULL"

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tracking_server.fast import entities
+from tracking_server.fast import data, entities
 from tracking_server.fast.connection import connect
 
 EXPERIMENT = f"""'{{"experiment":' || {entities.EXPERIMENT} || '}}'"""
+RUN = "run"
 FOUND = {
-    "run": f"""SELECT r.run_uuid, '{{"run":' || {entities.RUN} || '}}'
+    RUN: f"""SELECT r.run_uuid, {entities.RUN}
         FROM runs r WHERE r.run_uuid = ANY ($1) AND {entities.WHOLE_RUN}""",
     "experiment": f"""SELECT e.experiment_id::text, {EXPERIMENT}
         FROM experiments e WHERE e.experiment_id = ANY ($1::integer[])""",
     "experiment_by_name": f"""SELECT e.name, {EXPERIMENT}
         FROM experiments e WHERE e.name = ANY ($1)""",
 }
-"""Statements for keys, $1: each key that there is, and its answer."""
+"""Statements for keys, $1: each key that there is, and its answer; of runs all but the data."""
 
 
 class Lookup(NamedTuple):
@@ -44,5 +45,12 @@ class Lookups:
             for kind in {item.kind for item in items}:
                 keys = [item.key for item in set(items) if item.kind == kind]
                 cursor.execute(f"EXECUTE {kind} (%s)", (keys,))
-                answers.update({Lookup(kind, key): text.encode() for key, text in cursor})
+                rows = cursor.fetchall()
+                texts = [text.encode() for _, text in rows]
+                if kind == RUN:
+                    runs = data.whole(cursor, [data.Run(*row) for row in rows])
+                    texts = [b'{"run":%b}' % run for run in runs]
+                for (key, _), text in zip(rows, texts, strict=True):
+                    answers[Lookup(kind, key)] = text
+        self._connection.rollback()
         return [answers.get(item) for item in items]

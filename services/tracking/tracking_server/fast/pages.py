@@ -1,4 +1,4 @@
-"""Reading many things: searches of runs, and histories of metrics. Each is one statement."""
+"""Reading many things: searches of runs, and histories of metrics."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from sqlalchemy import ARRAY, Integer, any_, bindparam, select
 from sqlalchemy.dialects.postgresql.psycopg2 import dialect
 from sqlalchemy.orm import Session
 
-from tracking_server.fast import entities
-from tracking_server.fast.connection import connect
+from tracking_server.fast import data, entities
+from tracking_server.fast.connection import Cursor, connect
+from tracking_server.fast.data import Metric
 
 MOST_RUNS = 50_000
 MOST_POINTS = 25_000
@@ -36,11 +37,10 @@ class Page(Protocol):
     """What is asked for."""
 
     def statement(self) -> Statement:
-        """SQL that gives one row, and its parameters. May raise anything, where MLflow is to say
-        what is wrong."""
+        """SQL and its parameters. May raise anything, where MLflow is to say what is wrong."""
 
-    def answer(self, row: Sequence[object]) -> str | None:
-        """JSON of that row; None for what MLflow is to answer."""
+    def answer(self, cursor: Cursor) -> bytes | None:
+        """JSON of the rows that it gave; None for what MLflow is to answer."""
 
 
 class Pages:
@@ -62,13 +62,13 @@ class Pages:
         try:
             with self._connection.cursor() as cursor:
                 cursor.execute(statement, parameters)
-                row = cursor.fetchone()
+                return page.answer(cursor)
         except (OperationalError, InterfaceError):
             raise
         except psycopg2.Error:  # a value that the database does not take
             return None
-        answer = page.answer(row) if row else None
-        return None if answer is None else answer.encode()
+        finally:
+            self._connection.rollback()
 
 
 class SearchRuns(msgspec.Struct, forbid_unknown_fields=True):
@@ -90,20 +90,23 @@ class SearchRuns(msgspec.Struct, forbid_unknown_fields=True):
             "most": self.max_results + 1,  # whether there are more
         }
         return (
-            f"""WITH page AS MATERIALIZED (
-              SELECT chosen.run, row_number() OVER () AS place FROM ({text}) AS chosen)
-            SELECT count(*), bool_and({entities.WHOLE_RUN}),
-              string_agg({entities.FOUND_RUN}, ',' ORDER BY place) FILTER (WHERE place < %(most)s)
-            FROM page JOIN runs r ON r.run_uuid = page.run""",
+            f"""WITH chosen AS MATERIALIZED (
+              SELECT run, row_number() OVER () AS place FROM ({text}) AS page)
+            SELECT r.run_uuid, {entities.FOUND_RUN}, {entities.WHOLE_RUN}
+            FROM chosen JOIN runs r ON r.run_uuid = chosen.run ORDER BY chosen.place""",
             {**parameters, **chosen},
         )
 
-    def answer(self, row: Sequence[object]) -> str | None:
+    def answer(self, cursor: Cursor) -> bytes | None:
         """See Page."""
-        count, whole, runs = row
-        if whole is False or not isinstance(count, int):
+        rows = cursor.fetchall()
+        if not all(is_whole for *_, is_whole in rows):
             return None
-        return _paged("runs", runs, count > self.max_results, self._first() + self.max_results)
+        runs = [data.Run(run, fields) for run, fields, _ in rows[: self.max_results]]
+        fields = [b'"runs":[%b]' % b",".join(data.whole(cursor, runs))] if runs else []
+        if len(rows) > self.max_results:
+            fields.append(b'"next_page_token":"%b"' % _token(self._first() + self.max_results))
+        return b"{%b}" % b",".join(fields)
 
     def _first(self) -> int:
         return _offset(self.page_token)
@@ -126,23 +129,23 @@ class History(msgspec.Struct):
             "most": None if self.most is None else self.most + 1,
         }
         return (
-            f"""SELECT count(*), string_agg({entities.METRIC}, ',' ORDER BY place)
-              FILTER (WHERE place < coalesce(%(most)s, place + 1))
-            FROM (
-              SELECT *, row_number() OVER (ORDER BY timestamp, step, value) AS place FROM (
-                SELECT * FROM metrics WHERE run_uuid = %(run)s AND key = %(key)s
-                ORDER BY timestamp, step, value OFFSET %(first)s LIMIT %(most)s
-              ) AS page
-            ) AS m""",
+            """SELECT value, is_nan, timestamp, step FROM metrics
+            WHERE run_uuid = %(run)s AND key = %(key)s
+            ORDER BY timestamp, step, value OFFSET %(first)s LIMIT %(most)s""",
             chosen,
         )
 
-    def answer(self, row: Sequence[object]) -> str | None:
+    def answer(self, cursor: Cursor) -> bytes | None:
         """See Page."""
-        count, points = row
-        most = self.most
-        more = most is not None and isinstance(count, int) and count > most
-        return _paged("metrics", points, more, _offset(self.page_token) + (most or 0))
+        rows = cursor.fetchall()
+        points = [
+            Metric(self.key, data.number(value, is_nan), timestamp, step)
+            for value, is_nan, timestamp, step in rows[: self.most]
+        ]
+        if self.most is None or len(rows) <= self.most:
+            return data.encode(data.Page(points))
+        token = _token(_offset(self.page_token) + self.most)
+        return data.encode(data.Page(points, token.decode()))
 
 
 class Histories(msgspec.Struct):
@@ -155,19 +158,18 @@ class Histories(msgspec.Struct):
     def statement(self) -> Statement:
         """See Page."""
         return (
-            f"""SELECT bool_or(is_nan), string_agg({entities.METRIC_OF_RUN}, ',' ORDER BY place)
-            FROM (
-              SELECT *, row_number() OVER (ORDER BY run_uuid, timestamp, step, value) AS place
-              FROM metrics WHERE run_uuid = ANY (%(runs)s) AND key = %(key)s
-              ORDER BY place LIMIT %(most)s
-            ) AS m""",
+            """SELECT run_uuid, value, is_nan, timestamp, step FROM metrics
+            WHERE run_uuid = ANY (%(runs)s) AND key = %(key)s
+            ORDER BY run_uuid, timestamp, step, value LIMIT %(most)s""",
             {"runs": self.runs, "key": self.key, "most": self.most},
         )
 
-    def answer(self, row: Sequence[object]) -> str | None:
+    def answer(self, cursor: Cursor) -> bytes | None:
         """See Page. MLflow writes a NaN here as JSON has none."""
-        has_nan, points = row
-        return None if has_nan else f'{{"metrics":[{points or ""}]}}'
+        points = _of_runs(self.key, cursor)
+        if any(isinstance(point.value, str) for point in points):
+            return None
+        return data.encode({"metrics": points})
 
 
 class Samples(msgspec.Struct):
@@ -184,8 +186,7 @@ class Samples(msgspec.Struct):
         """See Page."""
         steps = "" if self.first_step is None else "AND step BETWEEN %(first)s AND %(last)s"
         return (
-            f"""SELECT string_agg({entities.METRIC_OF_RUN}, ','
-              ORDER BY place, step, timestamp, value, is_nan)
+            f"""SELECT asked.run, m.value, m.is_nan, m.timestamp, m.step
             FROM unnest(%(runs)s) WITH ORDINALITY AS asked (run, place), LATERAL (
               SELECT *, max(bucket) OVER () AS buckets,
                 lag(bucket) OVER w IS DISTINCT FROM bucket AS begins, lead(bucket) OVER w AS next
@@ -193,7 +194,8 @@ class Samples(msgspec.Struct):
                 SELECT *, ntile(%(most)s) OVER (ORDER BY step, timestamp, value, is_nan) AS bucket
                 FROM metrics WHERE run_uuid = asked.run AND key = %(key)s {steps}
               ) AS points WINDOW w AS (ORDER BY step, timestamp, value, is_nan)
-            ) AS m WHERE begins AND bucket < buckets OR next IS NULL""",
+            ) AS m WHERE begins AND bucket < buckets OR next IS NULL
+            ORDER BY asked.place, m.step, m.timestamp, m.value, m.is_nan""",
             {
                 "runs": self.runs,
                 "key": self.key,
@@ -203,17 +205,21 @@ class Samples(msgspec.Struct):
             },
         )
 
-    def answer(self, row: Sequence[object]) -> str | None:
+    def answer(self, cursor: Cursor) -> bytes | None:
         """See Page."""
-        return _paged("metrics", row[0], False, 0)
+        return data.encode(data.Page(_of_runs(self.key, cursor)))
 
 
-def _paged(name: str, items: object, more: bool, next_offset: int) -> str:
-    """An answer of MLflow's, which leaves out what is empty."""
-    fields = [f'"{name}":[{items}]'] if items else []
-    if more:
-        fields.append(f'"next_page_token":"{SearchUtils.create_page_token(next_offset).decode()}"')
-    return f"{{{','.join(fields)}}}"
+def _of_runs(key: str, cursor: Cursor) -> list[Metric]:
+    """Points for rows of a run, value, is_nan, timestamp and step."""
+    return [
+        Metric(key, data.number(value, is_nan), timestamp, step, run)
+        for run, value, is_nan, timestamp, step in cursor.fetchall()
+    ]
+
+
+def _token(offset: int) -> bytes:
+    return bytes(SearchUtils.create_page_token(offset))
 
 
 def _offset(page_token: str) -> int:
