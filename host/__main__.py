@@ -53,6 +53,10 @@ def main() -> int:
     except CommandError as error:
         print(f"mlflow-stack: {error}", file=sys.stderr, flush=True)
         return 1
+    except PermissionError as error:
+        whose = f"{error.filename}: {error.strerror}: is it another user's? Call make as that one"
+        print(f"mlflow-stack: {whose}, or chown it", file=sys.stderr, flush=True)
+        return 1
     except KeyboardInterrupt:
         say("interrupted")
         return 130

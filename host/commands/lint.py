@@ -67,7 +67,10 @@ def _tools(files: list[Path], folder: Path, *, fix: bool) -> dict[str, list[str 
         "compose": ([*schema, "vendor.compose-spec"], _untagged(compose, folder)),
         "workflows": ([*schema, "vendor.github-workflows"], workflows),
         "renovate": ([*schema, "vendor.renovate"], [p for p in files if p.name == "renovate.json"]),
-        "zizmor": (["zizmor", "--offline", "--no-progress", "--quiet"], workflows),
+        "zizmor": (
+            ["zizmor", "--offline", "--no-progress", "--quiet", "--config", ".github/zizmor.yml"],
+            workflows,
+        ),
     }
     return tools | {name: [*head, *over] for name, (head, over) in optional.items() if over}
 

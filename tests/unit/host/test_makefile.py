@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from host.__main__ import COMMANDS
+from host.__main__ import COMMANDS, main
+from host.commands import down
 from host.paths import ROOT
 
 
@@ -91,6 +92,18 @@ def test_python_or_system_that_will_not_do_is_told_in_one_line(tmp_path, claim, 
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert said in line
+
+
+def test_a_file_that_another_user_made_is_named_in_one_line(monkeypatch, capsys):
+    def refuse(_):
+        raise PermissionError(13, "Permission denied", "/there/.venv")
+
+    monkeypatch.setattr(down, "main", refuse)
+    monkeypatch.setattr("sys.argv", ["host", "down"])
+    monkeypatch.setattr("host.user.interrupts.listen", lambda: None)
+    assert main() == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("mlflow-stack: /there/.venv: Permission denied: is it another user's?")
 
 
 def test_host_tools_stand_on_the_standard_library():
