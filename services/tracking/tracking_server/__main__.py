@@ -17,6 +17,9 @@ def main(arguments: list[str] | None = None) -> int:
 
         return healthy()
 
+    from tracking_server import garbage
+
+    garbage.ignore()
     from tracking_server.errors import RefusedError, UnreachableError
     from tracking_server.logins import command as logins_command
 
@@ -77,7 +80,7 @@ def _of_database(error: BaseException | None) -> str:
 
 
 def _run(parsed: argparse.Namespace) -> None:
-    from tracking_server import secret_files, settings, variables
+    from tracking_server import garbage, secret_files, settings, variables
     from tracking_server.backend import migrate
     from tracking_server.logins import accounts
     from tracking_server.logins import command as logins_command
@@ -105,14 +108,16 @@ def _run(parsed: argparse.Namespace) -> None:
     elif parsed.command == "addresses":
         from tracking_server.addresses import command as addresses
 
+        garbage.look_for()
         addresses.run(loaded)
     elif parsed.command == "gc":
         from tracking_server.gc.age import Age
 
         older_than = Age(parsed.older_than)  # before MLflow is imported, which takes seconds
-        from tracking_server.gc import command as gc
+        from tracking_server.gc import command as clean_up
 
-        gc.run(loaded, older_than, dry_run=parsed.dry_run, yes=parsed.yes)
+        garbage.look_for()
+        clean_up.run(loaded, older_than, dry_run=parsed.dry_run, yes=parsed.yes)
     else:
         migrate.check(loaded)
         if loaded.logins:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import socket
 import sys
@@ -17,7 +16,7 @@ from gunicorn.sock import TCPSocket
 from starlette.types import ASGIApp
 from uvicorn_worker import UvicornWorker
 
-from tracking_server import app
+from tracking_server import app, garbage
 from tracking_server.backend import connections
 from tracking_server.errors import RefusedError
 from tracking_server.http.whole import Protocol
@@ -75,7 +74,7 @@ class Server(BaseApplication):
         """Tell gunicorn all that is not its default."""
         for name, value in gunicorn_settings(self._settings).items():
             self.cfg.set(name, value)
-        self.cfg.set("when_ready", lambda _: _freeze())
+        self.cfg.set("when_ready", lambda _: garbage.look_for())
         if self._settings.logins:
             self.cfg.set("post_fork", lambda _, __: accounts.after_fork())
         self.cfg.set("child_exit", lambda _, worker: self._bury(worker.pid))
@@ -83,9 +82,6 @@ class Server(BaseApplication):
 
     def load(self) -> ASGIApp:
         """Make the application, which the workers inherit."""
-        # What is made now lives as long as the server: looking for garbage in it takes an
-        # eighth of the start, and in a worker it would copy the pages shared with the parent.
-        gc.disable()
         return app.build(self._settings, self._counts)
 
     def _bury(self, pid: int) -> None:
@@ -168,9 +164,3 @@ def _refuse_used_port(host: str, name: str, port: int) -> None:
         raise RefusedError(
             f"cannot listen on TRACKING_HOST={host}, {name}={port}: {error.strerror}"
         ) from None
-
-
-def _freeze() -> None:
-    """Keep the collector off everything that the parent has made, from here on."""
-    gc.freeze()
-    gc.enable()

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import gc
 import importlib
 import multiprocessing
 import os
@@ -59,7 +60,9 @@ def run_as_program() -> None:
     """What `run` does in another interpreter, with the rest of the Task on standard input."""
     module, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301 - our parent's
     conceal()
-    # As `preload` does for those that are forked. Before logs are configured: MLflow does so, too.
+    # As `preload` does for those that are forked, all of this.
+    gc.disable()
+    # Before logs are configured: MLflow does so, too.
     with contextlib.suppress(ImportError):
         import mlflow.tracing
 
@@ -110,7 +113,9 @@ def _work(module: str, arguments: Sequence[object]) -> None:
     _allow_children(sock)
     logs.configure(os.environ.get("MODEL_SERVER_LOG_LEVEL", "INFO"))
     with contextlib.suppress(wire.PeerClosedError, BrokenPipeError, ConnectionResetError):
-        importlib.import_module(module).main(sock, *arguments)
+        program = importlib.import_module(module)
+        gc.enable()
+        program.main(sock, *arguments)
 
 
 def _allow_children(sock: socket.socket) -> None:

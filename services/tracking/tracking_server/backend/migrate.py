@@ -6,6 +6,7 @@ import logging
 import time
 from pathlib import Path
 
+from tracking_server import garbage
 from tracking_server.backend import schema, stores
 from tracking_server.backend.patience import Progress, patiently
 from tracking_server.backend.stores import Database
@@ -160,6 +161,7 @@ def _upgrade(store: Database, settings: Settings, revision: str, head: str) -> N
     with store.upgrading() as url:
         from mlflow.db import commands
 
+        garbage.look_for()
         try:
             commands.main(["upgrade", url], standalone_mode=False)
         except Exception as error:
