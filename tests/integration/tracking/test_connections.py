@@ -1,21 +1,26 @@
 """Many clients wait for PostgreSQL's connections, and nobody is refused."""
 
+import contextlib
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import psycopg2
 import pytest
 
 from harness.tracking import on_postgres_and_s3
 
-CLIENTS = 80
-LOG_BATCH = "/api/2.0/mlflow/runs/log-batch"
+CLIENTS = 60
+SET_TAG = "/api/2.0/mlflow/runs/set-tag"
 UNUSUAL = {"content-type": "application/json; charset=utf-8"}
 """By which MLflow answers, not the fast path."""
 
 
 @pytest.fixture(scope="module")
 def server(postgres, s3, tmp_path_factory):
-    server = on_postgres_and_s3(tmp_path_factory.mktemp("connections"), postgres, s3)
+    server = on_postgres_and_s3(
+        tmp_path_factory.mktemp("connections"), postgres, s3, TRACKING_WORKERS="1"
+    )
     migrated = server.migrate()
     assert migrated.returncode == 0, migrated.stderr
     yield server
@@ -27,24 +32,39 @@ def allow(postgres, server, connections):
 
 
 def test_too_few_are_refused_at_the_start(postgres, server):
-    allow(postgres, server, 40)
+    allow(postgres, server, 20)
     refused = server.run("serve")
     assert refused.returncode == 1
     (line,) = [line for line in refused.stderr.splitlines() if "tracking-server:" in line]
-    assert "PostgreSQL allows 40 connections, and TRACKING_WORKERS=2 needs 48" in line
+    assert "PostgreSQL allows 20 connections, and TRACKING_WORKERS=1 needs 24" in line
+
+
+@contextlib.contextmanager
+def held(postgres, server, seconds):
+    """Keep everybody from a table for a while, as a migration would, so that all connections of
+    whoever wants it are in use at one time."""
+    with (
+        contextlib.closing(
+            psycopg2.connect(host=postgres.socket, user="postgres", dbname=server.database)
+        ) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("LOCK TABLE runs")
+        release = threading.Timer(seconds, connection.rollback)
+        release.start()
+        yield
+        release.join()
 
 
 def test_clients_wait_for_few(postgres, server):
-    allow(postgres, server, 48)
+    allow(postgres, server, 30)
     server.start()
     with httpx.Client(base_url=server.uri, timeout=120, limits=httpx.Limits()) as http:
-        made = http.post("/api/2.0/mlflow/runs/create", json={"experiment_id": "0"}).json()
-        run = made["run"]["info"]["run_id"]
 
-        def ask(number: int) -> int:
-            metric = {"key": f"m{number}", "value": 1, "timestamp": 1, "step": 1}
-            body = {"run_id": run, "metrics": [metric]}
-            return http.post(LOG_BATCH, json=body, headers=UNUSUAL).status_code
+        def ask(_: int) -> int:
+            body = {"run_id": "none", "key": "k", "value": "v"}
+            return http.post(SET_TAG, json=body, headers=UNUSUAL).status_code
 
-        with ThreadPoolExecutor(CLIENTS) as threads:
-            assert list(threads.map(ask, range(CLIENTS))) == [200] * CLIENTS
+        assert ask(0) == 404  # there is no such run
+        with held(postgres, server, 3), ThreadPoolExecutor(CLIENTS) as threads:
+            assert list(threads.map(ask, range(CLIENTS))) == [404] * CLIENTS

@@ -1,6 +1,7 @@
 """Bodies that are refused, and errors that are told.
 
 bodies     how large a body may be, and how slow
+room       how large all are that a worker holds at one time
 unread     answers that come before the body has
 malformed  400 to what cannot be what its route asks for
 database   what is said when the database refuses or fails, and that no statement or value shows

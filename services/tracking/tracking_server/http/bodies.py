@@ -1,12 +1,13 @@
-"""How much of a request's body is read, and for how long it is waited for.
+"""How much of a request's body is read, of all at one time, and for how long it is waited for.
 
-MLflow holds the body of every request in memory, a few times over, but for artifacts, which pass
+MLflow holds the body of every request in memory, many times over, but for artifacts, which pass
 through in pieces; and it unpacks traces without a bound.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,18 @@ from typing import TYPE_CHECKING, Any
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 
+from tracking_server.http.room import Room
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PATIENCE = 60.0
 """Seconds in which the next piece of a body must come, however small."""
+ROOM_PATIENCE = 30.0
+"""Seconds that a body waits for room; MLflow's client gives up on an answer after 120."""
+RETRY_AFTER = "5"
+SMALL = 65536
+"""Bytes of a body that waits for no room: those that servers keep of each connection anyway."""
 ARTIFACT = re.compile(r"/(ajax-)?api/2\.0/mlflow-artifacts/artifacts/")
 TRACES = "/v1/traces"
 PIECE = 65536
@@ -27,20 +35,22 @@ FORMATS = {"gzip": (31,), "deflate": (zlib.MAX_WBITS, -zlib.MAX_WBITS)}
 
 
 class _BodyError(Exception):
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, **headers: str) -> None:
         super().__init__(message)
         self.answer = JSONResponse(
-            {"error_code": code, "message": message}, status, {"Connection": "close"}
+            {"error_code": code, "message": message}, status, {"Connection": "close", **headers}
         )
 
 
 class Bodies:
     """413 to a body of more than `limit` bytes, packed or unpacked, unless it is an artifact; 408
-    to one that stops coming."""
+    to one that stops coming; 503 to one that finds no room, since all that a worker holds at one
+    time have no more than `limit` together."""
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app = app
         self._limit = limit
+        self._room = Room(limit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, within the limits."""
@@ -51,7 +61,8 @@ class Bodies:
         limit = None if is_artifact else self._limit
         refused: _BodyError | None = None
         answering = False
-        pieces = _pieces(scope, receive, limit)
+        place = _Place(self._room)
+        pieces = _pieces(scope, receive, limit, place)
 
         async def guarded() -> Message:
             nonlocal refused
@@ -71,17 +82,19 @@ class Bodies:
         try:
             packed = Headers(scope=scope).get("content-encoding", "").lower()
             if packed in FORMATS and scope["path"].startswith(TRACES):
-                pieces = await self._small(pieces, packed)
+                pieces = await self._small(pieces, packed, place)
             await self._app(scope, guarded, unless_refused)
         except _BodyError as error:
             refused = error
         except Exception:
             if refused is None:
                 raise
+        finally:
+            place.leave()
         if refused is not None and not answering:
             await refused.answer(scope, receive, send)
 
-    async def _small(self, pieces: Receive, packed: str) -> Receive:
+    async def _small(self, pieces: Receive, packed: str, place: _Place) -> Receive:
         """The packed body, as it came, once it is known to become no larger than the limit."""
         body = bytearray()
         more = True
@@ -89,8 +102,10 @@ class Bodies:
             message = await pieces()
             body += message.get("body", b"")
             more = message.get("more_body", False)
-        if not await asyncio.to_thread(_fits, bytes(body), packed, self._limit):
+        size = await asyncio.to_thread(_size, bytes(body), packed, self._limit)
+        if size > self._limit:
             raise _too_large(self._limit)
+        await place.take(max(size, len(body)))
         whole = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
         async def replayed() -> Message:
@@ -99,8 +114,32 @@ class Bodies:
         return replayed
 
 
-def _pieces(scope: Scope, receive: Receive, limit: int | None) -> Receive:
-    """`receive`, within the limit and the time."""
+class _Place:
+    """What one request has of the room."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self.taken = 0
+
+    async def take(self, size: int) -> None:
+        """Take so much in place of what it has."""
+        self.leave()
+        if size > SMALL:
+            if not await self._room.take(size, ROOM_PATIENCE):
+                text = "The tracking server holds as many large requests as it can: try again."
+                again = {"Retry-After": RETRY_AFTER}
+                raise _BodyError(503, "TEMPORARILY_UNAVAILABLE", text, **again)
+            self.taken = size
+
+    def leave(self) -> None:
+        """Give it back."""
+        if self.taken:
+            self._room.give(self.taken)
+        self.taken = 0
+
+
+def _pieces(scope: Scope, receive: Receive, limit: int | None, place: _Place) -> Receive:
+    """`receive`, within the limit, the room and the time."""
     length = Headers(scope=scope).get("content-length", "")
     declared = int(length) if length.isdecimal() else 0
     read = 0
@@ -112,6 +151,8 @@ def _pieces(scope: Scope, receive: Receive, limit: int | None) -> Receive:
             raise _too_large(limit)
         if not more:  # what comes now is that the client leaves
             return await receive()
+        if limit is not None and not place.taken and max(declared, read) > SMALL:
+            await place.take(declared or limit)
         try:
             async with asyncio.timeout(PATIENCE):
                 message = await receive()
@@ -132,15 +173,13 @@ def _too_large(limit: int) -> _BodyError:
     return _BodyError(413, "INVALID_PARAMETER_VALUE", text)
 
 
-def _fits(body: bytes, packed: str, limit: int) -> bool:
-    """Whether this unpacks to no more than so many bytes; also what cannot be unpacked fits: MLflow
-    says what is wrong with it."""
+def _size(body: bytes, packed: str, limit: int) -> int:
+    """How many bytes this unpacks to, or a number above the limit; 0 of what cannot be unpacked:
+    MLflow says what is wrong with it."""
     for wbits in FORMATS[packed]:
-        try:
-            return _unpacked_size(body, wbits, limit) <= limit
-        except zlib.error:
-            continue
-    return True
+        with contextlib.suppress(zlib.error):
+            return _unpacked_size(body, wbits, limit)
+    return 0
 
 
 def _unpacked_size(body: bytes, wbits: int, limit: int) -> int:

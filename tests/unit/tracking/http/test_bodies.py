@@ -117,3 +117,58 @@ def test_other_failures_stay_what_they_are():
 
     with pytest.raises(ValueError, match="a bug"):
         ask(inner, [b""])
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_large_bodies_are_held_one_after_another(monkeypatch, declared):
+    monkeypatch.setattr(bodies, "SMALL", 10)
+    inner, sent, held = Reading(), [], []
+
+    async def together():
+        app = Bodies(inner, LIMIT)
+
+        async def one():
+            pieces = [b"x" * 300, b"x" * 300]
+
+            async def receive():
+                held.append(app._room._taken)
+                body = pieces.pop(0)
+                return {"type": "http.request", "body": body, "more_body": bool(pieces)}
+
+            async def send(message):
+                sent.append(message)
+
+            headers = [(b"content-length", b"600")] if declared else []
+            scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+            await app(scope, receive, send)
+
+        await asyncio.gather(*(one() for _ in range(8)))
+        assert app._room._taken == 0
+
+    asyncio.run(together())
+    assert [message["status"] for message in sent] == [200] * 8
+    assert max(held) <= LIMIT
+
+
+def test_a_body_that_finds_no_room_is_a_503(monkeypatch):
+    monkeypatch.setattr(bodies, "SMALL", 10)
+    monkeypatch.setattr(bodies, "ROOM_PATIENCE", 0.01)
+    inner = Bodies(Reading(), LIMIT)
+    inner._room._taken = LIMIT
+    sent = []
+
+    async def receive():
+        raise AssertionError("nothing is read")
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": TRACES,
+        "headers": [(b"content-length", b"500")],
+    }
+    asyncio.run(inner(scope, receive, send))
+    assert sent[0]["status"] == 503
+    assert dict(sent[0]["headers"])[b"retry-after"] == b"5"
