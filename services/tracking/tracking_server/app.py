@@ -44,6 +44,7 @@ def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
             from mlflow.server.fastapi_app import app
 
         from tracking_server import patches
+        from tracking_server.artifacts import routes
         from tracking_server.fast import front
         from tracking_server.http import database, malformed
         from tracking_server.logins import permissions
@@ -55,6 +56,8 @@ def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
     malformed.refuse(app, flask_app)
     if settings.fast and not settings.logins:
         front.add(app, settings)
+    if settings.on_s3:
+        routes.add(app, logins=bool(settings.logins))
     app.add_middleware(Bodies, limit=settings.body_limit)
     if settings.logins:
         accounts.guard(app)  # around the former: without a login, no body is read

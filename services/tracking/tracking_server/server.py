@@ -28,6 +28,8 @@ from tracking_server.temporary import TemporaryFolder
 REUSE_PORT = sys.platform == "linux"  # elsewhere it does not spread connections
 KEEP_ALIVE = 75
 """Seconds that an idle connection stays; longer than clients and proxies keep theirs."""
+LAST_SECONDS = 5
+"""Seconds that workers get to end after the grace, before they are killed."""
 MEMORY_FOLDER = "/dev/shm"  # noqa: S108 - for what must not wait for a disk
 
 
@@ -43,6 +45,11 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn_worker brings no t
     }
 
     share = connections.WITHOUT_LIMIT
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Cancel what is still answered at the end of the grace, so that it leaves nothing."""
+        super().__init__(*args, **kwargs)
+        self.config.timeout_graceful_shutdown = self.cfg.graceful_timeout - LAST_SECONDS
 
     async def _serve(self) -> None:
         """Run no more threads than there are connections for."""
@@ -108,7 +115,7 @@ def gunicorn_settings(settings: Settings) -> dict[str, Any]:
         "preload_app": True,
         # A worker reports from its event loop, so that a long upload is no reason to kill it.
         "timeout": 60,
-        "graceful_timeout": settings.grace,
+        "graceful_timeout": settings.grace + LAST_SECONDS,
         "keepalive": KEEP_ALIVE,
         "control_socket_disable": True,
         "forwarded_allow_ips": "",

@@ -1,7 +1,7 @@
 """A temporary folder of this server's own, which outlives no crash.
 
-Artifacts pass through TMPDIR whole. A killed server leaves them there, gigabytes at a time,
-so each server works in a folder that the next one can tell from one in use.
+Files that pages show pass through TMPDIR whole. A killed server leaves them there, so each server
+works in a folder that the next one can tell from one in use.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""Artifacts of any size pass through a server of little memory; a full disk is said clearly."""
+"""Artifacts of any size pass through a server of little memory; a full disk is said clearly.
+
+test_streams has what is S3's alone.
+"""
 
 import hashlib
 import os
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -13,7 +15,7 @@ import psutil
 import pytest
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from harness.tracking import on_postgres_and_s3
+from harness.tracking import on_local_files
 
 MIB = 2**20
 # Passes in a few seconds; FULL=1 asks for the size that a model file can have.
@@ -98,23 +100,8 @@ def test_a_large_artifact_passes_in_little_memory(store, request, record_propert
     assert not [path for path in (server.folder / "tmp").rglob("*") if path.is_file()]
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 16 MiB, or the reason why there is none."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tracking-test", str(folder)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("may not mount a file system here")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-def test_a_full_disk_is_said_clearly_and_smaller_artifacts_still_pass(
-    small_disk, postgres, s3, tmp_path
-):
-    server = on_postgres_and_s3(tmp_path / "server", postgres, s3)
-    server.environment["TMPDIR"] = str(small_disk)
+def test_a_full_disk_is_said_clearly_and_smaller_artifacts_still_pass(small_disk, tmp_path):
+    server = on_local_files(tmp_path / "server", TRACKING_ARTIFACT_STORE=small_disk)
     assert server.migrate().returncode == 0
     server.start()
     try:

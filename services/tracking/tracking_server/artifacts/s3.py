@@ -12,6 +12,7 @@ import logging
 import posixpath
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,11 @@ from mlflow.protos.databricks_pb2 import (
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 
+from tracking_server.artifacts.place import Place
+
 logger = logging.getLogger(__name__)
 
+ERRORS = (BotoCoreError, Boto3Error, ClientError)
 REFUSED_NAMES = ("KeyTooLongError", "InvalidURI", "XMinioInvalidObjectName")
 
 
@@ -47,41 +51,60 @@ class ProxiedS3(ArtifactRepository):
 
     @contextmanager
     def errors(self, path: str | None) -> Iterator[None]:
-        """404 for what is not there, 400 for a name that the store does not take, 503 for a store
-        that does not answer, without its address."""
+        """MLflow's errors for those of the store."""
         try:
             yield
-        except (BotoCoreError, Boto3Error, ClientError) as error:
-            # boto3's own error of an upload holds the store's in its context alone.
-            said = error if isinstance(error, ClientError) else error.__context__
-            code = said.response["Error"]["Code"] if isinstance(said, ClientError) else ""
-            if code in ("NoSuchKey", "404"):
-                raise MlflowException(
-                    f"No such artifact: '{path}'", RESOURCE_DOES_NOT_EXIST
-                ) from None
-            logger.error("artifact store: %s", error)
-            if code in REFUSED_NAMES:
-                raise _refused(path, "the artifact store takes no such name") from None
-            if path and code not in ("", "403", "AccessDenied"):
-                self._refuse_both(path)
-            raise MlflowException(
-                "The artifact store does not answer, or refuses; see the tracking server's log.",
-                TEMPORARILY_UNAVAILABLE,
-            ) from None
+        except ERRORS as error:
+            raise self.told(path, error) from None
 
-    def _refuse_both(self, path: str) -> None:
-        """Refuse what would be a file and a folder: many stores cannot hold that, and few say so.
-        Raises MlflowException, nothing where it is not so or cannot be found out."""
+    def told(self, path: str | None, error: Exception) -> MlflowException:
+        """404 for what is not there, 400 for a name that the store does not take, 503 for a store
+        that does not answer, without its address. May ask the store."""
+        # boto3's own error of an upload holds the store's in its context alone.
+        said = error if isinstance(error, ClientError) else error.__context__
+        code = said.response["Error"]["Code"] if isinstance(said, ClientError) else ""
+        if code in ("NoSuchKey", "404"):
+            if path and self._is_directory(path):  # type: ignore[no-untyped-call]  # MLflow's
+                return _refused(path, "it is a folder, not a file")
+            return MlflowException(f"No such artifact: '{path}'", RESOURCE_DOES_NOT_EXIST)
+        logger.error("artifact store: %s", error)
+        if code in REFUSED_NAMES:
+            return _refused(path, "the artifact store takes no such name")
+        if path and code not in ("", "403", "AccessDenied") and (both := self._is_both(path)):
+            return _refused(path, both)
+        return MlflowException(
+            "The artifact store does not answer, or refuses; see the tracking server's log.",
+            TEMPORARILY_UNAVAILABLE,
+        )
+
+    def _is_both(self, path: str) -> str | None:
+        """What would be a file and a folder: many stores cannot hold that, and few say so. None
+        where it is not so, or cannot be found out."""
         bucket, root = self._s3.parse_s3_compliant_uri(self.artifact_uri)
         client, parts = self._s3._get_s3_client(), path.strip("/").split("/")
         with suppress(BotoCoreError, ClientError):
             below = f"{posixpath.join(root, *parts)}/"
             if client.list_objects_v2(Bucket=bucket, Prefix=below, MaxKeys=1).get("KeyCount"):
-                raise _refused(path, "there is a folder of this name")
+                return "there is a folder of this name"
         for end in range(1, len(parts)):
             with suppress(BotoCoreError, ClientError):
                 client.head_object(Bucket=bucket, Key=posixpath.join(root, *parts[:end]))
-                raise _refused(path, f"'{'/'.join(parts[:end])}' is a file")
+                return f"'{'/'.join(parts[:end])}' is a file"
+        return None
+
+    def place(self, path: str) -> Place:
+        """Where a file lies below the URI, or will, with what MLflow stores beside it."""
+        bucket, root = self._s3.parse_s3_compliant_uri(self.artifact_uri)
+        kind, encoding = guess_type(path)
+        made = {"ContentType": kind, "ContentEncoding": encoding}
+        return Place(
+            self._s3._get_s3_client,
+            bucket,
+            posixpath.join(root, path),
+            self._s3._bucket_owner_params,
+            {name: value for name, value in made.items() if value}
+            | (self._s3.get_s3_file_upload_extra_args() or {}),
+        )
 
     def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
         """Store a file."""
@@ -101,10 +124,7 @@ class ProxiedS3(ArtifactRepository):
 
     def download_artifacts(self, artifact_path: str, dst_path: str | None = None) -> str:
         """Fetch a file directly: MLflow's own way turns every failure into an internal error."""
-        is_folder = self._is_directory(artifact_path)  # type: ignore[no-untyped-call]  # MLflow's
-        if is_folder and dst_path:  # by a route, which has begun to answer before it finds out
-            raise _refused(artifact_path, "it is a folder, not a file")
-        if is_folder or dst_path is None:
+        if dst_path is None:
             return str(super().download_artifacts(artifact_path, dst_path))  # type: ignore[no-untyped-call]  # MLflow's
         file = str(Path(dst_path, posixpath.basename(artifact_path)))
         self._download_file(artifact_path, file)

@@ -33,6 +33,8 @@ def test_mlflow_takes_ours_for_s3(repository):
     [
         (S3ArtifactRepository, "_download_file", ["self", "remote_file_path", "local_path"]),
         (S3ArtifactRepository, "_get_s3_client", ["self"]),
+        (S3ArtifactRepository, "parse_s3_compliant_uri", ["self", "uri"]),
+        (S3ArtifactRepository, "get_s3_file_upload_extra_args", []),
         (S3ArtifactRepository, "upload_archived_trace_data_bytes", ["self", "data"]),
         (ArtifactRepository, "_download_file", ["self", "remote_file_path", "local_path"]),
         (ArtifactRepository, "_is_directory", ["self", "artifact_path"]),
@@ -56,3 +58,15 @@ def test_no_client_gets_a_presigned_url(repository, check):
     check(repository._s3)  # MLflow's own would hand them out
     with pytest.raises(Exception, match=r"(?i)not supported"):
         check(repository)
+
+
+def test_a_file_is_stored_with_what_mlflow_stores_beside_it(repository, monkeypatch):
+    monkeypatch.setenv("MLFLOW_S3_UPLOAD_EXTRA_ARGS", '{"ServerSideEncryption": "AES256"}')
+    place = repository.place("0/table.csv.gz")
+    assert (place.bucket, place.key) == ("mlflow", "some/run/0/table.csv.gz")
+    assert place.made == {
+        "ContentType": "text/csv",
+        "ContentEncoding": "gzip",
+        "ServerSideEncryption": "AES256",
+    }
+    assert place.owner == repository._s3._bucket_owner_params
