@@ -15,7 +15,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true")
 
-from benchmarks import logging_speed, machine, serving, tracking, validation  # noqa: E402
+from benchmarks import artifacts, logging_speed, machine, serving, tracking, validation  # noqa: E402
 from benchmarks.options import QUICK, Options, flag  # noqa: E402
 from benchmarks.report import markdown, save  # noqa: E402
 from benchmarks.serving.plan import plan  # noqa: E402
@@ -25,6 +25,7 @@ SUMMARY = "Measure, print ratios, and save the figures."
 PARTS = {
     "tracking": tracking.measure,
     "logging": logging_speed.measure,
+    "artifacts": artifacts.measure,
     "serving": serving.measure,
     "validation": validation.measure,
 }
