@@ -16,6 +16,7 @@ from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Regi
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as TrackingStore
 
 from tracking_server.addresses.guard import Guard
+from tracking_server.http import searches
 
 Tags = dict[str, str]
 
@@ -23,6 +24,7 @@ Tags = dict[str, str]
 def tracking_store(guard: Guard) -> Callable[[str, str], TrackingStore]:
     """Open MLflow's tracking store, guarded, as its registry does."""
 
+    @searches.legible
     class Guarded(TrackingStore):
         def create_experiment(
             self, name: str, artifact_location: str | None = None, tags: Any = None
@@ -127,6 +129,7 @@ def _is_refusal(error: MlflowException) -> bool:
 def registry_store(guard: Guard) -> Callable[[str], RegistryStore]:
     """Open its model registry store in the same way."""
 
+    @searches.legible
     class Guarded(RegistryStore):
         def create_model_version(self, name: str, source: str, *others: Any, **named: Any) -> Any:
             guard.source(source)
