@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TypeVar
 
-from tracking_server.fast import plain, queries
+from tracking_server.fast import plain, queries, runs
 from tracking_server.fast.group import Group
 from tracking_server.fast.lookups import Lookup, Lookups
 from tracking_server.fast.pages import Page, Pages
 from tracking_server.fast.plain import Log
 from tracking_server.fast.postgres import Postgres
+from tracking_server.fast.runs import NewRun, Runs, Update
 from tracking_server.fast.sqlite import Sqlite
 from tracking_server.settings import SQLITE, Settings
 
@@ -27,6 +28,10 @@ LOGS: dict[str, Callable[[bytes], Log | None]] = {
     "/runs/log-batch": plain.log_batch,
     "/runs/set-tag": plain.set_tag,
 }
+RUNS: dict[str, Callable[[bytes], NewRun | Update | None]] = {
+    "/runs/create": runs.new_run,
+    "/runs/update": runs.update,
+}
 LOOKUPS: dict[str, Callable[[bytes], Lookup | None]] = {
     "/runs/get": queries.run,
     "/experiments/get": queries.experiment,
@@ -41,6 +46,7 @@ PAGES_OF_UI: dict[str, Callable[[bytes], Page | None]] = {
     "/metrics/get-history-bulk-interval": queries.samples,
 }
 LOGS_AT_ONCE = 256
+RUNS_AT_ONCE = 64
 LOOKUPS_AT_ONCE = 64
 READING_PAGES = 2
 """Threads of a process."""
@@ -52,13 +58,15 @@ def of(settings: Settings) -> Mapping[tuple[str, str], Call]:
         return _writing(partial(Sqlite, settings.backend_store.removeprefix(SQLITE)))
     dsn = settings.backend_store.replace("+psycopg2", "", 1)
     lookups: Group[Lookup, bytes] = Group(partial(Lookups, dsn), LOOKUPS_AT_ONCE)
+    changed: Group[NewRun | Update, bytes] = Group(partial(Runs, dsn), RUNS_AT_ONCE)
     pages: Group[Page, bytes] = Group(partial(Pages, dsn), 1, READING_PAGES)
-    reading = {
-        **{("GET", path): _read(read, lookups) for path, read in LOOKUPS.items()},
-        **{key: _read(read, pages) for key, read in PAGES.items()},
+    others = {
+        **{("POST", path): _do(read, changed) for path, read in RUNS.items()},
+        **{("GET", path): _do(read, lookups) for path, read in LOOKUPS.items()},
+        **{key: _do(read, pages) for key, read in PAGES.items()},
     }
-    of_ui = {("GET", UI + path): _read(read, pages) for path, read in PAGES_OF_UI.items()}
-    return {**_writing(partial(Postgres, dsn)), **_everywhere(reading), **of_ui}
+    of_ui = {("GET", UI + path): _do(read, pages) for path, read in PAGES_OF_UI.items()}
+    return {**_writing(partial(Postgres, dsn)), **_everywhere(others), **of_ui}
 
 
 def _writing(open_store: Callable[[], Postgres | Sqlite]) -> dict[tuple[str, str], Call]:
@@ -80,7 +88,7 @@ def _write(read: Callable[[bytes], Log | None], logs: Group[Log, bool]) -> Call:
     return call
 
 
-def _read(read: Callable[[bytes], Asked | None], group: Group[Asked, bytes]) -> Call:
+def _do(read: Callable[[bytes], Asked | None], group: Group[Asked, bytes]) -> Call:
     async def call(asked: bytes) -> bytes | None:
         item = read(asked)
         return None if item is None else await group.do(item)

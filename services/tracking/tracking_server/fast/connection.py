@@ -9,6 +9,9 @@ from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ
 Connection = psycopg2.extensions.connection
 Cursor = psycopg2.extensions.cursor
 
+LOCKED = 2000
+"""Milliseconds to wait for rows that somebody else changes, before MLflow does it."""
+
 
 def connect(dsn: str, *, read_only: bool = False) -> Connection:
     """One on which each statement is a transaction; a read-only one sees one state of the database

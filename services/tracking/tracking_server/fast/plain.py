@@ -7,6 +7,7 @@ nothing has happened.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
@@ -23,6 +24,7 @@ NUMBERS = {
     "-Infinity": (-LARGEST, False),
 }
 """How clients write what JSON has no number for, and how it is stored: value and is_nan."""
+EXPERIMENT = re.compile(r"0|[1-9][0-9]{0,8}")
 LONGEST_BATCH = 1_000_000
 """Bytes of a request for several, above which MLflow refuses it."""
 
@@ -181,17 +183,21 @@ def _is_plain_tag_name(key: str) -> bool:
 
 
 def _is_plain_param(param: Pair) -> bool:
-    return _is_plain_name(param.key) and _is_plain_text(
-        param.value, validation.MAX_PARAM_VAL_LENGTH
-    )
+    return _is_plain_name(param.key) and is_text(param.value, validation.MAX_PARAM_VAL_LENGTH)
 
 
 def _is_plain_tag(tag: Pair) -> bool:
-    return _is_plain_tag_name(tag.key) and _is_plain_text(tag.value, validation.MAX_TAG_VAL_LENGTH)
+    return _is_plain_tag_name(tag.key) and is_text(tag.value, validation.MAX_TAG_VAL_LENGTH)
 
 
-def _is_plain_text(text: str, longest: int) -> bool:
+def is_text(text: str, longest: int) -> bool:
+    """Whether the database takes it: no more than so many characters, and no NUL."""
     return len(text) <= longest and "\0" not in text
+
+
+def is_number(experiment: str) -> bool:
+    """Whether that is an experiment's number, as MLflow writes it."""
+    return EXPERIMENT.fullmatch(experiment) is not None
 
 
 def without_contradictions(logs: Sequence[Log]) -> list[int]:

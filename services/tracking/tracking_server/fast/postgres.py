@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tracking_server.fast.connection import Connection, Cursor, connect
+from tracking_server.fast.connection import LOCKED, Connection, Cursor, connect
 from tracking_server.fast.plain import Log, without_contradictions
 
 # The newest of a key is that of the largest step, time and value; of equal ones the first, as in
@@ -59,9 +59,6 @@ SELECT run_uuid, NULL, NULL FROM active
 UNION ALL SELECT run_uuid, key, NULL FROM rows
 UNION ALL SELECT p.run_uuid, p.key, p.value FROM params p JOIN given g USING (run_uuid, key);
 """
-
-LOCKED = 2000
-"""Milliseconds to wait for rows that somebody else changes, before all here go to MLflow."""
 
 
 class Postgres:

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from tracking_server.fast import plain
 from tracking_server.fast.lookups import Lookup
 from tracking_server.fast.pages import (
     MOST_HISTORIES,
@@ -22,7 +23,6 @@ from tracking_server.fast.pages import (
 
 WHOLE = re.compile(r"-?[0-9]{1,18}")
 POSITIVE = re.compile(r"0*[1-9][0-9]{0,8}")
-EXPERIMENT = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
 def run(query: bytes) -> Lookup | None:
@@ -35,7 +35,7 @@ def run(query: bytes) -> Lookup | None:
 def experiment(query: bytes) -> Lookup | None:
     """experiments/get."""
     number = _fields(query, {"experiment_id"}).get("experiment_id", "")
-    return Lookup("experiment", number) if EXPERIMENT.fullmatch(number) else None
+    return Lookup("experiment", number) if plain.is_number(number) else None
 
 
 def experiment_by_name(query: bytes) -> Lookup | None:
@@ -47,7 +47,7 @@ def experiment_by_name(query: bytes) -> Lookup | None:
 def search_runs(body: bytes) -> SearchRuns | None:
     """runs/search."""
     asked = _SEARCH.decode(body)
-    if not asked.experiment_ids or not all(map(EXPERIMENT.fullmatch, asked.experiment_ids)):
+    if not asked.experiment_ids or not all(map(plain.is_number, asked.experiment_ids)):
         return None
     is_plain = 0 < asked.max_results <= MOST_RUNS and "\0" not in asked.filter
     return asked if is_plain and not any("\0" in one for one in asked.order_by) else None

@@ -137,12 +137,18 @@ BAD_EXPERIMENTS = [[], ["x"], [""], [0], "0", ["9" * 12], None]
 BODIES = [b"", b"null", b"[]", b"{", b'"{}"', b"{}", b"\xff", b'{"run_id": NaN}']
 
 
+CALLS_OF_RUNS = [
+    "log-metric", "log-parameter", "set-tag", "log-batch", "search", "create", "update"
+]  # fmt: skip
+
+
 class Maker:
     """Requests: plain ones mostly, in which one thing or another is unusual."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
         self._rare = 0.06
+        self._time = 10
 
     def request(self) -> tuple[str, bytes, dict[str, str]]:
         name = self._random.choice(
@@ -192,6 +198,30 @@ class Maker:
             "page_token": self._one(["", *TOKENS[:2]], TOKENS),
         }
         return {name: body[name] for name in body if self._random.random() < 0.8}
+
+    def create(self) -> dict:
+        self._time += 1
+        tags = [self._pair([*TAGS, "mlflow.user"]) for _ in range(self._random.choice([0, 1, 2]))]
+        if self._random.random() < 0.3:
+            tags.append(
+                {"key": "mlflow.runName", "value": self._one(["a", "run 9", ""], BAD_TEXTS)}
+            )
+        body = {
+            "experiment_id": self._one(["0", "1", "2"], ["77", "x", "", 0]),
+            "user_id": self._one(["me", "", "ü"], ["u" * 257, 5, None, "a\0b"]),
+            "run_name": self._one(["", "a", "run 9"], ["n" * 251, 5, None]),
+            "tags": tags,
+        }
+        body = {name: body[name] for name in body if self._random.random() < 0.8}
+        return {**body, "start_time": self._time}
+
+    def update(self) -> dict:
+        body = {
+            "status": self._one(["FINISHED", "RUNNING", "KILLED"], ["finished", "x", 3, None]),
+            "end_time": self._one([5, 1_700_000_000_000], [0, -1, "7", 1.5, None, 2**63]),
+            "run_name": self._one(["", "renamed", "ö"], ["n" * 251, 5, None]),
+        }
+        return self._run_of({name: body[name] for name in body if self._random.random() < 0.6})
 
     def query(self) -> str:
         """A path to read."""
