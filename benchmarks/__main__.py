@@ -15,7 +15,15 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true")
 
-from benchmarks import artifacts, logging_speed, machine, serving, tracking, validation  # noqa: E402
+from benchmarks import (  # noqa: E402
+    artifacts,
+    logging_speed,
+    machine,
+    serving,
+    tracking,
+    validation,
+    wrk,
+)
 from benchmarks.options import QUICK, Options, flag  # noqa: E402
 from benchmarks.report import markdown, save  # noqa: E402
 from benchmarks.serving.plan import plan  # noqa: E402
@@ -58,6 +66,8 @@ def main() -> int:
     parts, options = parse(sys.argv[1:])
     if refusal := machine.refusal():
         sys.exit(f"benchmarks: {refusal}")
+    if "tracking" in parts and not wrk.installed():
+        sys.exit(f"benchmarks: {wrk.MISSING}")
     try:
         Path(options.output).mkdir(parents=True, exist_ok=True)
     except OSError as error:

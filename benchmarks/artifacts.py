@@ -17,9 +17,8 @@ from statistics import median
 
 from benchmarks.options import Options
 from benchmarks.processes import memory, settle
-from benchmarks.storage import Server, Storage, running
+from benchmarks.storage import OURS, Server, Storage, running
 from harness.report import Section, say
-from harness.tracking import on_postgres_and_s3
 
 MIB = 2**20
 FOLDER = "/api/2.0/mlflow-artifacts/artifacts/0/benchmark"
@@ -157,10 +156,9 @@ def measure(options: Options) -> list[Section]:
 def prepare(options: Options, storage: Storage) -> list[Server]:
     """The reference, the earlier checkout's server if one is named, and ours; each one's bucket has
     a folder of as many objects as there are runs in other parts."""
-    ours, database = storage.ours()
-    servers = [storage.reference(database), ours]
+    servers = [storage.reference(), storage.ours()]
     if options.before:
-        servers.insert(1, before(Path(options.before).resolve(), storage))
+        servers.insert(1, storage.before(options.before))
     client = storage.s3.client()
 
     def put(bucket: str, number: int) -> None:
@@ -172,14 +170,6 @@ def prepare(options: Options, storage: Storage) -> list[Server]:
     return servers
 
 
-def before(checkout: Path, storage: Storage) -> Server:
-    server = on_postgres_and_s3(storage.folder / "before", storage.postgres, storage.s3)
-    server.environment["PYTHONPATH"] = str(checkout / "services" / "tracking")
-    if (migration := server.migrate()).returncode:
-        raise RuntimeError(migration.stdout + migration.stderr)
-    return Server("before", server.process, server.port)
-
-
 def shown(figures: dict[str, list[float]]) -> str:
     return ", ".join(f"{name} {median(values):.3g}" for name, values in figures.items())
 
@@ -188,19 +178,19 @@ def section(
     options: Options, rates: dict[str, dict[str, list[float]]], mib: dict[str, float]
 ) -> Section:
     names = list(mib)
-    others = [name for name in names if name != "ours"]
+    others = [name for name in names if name != OURS]
     units = {load.name: load.unit for load in loads(options)}
     rows = []
     for load, figures in rates.items():
         medians = {name: median(figures[name]) for name in names}
-        ratios = [f"{medians['ours'] / medians[name]:.2f}" for name in others]
+        ratios = [f"{medians[OURS] / medians[name]:.2f}" for name in others]
         rows.append([load, units[load], *(f"{medians[name]:.3g}" for name in names), *ratios])
     rows.append(["memory of all processes (PSS) after that", "MiB"])
     rows[-1] += [f"{mib[name]:.0f}" for name in names]
-    rows[-1] += [f"{mib['ours'] / mib[name]:.2f}" for name in others]
+    rows[-1] += [f"{mib[OURS] / mib[name]:.2f}" for name in others]
     return Section(
         title="Artifacts, up to and down from the bucket",
-        columns=["load", "", *names, *(f"ours / {name}" for name in others)],
+        columns=["load", "", *names, *(f"{OURS} / {name}" for name in others)],
         rows=rows,
         summary=f"medians of {options.rounds} alternating rounds",
         data={"rates": rates, "mib": mib},

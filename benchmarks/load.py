@@ -8,29 +8,31 @@ import asyncio
 import contextlib
 import statistics
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-HEADER = (
-    "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
-    "Content-Length: {length}\r\n\r\n"
-)
+JSON = {"Content-Type": "application/json"}
 ANSWER_SECONDS = 60
 
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request with a JSON body, or without one."""
+    """One HTTP request, with a JSON body unless its headers say otherwise."""
 
     method: str
     path: str
     body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=JSON.copy)
 
     def encode(self, port: int) -> bytes:
         """The request as it is sent."""
-        length = len(self.body)
-        head = HEADER.format(method=self.method, path=self.path, port=port, length=length)
-        return head.encode() + self.body
+        headers = {
+            "Host": f"127.0.0.1:{port}",
+            **self.headers,
+            "Content-Length": str(len(self.body)),
+        }
+        lines = [f"{self.method} {self.path} HTTP/1.1", *map(": ".join, headers.items()), "", ""]
+        return "\r\n".join(lines).encode() + self.body
 
 
 @dataclass

@@ -55,7 +55,7 @@ def measure(options: Options) -> list[Section]:
     waited: dict[str, list[float]] = {way: [] for way in WAYS}
     arrived: dict[str, list[float]] = {way: [] for way in WAYS}
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as storage:
-        server, _ = storage.ours()
+        server = storage.ours()
         try:
             say("logging: starting the tracking server")
             server.start()

@@ -1,7 +1,6 @@
 """One PostgreSQL and one S3 server, and a tracking server of each kind on them."""
 
 import contextlib
-import secrets
 import sys
 import time
 from collections.abc import Iterator
@@ -13,17 +12,20 @@ from harness.ports import free_port
 from harness.postgres import Postgres
 from harness.processes import Process, clean_environment
 from harness.s3 import S3
-from harness.tracking import on_postgres_and_s3
+from harness.tracking import Tracking, on_postgres_and_s3
 
-START_SECONDS = 120
+START_SECONDS = 300  # also where the machine is busy
 MLFLOW = Path(sys.executable).parent / "mlflow"
+OURS, BEFORE, REFERENCE = "ours", "ours before", "mlflow server"
+# As in docker-compose.yml; what is committed is on the disk, which is PostgreSQL's default.
+SETTINGS = "shared_buffers = 256MB\nrandom_page_cost = 1.1\nmax_connections = 200\n"
 
 
 class Server:
     """A tracking server that can be started again and again."""
 
-    def __init__(self, name: str, process: Process, port: int) -> None:
-        self.name, self.process, self.port = name, process, port
+    def __init__(self, name: str, process: Process, port: int, database: str) -> None:
+        self.name, self.process, self.port, self.database = name, process, port, database
         self.uri = f"http://127.0.0.1:{port}"
 
     def start(self) -> float:
@@ -49,25 +51,26 @@ class Storage:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         with contextlib.ExitStack() as stack:
-            self.postgres = Postgres()
+            self.postgres = Postgres(SETTINGS)
             stack.callback(self.postgres.close)
             (folder / "s3").mkdir()
             self.s3 = S3(folder / "s3").start()
             stack.callback(self.s3.stop)
             self._stack = stack.pop_all()
 
-    def ours(self) -> tuple[Server, str]:
-        """This stack's tracking server, not yet started, and the name of its migrated database."""
-        server = on_postgres_and_s3(self.folder / "ours", self.postgres, self.s3)
-        migration = server.migrate()
-        if migration.returncode:
-            raise RuntimeError(migration.stdout + migration.stderr)
-        return Server("ours", server.process, server.port), server.database
+    def ours(self) -> Server:
+        """This stack's tracking server, not yet started, on a migrated database."""
+        return self._migrated(OURS, on_postgres_and_s3(self.folder / OURS, self.postgres, self.s3))
 
-    def reference(self, database: str) -> Server:
-        """`mlflow server` with its defaults on a copy of a database; not yet started."""
-        copy, port = f"copy_{secrets.token_hex(4)}", free_port()
-        self.postgres.execute(f"CREATE DATABASE {copy} TEMPLATE {database} OWNER mlflow")
+    def before(self, checkout: str) -> Server:
+        """That of an earlier checkout, on the packages of this one."""
+        code = Path(checkout).absolute() / "services" / "tracking"
+        folder, storage = self.folder / "before", (self.postgres, self.s3)
+        return self._migrated(BEFORE, on_postgres_and_s3(folder, *storage, PYTHONPATH=code))
+
+    def reference(self) -> Server:
+        """`mlflow server` with its defaults, which makes its tables at its first start."""
+        database, port = self.postgres.create_database(), free_port()
         folder = self.folder / "reference"
         folder.mkdir()
         passfile = folder / "pgpass"
@@ -82,9 +85,23 @@ class Storage:
             MLFLOW_S3_ENDPOINT_URL=self.s3.endpoint,
         )
         command = [MLFLOW, "server", "--port", str(port)]
-        command += ["--backend-store-uri", self.postgres.url(copy)]
+        command += ["--backend-store-uri", self.postgres.url(database)]
         command += ["--artifacts-destination", f"s3://{self.s3.create_bucket()}"]
-        return Server("reference", Process(command, environment, folder / "log"), port)
+        process = Process(command, environment, folder / "log")
+        return Server(REFERENCE, process, port, database)
+
+    def _migrated(self, name: str, server: Tracking) -> Server:
+        migration = server.migrate()
+        if migration.returncode:
+            raise RuntimeError(migration.stdout + migration.stderr)
+        return Server(name, server.process, server.port, server.database)
+
+    def facts(self) -> str:
+        """Version and settings of PostgreSQL that its speed depends on."""
+        names = ("server_version", "fsync", "synchronous_commit", "shared_buffers")
+        found = {name: self.postgres.execute(f"SHOW {name}")[0][0] for name in names}
+        version = found.pop("server_version").split()[0]
+        return f"{version} ({', '.join(f'{name} {value}' for name, value in found.items())})"
 
     def close(self) -> None:
         self._stack.close()

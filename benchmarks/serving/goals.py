@@ -1,8 +1,8 @@
 """The ratios that this server is held to, and whether they are met."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from benchmarks.goal import Goal
 from benchmarks.serving.measuring import Figures, Measured
 from benchmarks.serving.plan import GOALS
 from benchmarks.serving.servers import BEFORE, FRONTS, OURS, PEERS, PLAIN, REFERENCE
@@ -10,28 +10,6 @@ from benchmarks.serving.servers import BEFORE, FRONTS, OURS, PEERS, PLAIN, REFER
 FAST = 150.0
 SLOW = {"logistic": 80.0, "forest": 30.0}
 KEPT = 0.95  # of the rate that an earlier checkout has
-
-
-@dataclass(frozen=True)
-class Goal:
-    """A ratio and its bound; None where a server or a cell was not measured."""
-
-    what: str
-    ratio: float | None
-    bound: float
-    at_most: bool = False
-
-    @property
-    def met(self) -> bool | None:
-        if self.ratio is None:
-            return None
-        return self.ratio <= self.bound if self.at_most else self.ratio >= self.bound
-
-    def row(self) -> list[str]:
-        """What, bound, ratio and verdict, as text."""
-        ratio = "" if self.ratio is None else f"{self.ratio:.3g}"
-        verdict = {None: "not measured", True: "met", False: "**missed**"}[self.met]
-        return [self.what, f"{'≤' if self.at_most else '≥'} {self.bound:g}", ratio, verdict]
 
 
 def goals(figures: Figures) -> Iterator[Goal]:

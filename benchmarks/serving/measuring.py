@@ -10,10 +10,10 @@ from typing import Any
 
 import httpx
 
+from benchmarks.bursts import Burst, burst, other_cores
 from benchmarks.options import Options
 from benchmarks.processes import memory
 from benchmarks.serving import stages
-from benchmarks.serving.bursts import Burst, burst, other_cores
 from benchmarks.serving.cases import ROWS, Case
 from benchmarks.serving.plan import Cell
 from benchmarks.serving.servers import BEFORE, OURS, PLAIN, REFERENCE, Server

@@ -2,9 +2,10 @@
 
 from dataclasses import asdict
 
+from benchmarks import goal
+from benchmarks.bursts import core, generator, length
 from benchmarks.options import Options
 from benchmarks.serving import stages
-from benchmarks.serving.bursts import core, generator, length
 from benchmarks.serving.cases import TITLES
 from benchmarks.serving.goals import goals
 from benchmarks.serving.measuring import Figures, Measured
@@ -15,26 +16,11 @@ from harness.report import Section
 
 def sections(options: Options, figures: Figures, missing: dict[str, str]) -> list[Section]:
     """Goals, then each model, then the stages, then what could not be measured."""
-    sections = [goals_met(figures)] if any(goals(figures)) else []
-    sections += [of_model(options, name, cells) for name, cells in figures.items()]
-    sections.append(of_stages(figures))
-    if missing:
-        rows = [[name, reason.replace("|", "/")] for name, reason in missing.items()]
-        sections.append(Section("Not measured", ["", "why"], rows, "no figure of these is guessed"))
-    return sections
-
-
-def goals_met(figures: Figures) -> Section:
     asked = list(goals(figures))
-    measured = [goal for goal in asked if goal.met is not None]
-    return Section(
-        title="Serving: what is asked of it",
-        columns=["ratio", "asked", "found", ""],
-        rows=[goal.row() for goal in asked],
-        summary=f"{sum(goal.met for goal in measured)} of {len(measured)} met, "
-        f"{len(asked) - len(measured)} not measured; one row a request unless it says otherwise",
-        data={"goals": [asdict(goal) | {"met": goal.met} for goal in asked]},
-    )
+    remark = "; one row a request unless it says otherwise"
+    sections = [goal.section("Serving: what is asked of it", asked, remark)] if asked else []
+    sections += [of_model(options, name, cells) for name, cells in figures.items()]
+    return [*sections, of_stages(figures), *goal.not_measured(missing)]
 
 
 def of_model(options: Options, model: str, cells: dict[Cell, dict[str, Measured]]) -> Section:

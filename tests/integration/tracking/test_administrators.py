@@ -34,7 +34,7 @@ OTHERS = [
 
 @pytest.fixture(scope="module")
 def logins(tmp_path_factory):
-    running = Logins(tmp_path_factory.mktemp("administrators")).start()
+    running = Logins.on_local_files(tmp_path_factory.mktemp("administrators")).start()
     yield running
     running.server.stop()
 

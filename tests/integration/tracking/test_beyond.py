@@ -17,7 +17,9 @@ SEARCH = "/ajax-api/2.0/mlflow/experiments/search"
 @pytest.fixture(scope="module")
 def logins(tmp_path_factory):
     folder = tmp_path_factory.mktemp("beyond")
-    running = Logins(folder, TRACKING_WORKERS="1", TRACKING_NAMES="mlflow.lan").start()
+    running = Logins.on_local_files(
+        folder, TRACKING_WORKERS="1", TRACKING_NAMES="mlflow.lan"
+    ).start()
     yield running
     running.server.stop()
 

@@ -43,7 +43,9 @@ JSON = {"content-type": "application/json"}
 
 @pytest.fixture(scope="module")
 def logins(tmp_path_factory):
-    running = Logins(tmp_path_factory.mktemp("malformed"), TRACKING_WORKERS="1").start()
+    running = Logins.on_local_files(
+        tmp_path_factory.mktemp("malformed"), TRACKING_WORKERS="1"
+    ).start()
     yield running
     running.server.stop()
 

@@ -19,7 +19,7 @@ CLOSED = 5.0
 
 @pytest.fixture(scope="module")
 def logins(tmp_path_factory):
-    running = Logins(tmp_path_factory.mktemp("slow"), TRACKING_WORKERS="1").start()
+    running = Logins.on_local_files(tmp_path_factory.mktemp("slow"), TRACKING_WORKERS="1").start()
     yield running
     running.server.stop()
 

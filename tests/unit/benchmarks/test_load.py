@@ -1,12 +1,14 @@
-"""The load generator against a small real server."""
+"""The load generators against a small real server."""
 
 import itertools
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from benchmarks.load import Request, Result, run
+from benchmarks import wrk
+from benchmarks.load import JSON, Request, Result, run
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -17,6 +19,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.bodies.append(body)
+        self.server.headers.append(dict(self.headers))
         if self.path == "/lost":
             self.close_connection = True
             return
@@ -32,7 +35,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        http.bodies = []
+        http.bodies, http.headers = [], []
         thread = threading.Thread(target=http.serve_forever)
         thread.start()
         yield http
@@ -75,3 +78,40 @@ def test_errors_count_and_do_not_stop_the_load(server, path):
 
 def test_the_rate_is_of_good_answers():
     assert Result(seconds=2.0, requests=10, errors=4).rate == 3
+
+
+@pytest.mark.skipif(not wrk.installed(), reason=wrk.MISSING)
+class TestWrk:
+    """With a server of another program's, so that what is sent is what is read."""
+
+    def test_every_request_has_a_number_of_its_own_and_values_in_turn(self, server):
+        body = b'{"run": "{{run}}", "step": {{n}}, "key": "{{k}}", "\x00": 1}'
+        request = Request("POST", "/{{run}}", body, {**JSON, "Authorization": "{{login}}"})
+        values = {"run": ["a", "b"], "login": ["of a", "of b"]}
+        first = 1_764_543_210_123_456
+
+        seen = wrk.run(address(server), 2, request, 1, values=values, first=first)
+
+        assert seen["errors"] == 0
+        assert seen["requests"] <= len(server.bodies) <= seen["requests"] + 2
+        assert seen["p50"] <= seen["p95"] <= seen["p99"]
+        sent = set()
+        for body, headers in zip(server.bodies, server.headers, strict=True):
+            number = int(re.search(rb'"step": (\d+)', body)[1])
+            run = "ab"[number % 2]
+            text = f'{{"run": "{run}", "step": {number}, "key": "{number // 1000}", "\x00": 1}}'
+            assert (body, headers["Authorization"]) == (text.encode(), f"of {run}")
+            sent.add(number)
+        assert len(sent) == len(server.bodies)
+        assert min(sent) > first
+
+    def test_one_request_is_repeated_and_bad_answers_count(self, server):
+        seen = wrk.run(address(server), 1, post("/bad", b"{{n}}"), 1)
+
+        assert seen["errors"] == seen["requests"] > 0
+        assert seen["rate"] == 0
+        assert set(server.bodies) == {b"{{n}}"}
+
+
+def address(server):
+    return f"http://127.0.0.1:{server.server_port}"

@@ -35,7 +35,7 @@ def test_a_flag_wins_over_quick():
         (["--rounds", "0"], "--rounds: 0 is not from 1 to 100000"),
         (["--seconds", "much"], "argument --seconds: invalid float value: 'much'"),
         (["--seconds", "nan"], "--seconds: nan is not from 0.5 to 100000"),
-        (["--runs", "15"], "--runs: 15 is not from 16 to 100000"),
+        (["--runs", "0"], "--runs: 0 is not from 1 to 100000"),
         (["--page", "nowhere.md"], "--page: no file 'nowhere.md'"),
         (["--models", "best"], "--models: no 'best': logistic, forest, boosting, mixed, text"),
         (["--clients", "1,none"], "--clients: '1,none' is no list of numbers"),

@@ -5,11 +5,12 @@ import re
 
 import pytest
 
+from benchmarks.bursts import Burst
+from benchmarks.goal import Goal
 from benchmarks.options import QUICK, Options
 from benchmarks.serving import environments, plot, stages
-from benchmarks.serving.bursts import Burst
 from benchmarks.serving.cases import TITLES, Case, customers
-from benchmarks.serving.goals import Goal, goals
+from benchmarks.serving.goals import goals
 from benchmarks.serving.measuring import Measured, same
 from benchmarks.serving.plan import GOALS, Cell, plan
 from benchmarks.serving.servers import BEFORE, OURS, PLAIN, REFERENCE, SERVERS, known
@@ -21,9 +22,9 @@ RATES = {OURS: 16_000, PLAIN: 8_000, REFERENCE: 80, "mosec": 8_000, "bare front"
 CELL = Cell(rows=1, clients=64, rounds=3)
 
 
-def burst(rate, p50=2.0, p99=6.0, errors=0):
+def burst(rate, p50=2.0, p95=4.0, p99=6.0, errors=0):
     cpu = {"front": 0.02, "others": 0.03, "generator": 0.25}
-    return Burst(rate, p50, p99, requests=1000, errors=errors, **cpu)
+    return Burst(rate, p50, p95, p99, requests=1000, errors=errors, **cpu)
 
 
 @pytest.fixture

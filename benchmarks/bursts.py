@@ -3,7 +3,7 @@
 import itertools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from benchmarks import load, wrk
@@ -21,6 +21,7 @@ class Burst:
 
     rate: float  # good answers a second
     p50: float  # ms
+    p95: float  # ms
     p99: float  # ms
     requests: int
     errors: int
@@ -61,11 +62,16 @@ def burst(port: int, pid: int, clients: int, request: Request, seconds: float) -
 
     seconds: see `length`.
     """
-    before, start = cpu_seconds(pid), _generator_seconds()
     if wrk.installed():
-        seen = wrk.run(port, clients, request, seconds, core())
-    else:
-        seen = in_python(port, clients, request, seconds)
+        url = f"http://127.0.0.1:{port}"
+        return of(lambda: wrk.run(url, clients, request, seconds, core()), pid, seconds)
+    return of(lambda: in_python(port, clients, request, seconds), pid, seconds)
+
+
+def of(load: Callable[[], Mapping[str, float]], pid: int, seconds: float) -> Burst:
+    """What a load measured, and what it cost a server."""
+    before, start = cpu_seconds(pid), _generator_seconds()
+    seen = load()
     after, used = cpu_seconds(pid), _generator_seconds() - start
     rest(pid)
     spent = {one: used - before.get(one, 0.0) for one, used in after.items()}
@@ -73,6 +79,7 @@ def burst(port: int, pid: int, clients: int, request: Request, seconds: float) -
     return Burst(
         rate=seen["rate"],
         p50=seen["p50"],
+        p95=seen["p95"],
         p99=seen["p99"],
         requests=round(seen["requests"]),
         errors=round(seen["errors"]),
@@ -93,8 +100,7 @@ def in_python(port: int, clients: int, request: Request, seconds: float) -> dict
     result = load.run(port, [itertools.repeat(request) for _ in range(clients)], seconds)
     return {
         "rate": result.rate,
-        "p50": result.percentile(50),
-        "p99": result.percentile(99),
+        **{f"p{percent}": result.percentile(percent) for percent in (50, 95, 99)},
         "requests": result.requests,
         "errors": result.errors,
     }
