@@ -102,17 +102,16 @@ def all_but_refused(log: Callable[[list[Span]], Any], spans: list[Span]) -> Any:
         traces[span.trace_id].append(span)
     try:
         return log(spans)
-    except MlflowException as error:
-        if not _is_refusal(error) or len(traces) == 1:
-            raise
+    except Exception as error:
+        refusal = _refusal(error)
+        if len(traces) == 1:
+            raise refusal from None
     refused = {}
     for trace_id, alone in traces.items():
         try:
             log(alone)
-        except MlflowException as error:
-            if not _is_refusal(error):
-                raise
-            refused[trace_id] = error.message
+        except Exception as error:
+            refused[trace_id] = _refusal(error).message
     if refused:
         told = "; ".join(f"{trace_id}: {message}" for trace_id, message in refused.items())
         raise MlflowException(
@@ -122,8 +121,13 @@ def all_but_refused(log: Callable[[list[Span]], Any], spans: list[Span]) -> Any:
     return spans
 
 
-def _is_refusal(error: MlflowException) -> bool:
-    return bool(error.get_http_status_code() == 400)
+def _refusal(error: Exception) -> MlflowException:
+    """What is wrong with the spans; raises the error if something else is."""
+    if isinstance(error, MlflowException) and error.get_http_status_code() == 400:
+        return error
+    if refusal := searches.tripped(error, "An attribute of a span is not as MLflow expects it"):
+        return refusal
+    raise error
 
 
 def registry_store(guard: Guard) -> Callable[[str], RegistryStore]:

@@ -114,9 +114,10 @@ def _refused(cause: BaseException, context: ExceptionContext) -> MlflowException
     names = [name for name, value in _parts(context.parameters) if refuses(value)]
     if not names:
         return None
-    column = NUMBERED.sub("", names[0]) or "a value"  # on SQLite they have numbers alone
+    column = NUMBERED.sub("", names[0])  # nothing on SQLite: they have numbers alone
     field = next((name for name, value in _asked() if refuses(value)), column)
-    return _invalid(f"`{field[:100]}` {why}, which the backend store cannot hold.")
+    what = f"`{field[:100]}`" if field else "A value"
+    return _invalid(f"{what} {why}, which the backend store cannot hold.")
 
 
 def _asked() -> Iterator[tuple[str, Any]]:

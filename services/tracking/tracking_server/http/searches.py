@@ -22,6 +22,11 @@ PREFIXES = ("search_", "list_", "query_")
 KINDS = (*CONVERSION, IndexError, NameError, NotImplementedError, RecursionError)
 INTERNAL = ErrorCode.Name(INTERNAL_ERROR)
 
+NOT_UNDERSTOOD = (
+    "The filter, the order or the page token of the search is not understood, expected comparisons "
+    "as in \"tags.k = 'v'\""
+)
+
 Store = TypeVar("Store", bound=type)
 
 
@@ -39,19 +44,23 @@ def _told(search: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return search(*arguments, **named)
         except Exception as error:
-            cause: BaseException | None = error
-            if isinstance(error, MlflowException) and error.error_code == INTERNAL:
-                cause = error.__cause__  # MLflow's sessions wrap whatever is raised in them
-                if cause is None:  # its own words, without the code that says whose fault it is
-                    raise MlflowException(error.message, INVALID_PARAMETER_VALUE) from None
-            if not isinstance(cause, KINDS):
-                raise
-            logger.error("%s", search.__name__, exc_info=cause)
-            said = (str(cause).splitlines() or [type(cause).__name__])[0][:LONGEST]
-            raise MlflowException(
-                "The filter, the order or the page token of the search is not understood, expected "
-                f"comparisons as in \"tags.k = 'v'\": {said}",
-                INVALID_PARAMETER_VALUE,
-            ) from None
+            if refusal := tripped(error, NOT_UNDERSTOOD):
+                raise refusal from None
+            raise
 
     return told
+
+
+def tripped(error: Exception, what: str) -> MlflowException | None:
+    """The refusal of a request that a store of MLflow's trips over, which begins with `what`; None
+    of all other errors."""
+    cause: BaseException | None = error
+    if isinstance(error, MlflowException) and error.error_code == INTERNAL:
+        cause = error.__cause__  # MLflow's sessions wrap whatever is raised in them
+        if cause is None:  # its own words, without the code that says whose fault it is
+            return MlflowException(error.message, INVALID_PARAMETER_VALUE)
+    if not isinstance(cause, KINDS):
+        return None
+    logger.error("%s", what, exc_info=cause)
+    said = (str(cause).splitlines() or [type(cause).__name__])[0][:LONGEST]
+    return MlflowException(f"{what}: {said}", INVALID_PARAMETER_VALUE)

@@ -177,7 +177,8 @@ def _login(scope: Scope) -> tuple[str, str] | None:
         user, _, password = base64.b64decode(credentials).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return None
-    return (user, password) if user else None
+    # Nobody is called so, and no database can look for one.
+    return (user, password) if user and "\0" not in user else None
 
 
 def _address(scope: Scope) -> str:

@@ -176,7 +176,9 @@ def test_the_gateways_routes_take_a_login_from_a_header_of_their_own(app):
     assert ask(app, own=login("eve", "right"), path="/elsewhere") == 401
 
 
-@pytest.mark.parametrize("authorization", [None, "Basic", "Basic !", "Basic /w==", "Bearer x", ""])
+@pytest.mark.parametrize(
+    "authorization", [None, "Basic", "Basic !", "Basic YQBiOng=", "Basic /w==", "Bearer x", ""]
+)
 def test_without_a_login_nobody_is_let_in_and_nothing_is_counted(app, users, authorization):
     for _ in range(throttle.FROM_ADDRESS + 1):
         assert ask(app, authorization) == 401
