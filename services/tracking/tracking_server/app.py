@@ -14,6 +14,7 @@ from tracking_server import readiness
 from tracking_server.backend import schema
 from tracking_server.http import failures
 from tracking_server.http.bodies import Bodies
+from tracking_server.http.ending import Ending
 from tracking_server.http.unread import Unread
 from tracking_server.http.whole import Whole
 from tracking_server.logins import accounts
@@ -64,6 +65,7 @@ def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
         app.add_middleware(Origins, names=settings.names)
     app.add_middleware(Unread)
     app.add_middleware(Whole)
+    app.add_middleware(Ending)
     database.register(flask_app)
     failures.register(app, flask_app)
     checks = readiness.checks(settings, schema.installed().head)

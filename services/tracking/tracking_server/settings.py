@@ -81,7 +81,7 @@ class Settings(BaseSettings):
         60, ge=0, description="seconds to wait at start for a database that does not answer"
     )
     grace: int = Field(
-        30, ge=1, description="seconds that requests in flight get to finish when stopped"
+        30, ge=1, description="seconds that requests in flight get when stopped, 5 more to clean up"
     )
     backups: Path | None = Field(
         None, description="folder for the backup that is made before a schema upgrade"

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -40,21 +38,6 @@ def bucket(tracking, s3):
     return Bucket()
 
 
-@contextmanager
-def begun(server, path, size=SIZE, chunked=False):
-    """An upload of which the head and a half have been sent."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-    connection.putrequest("PUT", PATH.format(path))
-    name, value = ("Transfer-Encoding", "chunked") if chunked else ("Content-Length", str(size))
-    connection.putheader(name, value)
-    connection.endheaders()
-    block = os.urandom(MIB)
-    for _ in range(size // MIB // 2):
-        connection.send(b"%x\r\n%s\r\n" % (MIB, block) if chunked else block)
-    yield connection
-    connection.close()
-
-
 def until_begun(bucket):
     wait_until(bucket.uploads, 20, "an upload in parts")
 
@@ -67,7 +50,7 @@ def until_nothing_is_left(bucket):
 def test_a_client_that_leaves_leaves_nothing_and_the_old_one_stays(tracking, bucket, chunked):
     path = f"broken/{chunked}"
     assert httpx.put(tracking.uri + PATH.format(path), content=OLD).status_code == 200
-    with begun(tracking, path, chunked=chunked):
+    with tracking.uploading(path, SIZE, chunked=chunked):
         until_begun(bucket)
         assert httpx.get(tracking.uri + PATH.format(path)).content == OLD
     until_nothing_is_left(bucket)
@@ -75,7 +58,7 @@ def test_a_client_that_leaves_leaves_nothing_and_the_old_one_stays(tracking, buc
 
 
 def test_an_error_of_the_bucket_midway_is_a_503_and_leaves_nothing(tracking, bucket):
-    with begun(tracking, "refused/file") as connection:
+    with tracking.uploading("refused/file", SIZE) as connection:
         until_begun(bucket)
         (upload,) = bucket.uploads()
         named = {"Key": upload["Key"], "UploadId": upload["UploadId"], "Bucket": tracking.bucket}
@@ -216,7 +199,7 @@ def test_no_disk_is_needed_and_a_server_that_is_stopped_leaves_nothing(
         file = httpx.put(server.uri + PATH.format("file"), content=bytes(SIZE), timeout=60)
         assert file.status_code == 200
         assert len(httpx.get(server.uri + PATH.format("file"), timeout=60).content) == SIZE
-        with begun(server, "stopped"):
+        with server.uploading("stopped", SIZE):
             wait_until(uploads, 20, "an upload in parts")
             server.process.send(signal.SIGTERM)
             server.process.wait(20)

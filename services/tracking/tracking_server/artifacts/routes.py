@@ -23,7 +23,7 @@ from mlflow.server import artifact_router
 from mlflow.utils.mime_type_utils import _guess_mime_type
 from mlflow.utils.uri import validate_path_is_safe
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tracking_server.artifacts import downloads, uploads
 from tracking_server.artifacts.place import Place, in_thread
@@ -62,16 +62,6 @@ class Straight:
         """Pass on."""
         if scope["type"] == "http" and scope["path"].startswith(PREFIXES):
             scope[STRAIGHT] = receive
-        elif scope["type"] == "lifespan":
-
-            async def after_uploads() -> Message:
-                message = await receive()
-                if message["type"] == "lifespan.shutdown":
-                    await uploads.ended()
-                return message
-
-            await self._app(scope, after_uploads, send)
-            return
         await self._app(scope, receive, send)
 
 

@@ -7,7 +7,6 @@ all are there. Until then, what lay under its name stays.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import math
 import tempfile
@@ -18,6 +17,7 @@ from concurrent.futures import wait as wait_for_all
 from io import BytesIO
 from typing import IO, Any, cast
 
+import anyio
 from s3transfer.upload import UploadSubmissionTask  # type: ignore[import-untyped]  # has none
 
 from tracking_server.artifacts.place import THREADS, Place
@@ -35,18 +35,12 @@ IN_MEMORY = threading.Semaphore(12)
 """Larger parts that wait in memory, of all uploads of this process; others wait on the disk."""
 ENDING = ThreadPoolExecutor(2, "abort")
 """Where broken uploads wait for their parts, and so not where these are sent."""
-LAST_SECONDS = 4.0
-"""What a server that stops gives them, after all else."""
-
-_running = 0
 
 
 async def upload(place: Place, pieces: AsyncIterator[bytes], length: int | None) -> None:
     """Store what comes: `length` bytes, where that is known. If it raises, nothing is stored."""
-    global _running
     size = PART if length is None else max(PART, math.ceil(length / MOST_PARTS))
     parts, part = _Parts(place), _Part()
-    _running += 1
     try:
         async for piece in pieces:
             rest = memoryview(piece)
@@ -59,20 +53,11 @@ async def upload(place: Place, pieces: AsyncIterator[bytes], length: int | None)
                 rest = rest[len(taken) :]
         await parts.finish(part)
     except BaseException:
-        # A thread goes on where this task is cancelled again.
-        await asyncio.shield(asyncio.wrap_future(ENDING.submit(parts.abort)))
+        with anyio.CancelScope(shield=True):  # MLflow's middleware cancels again and again
+            await asyncio.wrap_future(ENDING.submit(parts.abort))
         raise
     finally:
         part.close()
-        _running -= 1
-
-
-async def ended() -> None:
-    """Wait for the uploads of a server that stops, which are cancelled, to leave nothing."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(LAST_SECONDS):
-            while _running:
-                await asyncio.sleep(0.05)
 
 
 class _Part:

@@ -2,6 +2,7 @@
 
 bodies     how large a body may be, and how slow
 room       how large all are that a worker holds at one time
+ending     requests that are cancelled when the server stops
 unread     answers that come before the body has
 malformed  400 to what cannot be what its route asks for
 searches   400 to filters, orders and page tokens that MLflow trips over
