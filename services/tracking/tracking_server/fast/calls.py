@@ -32,14 +32,21 @@ RUNS: dict[str, Callable[[bytes], NewRun | Update | None]] = {
     "/runs/create": runs.new_run,
     "/runs/update": runs.update,
 }
-LOOKUPS: dict[str, Callable[[bytes], Lookup | None]] = {
-    "/runs/get": queries.run,
-    "/experiments/get": queries.experiment,
-    "/experiments/get-by-name": queries.experiment_by_name,
+LOOKUPS: dict[tuple[str, str], Callable[[bytes], Lookup | None]] = {
+    ("GET", "/runs/get"): queries.run,
+    ("GET", "/experiments/get"): queries.experiment,
+    ("GET", "/experiments/get-by-name"): queries.experiment_by_name,
+    ("GET", "/registered-models/get"): queries.model,
+    ("GET", "/registered-models/get-latest-versions"): queries.latest_versions,
+    ("POST", "/registered-models/get-latest-versions"): queries.latest_versions_posted,
+    ("GET", "/registered-models/alias"): queries.alias,
+    ("GET", "/model-versions/get"): queries.version,
 }
 PAGES: dict[tuple[str, str], Callable[[bytes], Page | None]] = {
     ("POST", "/runs/search"): queries.search_runs,
     ("GET", "/metrics/get-history"): queries.history,
+    ("GET", "/registered-models/search"): queries.search_models,
+    ("GET", "/model-versions/search"): queries.search_versions,
 }
 PAGES_OF_UI: dict[str, Callable[[bytes], Page | None]] = {
     "/metrics/get-history-bulk": queries.histories,
@@ -62,7 +69,7 @@ def of(settings: Settings) -> Mapping[tuple[str, str], Call]:
     pages: Group[Page, bytes] = Group(partial(Pages, dsn), 1, READING_PAGES)
     others = {
         **{("POST", path): _do(read, changed) for path, read in RUNS.items()},
-        **{("GET", path): _do(read, lookups) for path, read in LOOKUPS.items()},
+        **{key: _do(read, lookups) for key, read in LOOKUPS.items()},
         **{key: _do(read, pages) for key, read in PAGES.items()},
     }
     of_ui = {("GET", UI + path): _do(read, pages) for path, read in PAGES_OF_UI.items()}

@@ -14,12 +14,13 @@ def several(name: str, expression: str, rows: str) -> str:
     return f"""'"{name}":[' || (SELECT string_agg({expression}, ',') FROM {rows}) || ']'"""
 
 
-def _fields(*fields: str) -> str:
-    return f"concat_ws(',', {', '.join(fields)})"
-
-
 def _object(*fields: str) -> str:
-    return f"'{{' || {_fields(*fields)} || '}}'"
+    return f"'{{' || concat_ws(',', {', '.join(fields)}) || '}}'"
+
+
+def _scalars(pairs: str) -> str:
+    """Fields of an object whose values are texts or numbers; what is NULL is left out."""
+    return f"rtrim(ltrim(json_strip_nulls(json_build_object({pairs}))::text, '{{'), '}}')"
 
 
 DATASET_TAGS = several(
@@ -72,12 +73,45 @@ FOUND_RUN = _run(DATASET_INPUTS)
 WHOLE_RUN = "r.user_id IS NOT NULL AND r.start_time IS NOT NULL"
 """Where it does not hold, MLflow answers with an error."""
 
-EXPERIMENT = f"""'{{' || concat_ws(',',
-  rtrim(ltrim(json_strip_nulls(json_build_object(
-    'experiment_id', e.experiment_id::text, 'name', e.name,
-    'artifact_location', e.artifact_location, 'lifecycle_stage', e.lifecycle_stage,
-    'creation_time', nullif(e.creation_time, 0),
-    'last_update_time', nullif(e.last_update_time, 0), 'workspace', e.workspace))::text, '{{'),
-    '}}'),
-  {several("tags", PAIR, "experiment_tags p WHERE p.experiment_id = e.experiment_id")}) || '}}'"""
+EXPERIMENT = _object(
+    _scalars("""
+      'experiment_id', e.experiment_id::text, 'name', e.name,
+      'artifact_location', e.artifact_location, 'lifecycle_stage', e.lifecycle_stage,
+      'creation_time', nullif(e.creation_time, 0),
+      'last_update_time', nullif(e.last_update_time, 0), 'workspace', e.workspace"""),
+    several("tags", PAIR, "experiment_tags p WHERE p.experiment_id = e.experiment_id"),
+)
 """An experiment `e` of `experiments`."""
+
+ALIAS = """'{"alias":' || to_json(p.alias) || ',"version":"' || p.version || '"}'"""
+"""An alias `p` of a registered model."""
+
+
+def _listed(name: str, table: str) -> str:
+    """A field with what `table` has as `list`; NULL where it has nothing."""
+    return f"""'"{name}":[' || {table}.list || ']'"""
+
+
+MODEL = _object(
+    _scalars("""
+      'name', m.name, 'creation_timestamp', m.creation_time,
+      'last_updated_timestamp', nullif(m.last_updated_time, 0),
+      'description', nullif(m.description, '')"""),
+    _listed("latest_versions", "latest_versions"),
+    _listed("tags", "model_tags"),
+    _listed("aliases", "model_aliases"),
+)
+"""A registered model `m`, beside lists of what belongs to it."""
+_VERSION = (
+    _scalars("""
+      'name', v.name, 'version', v.version::text, 'creation_timestamp', v.creation_time,
+      'last_updated_timestamp', v.last_updated_time, 'user_id', v.user_id,
+      'current_stage', v.current_stage, 'description', v.description, 'source', v.source,
+      'run_id', v.run_id, 'status', v.status, 'status_message', nullif(v.status_message, ''),
+      'run_link', v.run_link"""),
+    _listed("tags", "version_tags"),
+)
+VERSION = _object(*_VERSION, _listed("aliases", "version_aliases"))
+"""A version `v` of a registered model, beside lists of its tags and aliases."""
+FOUND_VERSION = _object(*_VERSION)
+"""The same as searches and its model show it: without aliases."""

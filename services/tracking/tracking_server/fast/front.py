@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,45 +17,50 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-UNUSUAL = (b"origin", b"content-encoding", b"expect", b"x-mlflow-workspace", b"transfer-encoding")
+ONCE = (b"host", b"origin", b"content-type")
+"""Of several, MLflow and its middleware take one or another."""
+UNUSUAL = (b"content-encoding", b"expect", b"x-mlflow-workspace", b"transfer-encoding")
 """Headers whose meaning is MLflow's, or its middleware's."""
+JSON = (b"application/json", b"application/json; charset=utf-8")
+"""As MLflow's client and its UI say it."""
+SAME = re.compile(rb"content-type|vary|x-.*|access-control-.*")
+"""Headers that every answer has, or every one to a page of the same origin."""
+KNOWN = 1000
+"""Hosts and origins, of which a client can make up any number."""
 LARGEST = plain.LONGEST_BATCH
 """Bytes of a body that is read whole before MLflow sees it."""
 
 
+Asked = tuple[str, bytes, bytes | None]
+"""Method, Host and Origin: what MLflow's middleware refuses requests for, or gives headers for."""
+
+
 def add(app: FastAPI, settings: Settings) -> None:
     """Put it before MLflow's application, whose schema the database has."""
-    from mlflow.environment_variables import MLFLOW_SERVER_X_FRAME_OPTIONS
-
-    headers = {
-        "x-content-type-options": "nosniff",
-        "x-frame-options": MLFLOW_SERVER_X_FRAME_OPTIONS.get(),
-        "vary": "Origin",
-    }
-    app.add_middleware(Fast, calls=calls.of(settings), headers=headers)
+    app.add_middleware(Fast, calls=calls.of(settings))
 
 
 class Fast:
     """Answers what is plain; passes on all else as it came."""
 
-    def __init__(
-        self, app: ASGIApp, calls: Mapping[tuple[str, str], Call], headers: dict[str, str]
-    ) -> None:
-        """`headers` are those that MLflow's middleware gives every answer."""
+    def __init__(self, app: ASGIApp, calls: Mapping[tuple[str, str], Call]) -> None:
         self._app = app
         self._calls = calls
-        self._headers = [
-            (b"content-type", b"application/json"),
-            *((name.encode(), text.encode()) for name, text in headers.items()),
-        ]
+        self._headers: dict[Asked, list[tuple[bytes, bytes]]] = {}
+        """As MLflow has answered others with: it is always the first to say whether a host or an
+        origin may ask."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
         call = None
         if scope["type"] == "http":
             call = self._calls.get((scope["method"], scope["path"]))
-        if call is None or not _is_plain(scope):
+        of = _asked(scope) if call else None
+        if call is None or of is None:
             await self._app(scope, receive, send)
+            return
+        if of not in self._headers:
+            await self._app(scope, receive, self._learning(of, send))
             return
         pieces: list[Message] = []
         asked: bytes | None = scope["query_string"]
@@ -67,7 +72,7 @@ class Fast:
                 answer = await call(asked)
         if answer is not None:
             answered.mark(scope)
-            headers = [(b"content-length", b"%d" % len(answer)), *self._headers]
+            headers = [(b"content-length", b"%d" % len(answer)), *self._headers[of]]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": answer})
             return
@@ -76,6 +81,20 @@ class Fast:
             return pieces.pop(0) if pieces else await receive()
 
         await self._app(scope, replayed, send)
+
+    def _learning(self, of: Asked, send: Send) -> Send:
+        """Send, and keep an answer's headers."""
+
+        async def learning(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 200:
+                headers = [pair for pair in message["headers"] if pair[0] != b"content-length"]
+                if all(SAME.fullmatch(name) for name, _ in headers):
+                    if len(self._headers) >= KNOWN:
+                        self._headers.clear()
+                    self._headers[of] = headers
+            await send(message)
+
+        return learning
 
 
 async def _read(receive: Receive, pieces: list[Message]) -> bytes | None:
@@ -93,30 +112,17 @@ def _size(piece: Message) -> int:
     return len(piece.get("body", b""))
 
 
-def _is_plain(scope: Scope) -> bool:
-    """Whether nothing but the body of a POST, of JSON, or the query of a GET says what is asked."""
+def _asked(scope: Scope) -> Asked | None:
+    """If nothing but the body of a POST, of JSON, or the query of a GET says what is asked."""
     is_post = scope["method"] == "POST"
-    host = kind = None
+    once: dict[bytes, bytes] = {}
     for name, text in scope["headers"]:
-        if name == b"host":
-            if host is not None:
-                return False
-            host = text
-        elif name == b"content-type":
-            if kind is not None:
-                return False
-            kind = text
+        if name in ONCE:
+            if name in once:
+                return None
+            once[name] = text
         elif name in UNUSUAL or (name == b"content-length" and not is_post and text != b"0"):
-            return False
-    if is_post and (kind != b"application/json" or scope["query_string"]):
-        return False
-    return host is not None and _is_known(host)
-
-
-@lru_cache(1000)
-def _is_known(host: bytes) -> bool:
-    """By MLflow's own rule and list."""
-    from mlflow.server.fastapi_security import get_allowed_hosts
-    from mlflow.server.security_utils import is_allowed_host_header
-
-    return is_allowed_host_header(get_allowed_hosts(), host.decode("latin-1"))
+            return None
+    if is_post and (once.get(b"content-type") not in JSON or scope["query_string"]):
+        return None
+    return scope["method"], once.get(b"host", b""), once.get(b"origin")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tracking_server.fast import data, entities
+from tracking_server.fast import data, entities, registry
 from tracking_server.fast.connection import connect
 
 EXPERIMENT = f"""'{{"experiment":' || {entities.EXPERIMENT} || '}}'"""
@@ -17,6 +17,7 @@ FOUND = {
         FROM experiments e WHERE e.experiment_id = ANY ($1::integer[])""",
     "experiment_by_name": f"""SELECT e.name, {EXPERIMENT}
         FROM experiments e WHERE e.name = ANY ($1)""",
+    **registry.FOUND,
 }
 """Statements for keys, $1: each key that there is, and its answer; of runs all but the data."""
 

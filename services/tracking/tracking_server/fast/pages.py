@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 import psycopg2
@@ -13,7 +13,7 @@ from mlflow.store.tracking import sqlalchemy_store
 from mlflow.store.tracking.dbmodels.models import SqlRun
 from mlflow.utils.search_utils import SearchUtils
 from psycopg2 import InterfaceError, OperationalError
-from sqlalchemy import ARRAY, Integer, any_, bindparam, select
+from sqlalchemy import ARRAY, Integer, Select, any_, bindparam, select
 from sqlalchemy.dialects.postgresql.psycopg2 import dialect
 from sqlalchemy.orm import Session
 
@@ -103,13 +103,12 @@ class SearchRuns(msgspec.Struct, forbid_unknown_fields=True):
         if not all(is_whole for *_, is_whole in rows):
             return None
         runs = [data.Run(run, fields) for run, fields, _ in rows[: self.max_results]]
-        fields = [b'"runs":[%b]' % b",".join(data.whole(cursor, runs))] if runs else []
-        if len(rows) > self.max_results:
-            fields.append(b'"next_page_token":"%b"' % _token(self._first() + self.max_results))
-        return b"{%b}" % b",".join(fields)
+        more = len(rows) > self.max_results
+        token = token_of(self._first() + self.max_results) if more else None
+        return listed("runs", data.whole(cursor, runs), token)
 
     def _first(self) -> int:
-        return _offset(self.page_token)
+        return offset_of(self.page_token)
 
 
 class History(msgspec.Struct):
@@ -125,7 +124,7 @@ class History(msgspec.Struct):
         chosen = {
             "run": self.run,
             "key": self.key,
-            "first": _offset(self.page_token),
+            "first": offset_of(self.page_token),
             "most": None if self.most is None else self.most + 1,
         }
         return (
@@ -144,7 +143,7 @@ class History(msgspec.Struct):
         ]
         if self.most is None or len(rows) <= self.most:
             return data.encode(data.Page(points))
-        token = _token(_offset(self.page_token) + self.most)
+        token = token_of(offset_of(self.page_token) + self.most)
         return data.encode(data.Page(points, token.decode()))
 
 
@@ -218,11 +217,29 @@ def _of_runs(key: str, cursor: Cursor) -> list[Metric]:
     ]
 
 
-def _token(offset: int) -> bytes:
+def page_of(statement: Select[Any]) -> Statement:
+    """Of what this selects, %(most)s from %(first)s on."""
+    statement = statement.offset(bindparam("first", 0)).limit(bindparam("most", 0))
+    postgres = dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's
+    compiled = statement.compile(dialect=postgres, compile_kwargs={"render_postcompile": True})
+    return str(compiled), compiled.params
+
+
+def listed(name: str, items: Sequence[bytes], token: bytes | None) -> bytes:
+    """A page of them; what is empty is left out, as MLflow does."""
+    fields = [b'"%b":[%b]' % (name.encode(), b",".join(items))] if items else []
+    if token:
+        fields.append(b'"next_page_token":"%b"' % token)
+    return b"{%b}" % b",".join(fields)
+
+
+def token_of(offset: int) -> bytes:
+    """What asks for what follows."""
     return bytes(SearchUtils.create_page_token(offset))
 
 
-def _offset(page_token: str) -> int:
+def offset_of(page_token: str) -> int:
+    """What it asks for."""
     return int(SearchUtils.parse_start_offset_from_page_token(page_token or None))
 
 
@@ -248,16 +265,7 @@ def _selection(filter_string: str, order_by: tuple[str, ...], view: str) -> Stat
         statement = statement.distinct()
     experiments = bindparam("experiments", [], ARRAY(Integer))
     stages = LifecycleStage.view_type_to_stages(ViewType.from_string(view.lower()))
-    statement = (
-        statement.where(
-            SqlRun.experiment_id == any_(experiments),
-            SqlRun.lifecycle_stage.in_(stages),
-            *attributes,
-        )
-        .order_by(*order)
-        .offset(bindparam("first", 0))
-        .limit(bindparam("most", 0))
+    statement = statement.where(
+        SqlRun.experiment_id == any_(experiments), SqlRun.lifecycle_stage.in_(stages), *attributes
     )
-    postgres = dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's
-    compiled = statement.compile(dialect=postgres, compile_kwargs={"render_postcompile": True})
-    return str(compiled), compiled.params
+    return page_of(statement.order_by(*order))

@@ -20,6 +20,7 @@ from tracking_server.fast.pages import (
     Samples,
     SearchRuns,
 )
+from tracking_server.fast.registry import MOST_MODELS, MOST_VERSIONS, USUAL_MODELS, SearchRegistry
 
 WHOLE = re.compile(r"-?[0-9]{1,18}")
 POSITIVE = re.compile(r"0*[1-9][0-9]{0,8}")
@@ -95,6 +96,74 @@ def samples(query: bytes) -> Samples | None:
         return None
     first, last = map(int, steps)
     return Samples(runs, key, int(most), first, last) if first <= last else None
+
+
+def model(query: bytes) -> Lookup | None:
+    """registered-models/get."""
+    name = _fields(query, {"name"}).get("name")
+    return Lookup("model", name) if name else None
+
+
+def latest_versions(query: bytes) -> Lookup | None:
+    """registered-models/get-latest-versions, of all stages."""
+    name = _fields(query, {"name"}).get("name")
+    return Lookup("latest_versions", name) if name else None
+
+
+def latest_versions_posted(body: bytes) -> Lookup | None:
+    """The same, as MLflow's client asks it."""
+    name = _NAME.decode(body).name
+    return Lookup("latest_versions", name) if name and "\0" not in name else None
+
+
+class Named(msgspec.Struct, forbid_unknown_fields=True):
+    """A request for what has a name."""
+
+    name: str
+
+
+_NAME = msgspec.json.Decoder(Named)
+
+
+def version(query: bytes) -> Lookup | None:
+    """model-versions/get."""
+    fields = _fields(query, {"name", "version"})
+    number = fields.get("version", "")
+    return _of_model("version", fields, number) if POSITIVE.fullmatch(number) else None
+
+
+def alias(query: bytes) -> Lookup | None:
+    """registered-models/alias. What `latest` is, no row says."""
+    fields = _fields(query, {"name", "alias"})
+    name = fields.get("alias", "")
+    return _of_model("alias", fields, name) if name.lower() != "latest" else None
+
+
+def search_models(query: bytes) -> SearchRegistry | None:
+    """registered-models/search."""
+    return _search_registry(query, "registered_models", USUAL_MODELS, MOST_MODELS)
+
+
+def search_versions(query: bytes) -> SearchRegistry | None:
+    """model-versions/search."""
+    return _search_registry(query, "model_versions", MOST_VERSIONS, MOST_VERSIONS)
+
+
+def _of_model(kind: str, fields: dict[str, str], called: str) -> Lookup | None:
+    name = fields.get("name")
+    return Lookup(kind, msgspec.json.encode((name, called)).decode()) if name else None
+
+
+def _search_registry(query: bytes, found: str, usual: int, most: int) -> SearchRegistry | None:
+    pairs = _pairs(query)
+    order = tuple(value for name, value in pairs if name == "order_by")
+    others = [pair for pair in pairs if pair[0] != "order_by"]
+    fields = _once(others, {"filter", "max_results", "page_token"})
+    asked = fields.get("max_results", str(usual))
+    if not POSITIVE.fullmatch(asked) or int(asked) > most:
+        return None
+    token = fields.get("page_token", "")
+    return SearchRegistry(found, int(asked), fields.get("filter", ""), order, token)
 
 
 def _run(fields: dict[str, str]) -> str | None:

@@ -24,8 +24,17 @@ MADE_UP = re.compile(r"(?<![0-9a-f])(?!(.)\1{31})[0-9a-f]{32}(?![0-9a-f])|[a-z]+
 """Ids of runs that the test did not choose, and names."""
 COLUMNS = """run_uuid, name, user_id, status, start_time, lifecycle_stage, artifact_uri,
 experiment_id"""
-BELONGINGS = ("metrics", "params", "tags", "dataset_inputs", "model_outputs")
-TIMES = re.compile(r'("(?:creation_time|last_update_time)":) ?\d+')
+BELONGINGS = (
+    *("metrics", "params", "tags", "dataset_inputs", "model_outputs"),
+    *("aliases", "latest_versions", "model_versions"),
+)
+TIMES = re.compile(
+    r'("(?:creation_time|last_update_time|creation_timestamp|last_updated_timestamp)":) ?\d+'
+)
+OF_EACH = ("date", "content-length", "connection")
+"""Headers that may differ: MLflow's JSON has spaces, and a refused body may not be read."""
+Answer = tuple[int, dict[str, str], object]
+"""Status, headers and content."""
 
 
 class Side:
@@ -43,16 +52,14 @@ class Side:
             row = (run, f"run {number}", "me", "RUNNING", number // 2, "active", at, 0)
             self.query(f"INSERT INTO runs ({COLUMNS}) VALUES {row}")  # noqa: S608
 
-    def ask(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, object]:
-        """Status and content of a POST."""
-        answer = self.http.post(path, content=body, headers=headers)
-        return answer.status_code, _read(answer.text)
+    def ask(self, path: str, body: bytes, headers: dict[str, str], method: str = "POST") -> Answer:
+        """What comes of a request with a body."""
+        return _answer(self.http.request(method, path, content=body, headers=headers))
 
-    def get(self, path: str, headers: dict[str, str]) -> tuple[int, object]:
+    def get(self, path: str, headers: dict[str, str]) -> Answer:
         """The same of a GET; what is of the UI's own has a path from the root."""
         root = self.server.uri if path.startswith("/ajax-api/") else self.server.uri + API
-        answer = self.http.get(root + path, headers=headers)
-        return answer.status_code, _read(answer.text)
+        return _answer(self.http.get(root + path, headers=headers))
 
     def rows(self) -> dict[str, list[tuple]]:
         """All that has been logged, sorted."""
@@ -72,22 +79,24 @@ def _known(value: object) -> object:
     return MADE_UP.sub("made up", value) if isinstance(value, str) else value
 
 
-def _read(text: str) -> object:
-    text = MADE_UP.sub("made up", text)
-    text = TIMES.sub(r"\1 0", text)
+def _answer(answer: httpx.Response) -> Answer:
+    headers = {name: text for name, text in answer.headers.items() if name not in OF_EACH}
+    text = TIMES.sub(r"\1 0", MADE_UP.sub("made up", answer.text))
     try:
-        return _ordered(json.loads(text, parse_constant=str))
+        content = json.loads(text, parse_constant=str)
     except ValueError:
-        return re.sub(r"\s+", " ", text)
+        return answer.status_code, headers, re.sub(r"\s+", " ", text)
+    return answer.status_code, headers, _ordered(content, "/get-latest" in answer.url.path)
 
 
 def _ordered(answer: object, inside: bool = False) -> object:
-    """The same with what belongs to a run or an experiment sorted: MLflow gives that no order."""
+    """The same with what belongs to a run, an experiment or a model sorted: MLflow gives that no
+    order."""
     if isinstance(answer, dict):
         return {
-            name: sorted(part, key=repr)
+            name: sorted(_ordered(part, True), key=repr)
             if inside and name in BELONGINGS
-            else _ordered(part, inside=True)
+            else _ordered(part, True)
             for name, part in answer.items()
         }
     return [_ordered(part, inside) for part in answer] if isinstance(answer, list) else answer

@@ -54,7 +54,7 @@ def test_what_was_acknowledged_is_there_once_and_the_latest_is_right(tracking, r
                     answer = http.post("/log-batch", json=body)
                 elif kind < 0.4:  # MLflow's own code, beside
                     text = json.dumps({"run_id": run, **point})
-                    headers = {"content-type": "application/json; charset=utf-8"}
+                    headers = {"content-type": "application/json", "content-encoding": "identity"}
                     answer = http.post("/log-metric", content=text, headers=headers)
                 else:
                     answer = http.post("/log-metric", json={"run_id": run, **point})
