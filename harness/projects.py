@@ -22,8 +22,6 @@ PROJECTS = ROOT / "projects"
 WITHOUT_A_MODEL = {"validation", "registry"}
 """Projects whose runs in `make projects` promote none; for "validation -e train", wine's does."""
 _COMMANDS = multiprocessing.get_context("forkserver")
-# Importing MLflow's command takes longer than most of what it is asked for in tests.
-_COMMANDS.set_forkserver_preload(["mlflow.cli"])
 
 
 def names() -> list[str]:
@@ -105,6 +103,9 @@ def _run_mlflow(
     """Exit status and output of the program `mlflow`, forked where it is imported already."""
     with tempfile.NamedTemporaryFile() as file:
         output = Path(file.name)
+        # Importing it takes longer than most of what it is asked for in tests. Said here, since a
+        # project's module says otherwise when it is imported, for all of this process.
+        _COMMANDS.set_forkserver_preload(["mlflow.cli"])
         process = _COMMANDS.Process(target=_mlflow, args=(command, folder, environment, output))
         process.start()
         try:
