@@ -225,9 +225,7 @@ class Maker:
         self._time = 10
 
     def request(self) -> tuple[str, bytes, dict[str, str]]:
-        name = self._random.choice(
-            ["log-metric", "log-parameter", "set-tag", "log-batch", "search"]
-        )
+        name = self._random.choice(CALLS_OF_RUNS)
         headers = self._random.choice(HEADERS)
         if self._random.random() < 0.03:
             return f"/runs/{name}", self._random.choice(BODIES), headers
@@ -301,7 +299,10 @@ class Maker:
             "order_by": self._one(ORDERS, BAD_ORDERS),
             "page_token": self._one(["", *TOKENS[:2]], TOKENS),
         }
-        return {name: body[name] for name in body if self._random.random() < 0.8}
+        body = {name: body[name] for name in body if self._random.random() < 0.8}
+        if "attributes.run_name DESC" in (body.get("order_by") or ()):
+            body["filter"] = "attributes.run_name LIKE 'r_n%'"  # not of names that servers made up
+        return body
 
     def create(self) -> dict:
         self._time += 1
@@ -408,7 +409,9 @@ class Maker:
         return self._random.choice(bad if self._random.random() < self._rare / 3 else good)
 
     def _spoil(self, body: dict) -> None:
-        name = self._random.choice([*body, "model_id", "dataset_name", "nothing", "run_uuid"])
+        # Of runs whose ids are made up no two may start at one time.
+        names = [name for name in body if name != "start_time"]
+        name = self._random.choice([*names, "model_id", "dataset_name", "nothing", "run_uuid"])
         if name in body and self._random.random() < 0.5:
             del body[name]
         else:
