@@ -177,6 +177,13 @@ PATCHES_WITH_LOGINS = (
         lambda authenticate, _: checking.few_at_once(authenticate),
     ),
     Patch(
+        f"{AUTH}.sqlalchemy_store",
+        "check_password_hash",
+        ("pwhash", "password"),
+        "each worker would check every user's password again each minute, and they wait for it",
+        lambda fits, _: checking.checked_once(fits),
+    ),
+    Patch(
         AUTH,
         "_authorize_fastapi_artifact_proxy",
         ("path", "username", "query_path", "action"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import ipaddress
 import logging
 import time
@@ -167,16 +166,18 @@ async def _nothing() -> Message:
 
 
 def _login(scope: Scope) -> tuple[str, str] | None:
-    """User and password, where MLflow looks for them; None where there are none."""
+    """User and password, where MLflow looks for them, and as it reads them; None where there are
+    none."""
     headers = Headers(scope=scope)
     login = headers.get(GATEWAY_LOGIN, "") if scope["path"].startswith(GATEWAY) else ""
     scheme, _, credentials = (login or headers.get("authorization", "")).partition(" ")
     if scheme.lower() != "basic":
         return None
     try:
-        user, _, password = base64.b64decode(credentials).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+        decoded = base64.b64decode(credentials.strip(" \t"), validate=True).decode()
+    except ValueError:
         return None
+    user, _, password = decoded.partition(":")
     # Nobody is called so, and no database can look for one.
     return (user, password) if user and "\0" not in user else None
 

@@ -177,7 +177,11 @@ def test_the_gateways_routes_take_a_login_from_a_header_of_their_own(app):
 
 
 @pytest.mark.parametrize(
-    "authorization", [None, "Basic", "Basic !", "Basic YQBiOng=", "Basic /w==", "Bearer x", ""]
+    "authorization",
+    [
+        *(None, "", "Bearer x", "Basic", "Basic !", "Basic YQBiOng=", "Basic /w==", "Basic ü"),
+        login("bob", "right") + "!",
+    ],
 )
 def test_without_a_login_nobody_is_let_in_and_nothing_is_counted(app, users, authorization):
     for _ in range(throttle.FROM_ADDRESS + 1):
