@@ -55,7 +55,7 @@ def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
     if context.auth:
         flask_app.before_request(permissions.note_checked)
     malformed.refuse(app, flask_app)
-    if settings.fast and not settings.logins:
+    if settings.fast:
         front.add(app, settings)
     if settings.on_s3:
         routes.add(app, logins=bool(settings.logins))

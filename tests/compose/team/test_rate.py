@@ -17,9 +17,9 @@ FULL = os.environ.get("FULL") == "1"
 
 @pytest.fixture
 def plain(new_stack):
-    """A stack with neither TLS nor logins, where MLflow answers all, as it does with logins."""
+    """A stack with neither TLS nor logins."""
     stack = new_stack()
-    stack.up(TRACKING_FAST="false")
+    stack.up()
     yield stack
     stack.down("--volumes", "--timeout", "5")
 
@@ -28,8 +28,7 @@ def test_fifty_users_log_at_once_at_a_good_part_of_the_rate_without_logins(
     team, plain, record_property
 ):
     """Each with a login and a run of their own, alternating with the plain stack, once the workers
-    have checked the passwords. Without MLflow's cache of logins, hardly anything would be left;
-    without `permissions`, a third."""
+    have checked the passwords. Without the fast path, hardly anything would be left."""
     least = 1 / 3 if FULL else 1 / 5  # a few seconds on a busy machine tell less
     api = "/api/2.0/mlflow"
     count, seconds, rounds = 50, 10.0 if FULL else 3.0, 3 if FULL else 2

@@ -25,7 +25,7 @@ A_THREAD = 2
 """Connections that a request may hold at one time."""
 ENGINES = 4
 """Pools of a worker: MLflow's for runs, for models and for jobs, and that of logins."""
-OWN = 7
+OWN = 8
 """The fast path's, and those of questions whether all is well."""
 LEAST = OWN + ENGINES + 4 * A_THREAD
 

@@ -14,11 +14,13 @@ from tracking_server.fast.plain import Log
 from tracking_server.fast.postgres import Postgres
 from tracking_server.fast.runs import NewRun, Runs, Update
 from tracking_server.fast.sqlite import Sqlite
-from tracking_server.settings import SQLITE, Settings
+from tracking_server.settings import POSTGRES, SQLITE, Settings
 
 Call = Callable[[bytes], Awaitable[bytes | None]]
 """Takes the body of a POST or the query of a GET; gives the answer, or None where MLflow is to give
 it. May raise ValueError for the same."""
+Allows = Callable[[object], Awaitable[bool]]
+"""Whether the caller may have that done; MLflow says so where it is not known for certain."""
 Asked = TypeVar("Asked")
 
 API, UI = "/api/2.0/mlflow", "/ajax-api/2.0/mlflow"
@@ -60,25 +62,43 @@ READING_PAGES = 2
 
 
 def of(settings: Settings) -> Mapping[tuple[str, str], Call]:
-    """By method and path: on PostgreSQL all, on SQLite what writes."""
+    """By method and path: on PostgreSQL all, on SQLite what logs, there without logins."""
     if not settings.on_postgres:
-        return _writing(partial(Sqlite, settings.backend_store.removeprefix(SQLITE)))
-    dsn = settings.backend_store.replace("+psycopg2", "", 1)
+        open_file = partial(Sqlite, settings.backend_store.removeprefix(SQLITE))
+        return {} if settings.logins else _writing(open_file, _everybody)
+    dsn = _dsn(settings.backend_store)
     lookups: Group[Lookup, bytes] = Group(partial(Lookups, dsn), LOOKUPS_AT_ONCE)
     changed: Group[NewRun | Update, bytes] = Group(partial(Runs, dsn), RUNS_AT_ONCE)
     pages: Group[Page, bytes] = Group(partial(Pages, dsn), 1, READING_PAGES)
+    allows: Allows = _everybody
+    if settings.logins:
+        if not settings.logins.startswith(POSTGRES):
+            return {}
+        from tracking_server.fast.access import Access  # MLflow's logins read their settings
+
+        allows = Access(_dsn(settings.logins), lookups).allows
     others = {
-        **{("POST", path): _do(read, changed) for path, read in RUNS.items()},
-        **{key: _do(read, lookups) for key, read in LOOKUPS.items()},
-        **{key: _do(read, pages) for key, read in PAGES.items()},
+        **{("POST", path): _do(read, changed, allows) for path, read in RUNS.items()},
+        **{key: _do(read, lookups, allows) for key, read in LOOKUPS.items()},
+        **{key: _do(read, pages, allows) for key, read in PAGES.items()},
     }
-    of_ui = {("GET", UI + path): _do(read, pages) for path, read in PAGES_OF_UI.items()}
-    return {**_writing(partial(Postgres, dsn)), **_everywhere(others), **of_ui}
+    of_ui = {("GET", UI + path): _do(read, pages, allows) for path, read in PAGES_OF_UI.items()}
+    return {**_writing(partial(Postgres, dsn), allows), **_everywhere(others), **of_ui}
 
 
-def _writing(open_store: Callable[[], Postgres | Sqlite]) -> dict[tuple[str, str], Call]:
+def _dsn(url: str) -> str:
+    return url.replace("+psycopg2", "", 1)
+
+
+async def _everybody(_: object) -> bool:
+    return True
+
+
+def _writing(
+    open_store: Callable[[], Postgres | Sqlite], allows: Allows
+) -> dict[tuple[str, str], Call]:
     logs: Group[Log, bool] = Group(open_store, LOGS_AT_ONCE)
-    return _everywhere({("POST", path): _write(read, logs) for path, read in LOGS.items()})
+    return _everywhere({("POST", path): _write(read, logs, allows) for path, read in LOGS.items()})
 
 
 def _everywhere(calls: Mapping[tuple[str, str], Call]) -> dict[tuple[str, str], Call]:
@@ -87,17 +107,19 @@ def _everywhere(calls: Mapping[tuple[str, str], Call]) -> dict[tuple[str, str], 
     }
 
 
-def _write(read: Callable[[bytes], Log | None], logs: Group[Log, bool]) -> Call:
+def _write(read: Callable[[bytes], Log | None], logs: Group[Log, bool], allows: Allows) -> Call:
     async def call(asked: bytes) -> bytes | None:
         log = read(asked)
-        return b"{}" if log is not None and await logs.do(log) else None
+        if log is None or not await allows(log):
+            return None
+        return b"{}" if await logs.do(log) else None
 
     return call
 
 
-def _do(read: Callable[[bytes], Asked | None], group: Group[Asked, bytes]) -> Call:
+def _do(read: Callable[[bytes], Asked | None], group: Group[Asked, bytes], allows: Allows) -> Call:
     async def call(asked: bytes) -> bytes | None:
         item = read(asked)
-        return None if item is None else await group.do(item)
+        return None if item is None or not await allows(item) else await group.do(item)
 
     return call

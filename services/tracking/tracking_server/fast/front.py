@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-ONCE = (b"host", b"origin", b"content-type")
+ONCE = (b"host", b"origin", b"content-type", b"authorization")
 """Of several, MLflow and its middleware take one or another."""
 UNUSUAL = (b"content-encoding", b"expect", b"x-mlflow-workspace", b"transfer-encoding")
 """Headers whose meaning is MLflow's, or its middleware's."""

@@ -18,6 +18,10 @@ FOUND = {
     "experiment_by_name": f"""SELECT e.name, {EXPERIMENT}
         FROM experiments e WHERE e.name = ANY ($1)""",
     **registry.FOUND,
+    "experiment_of_run": """SELECT run_uuid, experiment_id::text
+        FROM runs WHERE run_uuid = ANY ($1)""",
+    "experiment_of_name": """SELECT name, experiment_id::text
+        FROM experiments WHERE name = ANY ($1)""",
 }
 """Statements for keys, $1: each key that there is, and its answer; of runs all but the data."""
 

@@ -21,6 +21,6 @@ def test_all_that_workers_may_open_is_allowed(allowed, workers):
 
 
 def test_what_is_needed_is_enough():
-    with pytest.raises(RefusedError, match=r"allows 50 .* TRACKING_WORKERS=4 needs 102"):
+    with pytest.raises(RefusedError, match=r"allows 50 .* TRACKING_WORKERS=4 needs 107"):
         connections.of(50, 4)
-    assert connections.of(102, 4)
+    assert connections.of(107, 4)
