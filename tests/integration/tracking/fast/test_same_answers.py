@@ -364,7 +364,9 @@ class Maker:
         if path == "/metrics/get-history" and self._random.random() < 0.3:
             fields.append(("page_token", self._random.choice(TOKENS)))
         if self._random.random() < self._rare:
-            fields.append(self._random.choice([("nothing", "1"), fields[0], ("metric_key", "acc")]))
+            fields.append(
+                self._random.choice([("nothing", "1"), ("metric_key", "acc"), *fields[:1]])
+            )
         self._random.shuffle(fields)
         return f"{path}?{urlencode(fields)}"
 
