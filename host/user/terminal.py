@@ -149,9 +149,11 @@ def _interrupt(process: subprocess.Popen[str]) -> None:
     """Let `process`, if it runs yet, and its children end as Ctrl-C would, and see that they do."""
     if process.returncode is not None:
         return
+    # Who ignores Ctrl-C, as a shell's background commands do, has children that ignore it.
+    deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     try:
         with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-            os.killpg(process.pid, signal.SIGINT)
+            os.killpg(process.pid, signal.SIGTERM if deaf else signal.SIGINT)
             process.wait(INTERRUPT_DEADLINE)
     finally:  # also where a second interrupt ends the waiting
         if process.poll() is None:

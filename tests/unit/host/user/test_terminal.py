@@ -23,14 +23,19 @@ def listening():
     """As a command of `make` does."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:  # whatever these tests were started by
+        signal.signal(number, signal.SIG_DFL)
     interrupts.listen()
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-def test_an_interrupt_while_a_child_starts_ends_it(monkeypatch, capsys):
+@pytest.mark.parametrize("in_background", [False, True])
+def test_an_interrupt_while_a_child_starts_ends_it(monkeypatch, capsys, in_background):
     started = []
+    if in_background:  # as a shell starts what has "&" behind it
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     class Interrupted(subprocess.Popen):
         def __init__(self, *arguments, **options):
@@ -42,7 +47,7 @@ def test_an_interrupt_while_a_child_starts_ends_it(monkeypatch, capsys):
     with pytest.raises(KeyboardInterrupt):
         terminal.run(["sleep", "60"], "sleeping")
     (child,) = started
-    assert child.poll() == -signal.SIGINT
+    assert child.poll() == -(signal.SIGTERM if in_background else signal.SIGINT)
     assert "interrupted (" in capsys.readouterr().out
 
 
