@@ -15,10 +15,14 @@ from mlflow.store.db.utils import _get_alembic_config
 from harness.processes import Process
 from harness.tracking import COMMAND, on_local_files, on_postgres_and_s3
 from tracking_server.backend import migrate, schema
+from tracking_server.backend.indexes import INDEXES
+from tracking_server.fast.pages import SearchRuns
 
 HEAD = schema.installed().head
 # The revision before the last whose migration reads and writes data, not only tables.
 OLDER_STEPS = "-3"
+
+OWN_INDEXES = "SELECT count(*) FROM pg_indexes WHERE indexname LIKE 'tracking_server_%'"
 
 
 @pytest.fixture
@@ -69,15 +73,22 @@ def test_every_state_of_a_postgresql_database(on_postgres, postgres, monkeypatch
         ("Default", "mlflow-artifacts:/0")
     ]
 
+    assert postgres.execute(OWN_INDEXES, database) == [(2,)]
+
     # Up to date: left alone, and MLflow, which takes seconds to import, is not.
     again = server.migrate()
     assert again.returncode == 0
     assert "up to date" in again.stderr
     server.environment["PYTHONPROFILEIMPORTTIME"] = "1"
     profile = server.migrate().stderr
-    del server.environment["PYTHONPROFILEIMPORTTIME"]
     assert "psycopg2" in profile
     assert "mlflow" not in profile
+    del server.environment["PYTHONPROFILEIMPORTTIME"]
+
+    # Up to date, but from before there were indexes, or restored from there: they are made.
+    postgres.execute(f"DROP INDEX {', '.join(INDEXES)}", database)
+    assert "made the index" in server.migrate().stderr
+    assert postgres.execute(OWN_INDEXES, database) == [(2,)]
 
     # Older: backed up, then upgraded, and what was logged is still there.
     postgres.execute("INSERT INTO experiments (experiment_id, name) VALUES (7, 'kept')", database)
@@ -88,6 +99,7 @@ def test_every_state_of_a_postgresql_database(on_postgres, postgres, monkeypatch
     upgraded = server.migrate()
     assert upgraded.returncode == 0, upgraded.stderr
     assert revision(postgres, database) == HEAD
+    assert postgres.execute(OWN_INDEXES, database) == [(2,)]
     (backup,) = (server.folder / "backups").iterdir()
     assert older in backup.name
 
@@ -106,6 +118,36 @@ def test_every_state_of_a_postgresql_database(on_postgres, postgres, monkeypatch
         assert len(newer.stderr.splitlines()) == 1
         assert "fffffffffff0" in newer.stderr
     assert revision(postgres, database) == "fffffffffff0"
+
+
+def test_whose_tables_are_anothers_is_told_that_searches_stay_slow(on_postgres, postgres):
+    server, database = on_postgres, on_postgres.database
+    assert server.migrate().returncode == 0
+    postgres.execute(f"DROP INDEX {', '.join(INDEXES)}", database)
+    postgres.execute("ALTER TABLE runs OWNER TO postgres", database)
+    postgres.execute(f"GRANT ALL ON runs TO {postgres.role}", database)
+
+    migrated = server.migrate()
+
+    assert migrated.returncode == 0, migrated.stderr
+    assert "must be owner of table runs" in migrated.stderr
+
+
+@pytest.mark.parametrize("order", [[], ["attributes.start_time DESC"], ["start_time DESC"]])
+def test_the_newest_runs_of_an_experiment_are_found_by_an_index(on_postgres, postgres, order):
+    """Those that a client's search asks for without an order, and the UI."""
+    assert on_postgres.migrate().returncode == 0
+    asked, parameters = SearchRuns(["0"], order_by=order).statement()
+    connection = psycopg2.connect(
+        host=postgres.socket, user="postgres", dbname=on_postgres.database
+    )
+    with closing(connection), connection.cursor() as cursor:
+        cursor.execute(
+            "SET enable_seqscan = off; SET enable_bitmapscan = off; EXPLAIN " + asked, parameters
+        )
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert any(f"using {name} on runs" in plan for name in INDEXES), plan
+    assert "Sort Key: runs" not in plan
 
 
 # Keeps CREATE INDEX, which comes after all tables and rows, from ending.

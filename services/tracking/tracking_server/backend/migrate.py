@@ -44,17 +44,18 @@ def refuse_unless(
 def migrate(settings: Settings) -> None:
     """Empty store: initialise it. Older schema: back up, upgrade. Newer: refuse.
 
-    A store that is up to date is left alone, without importing MLflow.
+    A store that is up to date is left alone, without importing MLflow, save for an index that it
+    lacks.
     """
     target = schema.installed()
     store = stores.open_store(settings)
-    if patiently(store.revision, settings.patience) == target.head:
+    if patiently(store.revision, settings.patience) == target.head and not store.unindexed():
         logger.info("the backend store's schema is up to date (%s)", target.head)
         return
     with store.lock(Progress("waiting for another migration of this backend store")):
         revision = store.revision()
         if revision == target.head:
-            logger.info("another migration brought the schema up to date (%s)", target.head)
+            logger.info("the backend store's schema is up to date (%s)", target.head)
         elif revision is None:
             _initialise(store)
         elif revision in target.known:
@@ -65,6 +66,7 @@ def migrate(settings: Settings) -> None:
                 f"{target.head}: run the newer version of the stack, or restore a backup that "
                 "was made before the upgrade (`tracking-server restore FILE`)"
             )
+        store.index()
 
 
 def try_bucket(settings: Settings) -> None:
@@ -157,6 +159,7 @@ def _upgrade(store: Database, settings: Settings, revision: str, head: str) -> N
         )
     backup = back_up(store, settings.backups, f"mlflow-{revision}")
     logger.info("backed up to %s; upgrading %s to %s", backup, revision, head)
+    store.drop_indexes()
     started = time.monotonic()
     with store.upgrading() as url:
         from mlflow.db import commands

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import subprocess
@@ -16,8 +17,11 @@ import psycopg2
 from psycopg2 import errors
 
 from tracking_server import tls
+from tracking_server.backend.indexes import INDEXES
 from tracking_server.errors import UPKEEP_RUNS, RefusedError, UnreachableError
 from tracking_server.secret_files import PGPASS_FILE
+
+logger = logging.getLogger(__name__)
 
 # Of this project alone, so that nothing else in the database waits for it by accident.
 MIGRATION_LOCK = 0x6D6C666C6F77
@@ -110,6 +114,38 @@ class Postgres:
     def upgrading(self) -> Iterator[str]:
         """The URL on which MLflow changes the schema, which PostgreSQL does all or nothing."""
         yield self.url
+
+    def unindexed(self) -> list[str]:
+        """See Database."""
+        there = {
+            name
+            for (name,) in self.rows(
+                "SELECT indexname FROM pg_indexes WHERE schemaname = current_schema()"
+            )
+        }
+        return [name for name in INDEXES if name not in there]
+
+    def index(self) -> None:
+        """See Database. Whoever writes runs waits meanwhile, a second or two for each million."""
+        with self._connected() as connection, connection.cursor() as cursor:
+            for name in self.unindexed():
+                started = time.monotonic()
+                try:
+                    cursor.execute(f"CREATE INDEX {name} ON {INDEXES[name]}")
+                except errors.InsufficientPrivilege as error:
+                    logger.warning(
+                        "searches take longer the more runs there are: no index %s, since %s",
+                        name,
+                        _first_line(error),
+                    )
+                else:
+                    seconds = time.monotonic() - started
+                    logger.info("made the index %s in %.1f s", name, seconds)
+
+    def drop_indexes(self) -> None:
+        """See Database."""
+        with self._connected() as connection, connection.cursor() as cursor:
+            cursor.execute(f"DROP INDEX IF EXISTS {', '.join(INDEXES)}")
 
     def back_up(self, file: Path) -> None:
         """Write the whole database to `file`, in pg_dump's custom format."""

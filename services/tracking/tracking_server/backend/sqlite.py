@@ -93,6 +93,16 @@ class Sqlite:
             yield f"{SQLITE}{copy}"
             _copy(copy, self._file)
 
+    def unindexed(self) -> list[str]:
+        """None: MLflow copies a table that it changes, and an index by an expression is lost."""
+        return []
+
+    def index(self) -> None:
+        """Nothing to make."""
+
+    def drop_indexes(self) -> None:
+        """Nothing to drop."""
+
     def back_up(self, file: Path) -> None:
         """Write a consistent copy of the database to `file`."""
         _copy(self._file, file)

@@ -44,6 +44,15 @@ class Database(Protocol):
     def upgrading(self) -> AbstractContextManager[str]:
         """The URL on which MLflow changes the schema, all or nothing."""
 
+    def unindexed(self) -> list[str]:
+        """The names of this server's own indexes that are not there yet."""
+
+    def index(self) -> None:
+        """Make them."""
+
+    def drop_indexes(self) -> None:
+        """Drop them, so that none is in the way of MLflow's changes."""
+
     def back_up(self, file: Path) -> None:
         """Write the whole database to `file`."""
 

@@ -83,9 +83,11 @@ class SearchRuns(msgspec.Struct, forbid_unknown_fields=True):
 
     def statement(self) -> Statement:
         """See Page."""
-        text, parameters = _selection(self.filter, tuple(self.order_by), self.run_view_type)
+        experiments = list(map(int, self.experiment_ids))
+        of_one = len(experiments) == 1  # whose runs an index has in order
+        text, parameters = _selection(self.filter, tuple(self.order_by), self.run_view_type, of_one)
         chosen = {
-            "experiments": list(map(int, self.experiment_ids)),
+            "experiments": experiments[0] if of_one else experiments,
             "first": self._first(),
             "most": self.max_results + 1,  # whether there are more
         }
@@ -244,9 +246,9 @@ def offset_of(page_token: str) -> int:
 
 
 @lru_cache(PARSED)
-def _selection(filter_string: str, order_by: tuple[str, ...], view: str) -> Statement:
-    """Runs in order, as column `run`, of %(experiments)s, %(most)s from %(first)s on, as
-    MLflow's SqlAlchemyStore._search_runs selects them."""
+def _selection(filter_string: str, order_by: tuple[str, ...], view: str, of_one: bool) -> Statement:
+    """Runs in order, as column `run`, of %(experiments)s, one or several, %(most)s from %(first)s
+    on, as MLflow's SqlAlchemyStore._search_runs selects them."""
     session = Session()  # nothing is asked by it
     conditions = sqlalchemy_store._get_sqlalchemy_filter_clauses(
         SearchUtils.parse_search_filter(filter_string), session, "postgresql"
@@ -263,9 +265,10 @@ def _selection(filter_string: str, order_by: tuple[str, ...], view: str) -> Stat
         statement = statement.outerjoin(one)
     if datasets:  # of all else, a run has one row at most
         statement = statement.distinct()
-    experiments = bindparam("experiments", [], ARRAY(Integer))
+    several = any_(bindparam("experiments", [], ARRAY(Integer)))
+    experiments = bindparam("experiments", 0) if of_one else several
     stages = LifecycleStage.view_type_to_stages(ViewType.from_string(view.lower()))
     statement = statement.where(
-        SqlRun.experiment_id == any_(experiments), SqlRun.lifecycle_stage.in_(stages), *attributes
+        SqlRun.experiment_id == experiments, SqlRun.lifecycle_stage.in_(stages), *attributes
     )
     return page_of(statement.order_by(*order))

@@ -318,7 +318,7 @@ class Maker:
             "tags": tags,
         }
         body = {name: body[name] for name in body if self._random.random() < 0.8}
-        return {**body, "start_time": self._time}
+        return {"start_time": self._time, **body}  # MLflow drops what follows a wrong field
 
     def update(self) -> dict:
         body = {
