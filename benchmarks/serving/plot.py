@@ -1,11 +1,9 @@
 """Pictures of the figures that matter most."""
 
-import io
-
 import matplotlib as mpl
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from benchmarks.picture import STYLE, svg
 from benchmarks.serving.cases import TITLES
 from benchmarks.serving.measuring import Figures
 from benchmarks.serving.plan import GOALS
@@ -13,8 +11,6 @@ from benchmarks.serving.servers import SERVERS
 
 PANELS = (("rate", 64, "requests/s at 64 clients"), ("p50", 1, "p50 in ms at 1 client"))
 COLORS = ("#1f77b4", "#ff7f0e")
-# Text stays text, and the same figures give the same file.
-STYLE = {"svg.fonttype": "none", "svg.hashsalt": "serving", "font.size": 9}
 
 
 def draw(figures: Figures) -> str:
@@ -39,7 +35,7 @@ def draw(figures: Figures) -> str:
         figure.axes[0].invert_yaxis()  # the first server on top; the other panel shares the axis
         handles = figure.axes[0].get_legend_handles_labels()
         figure.legend(*handles, loc="outside lower center", ncols=2)
-        return _svg(figure)
+        return svg(figure)
 
 
 def draw_growth(figures: Figures) -> str:
@@ -58,15 +54,7 @@ def draw_growth(figures: Figures) -> str:
             _lines(axes, figures[model])
             axes.set_title(f"{TITLES[model]}: requests/s by clients")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
-        return _svg(figure)
-
-
-def _svg(figure: Figure) -> str:
-    FigureCanvasSVG(figure)
-    file = io.StringIO()
-    figure.savefig(file, format="svg", metadata={"Date": None})
-    # Drops the trailing blanks that matplotlib leaves.
-    return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
+        return svg(figure)
 
 
 def _lines(axes, cells) -> None:
