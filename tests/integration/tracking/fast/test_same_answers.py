@@ -446,5 +446,5 @@ def test_answers_and_databases_are_the_same(sides, record_property):
     print(dict(statuses))
     assert statuses[200] > CALLS / 3
     assert statuses[400] > CALLS / 20
-    assert fast.answered_fast() > statuses[200] / 3
+    assert fast.answered_fast() > statuses[200] / 5  # on SQLite it only logs
     assert mlflow.answered_fast() == 0
