@@ -46,7 +46,7 @@ def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
 
         from tracking_server import patches
         from tracking_server.artifacts import routes
-        from tracking_server.fast import front
+        from tracking_server.fast import front, reach
         from tracking_server.http import database, malformed
         from tracking_server.logins import permissions
 
@@ -55,7 +55,7 @@ def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
     if context.auth:
         flask_app.before_request(permissions.note_checked)
     malformed.refuse(app, flask_app)
-    if settings.fast:
+    if reach.is_on(settings):
         front.add(app, settings)
     if settings.on_s3:
         routes.add(app, logins=bool(settings.logins))
@@ -69,7 +69,7 @@ def build(settings: Settings, counts: Counts | None = None) -> ASGIApp:
     database.register(flask_app)
     failures.register(app, flask_app)
     checks = readiness.checks(settings, schema.installed().head)
-    probe = readiness.Readiness(checks)
+    probe = readiness.Readiness(checks, {"fast_path": reach.reach(settings)})
     # First, because MLflow mounts its Flask application on everything; under MLflow's
     # middleware like every route, so that Host and Origin are checked here as well.
     app.router.routes.insert(0, Route("/readyz", probe.endpoint, methods=["GET"]))

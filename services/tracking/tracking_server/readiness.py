@@ -34,8 +34,10 @@ class Readiness:
     thread and not one for each question.
     """
 
-    def __init__(self, checks: dict[str, Check]) -> None:
+    def __init__(self, checks: dict[str, Check], facts: dict[str, str]) -> None:
+        """`facts` are told where all is well."""
         self._checks = checks
+        self._facts = facts
         self._threads = ThreadPoolExecutor(len(checks), thread_name_prefix="readiness")
         self._running: dict[str, asyncio.Future[None]] = {}
         self._lock = asyncio.Lock()
@@ -68,7 +70,7 @@ class Readiness:
         if failing := await self.failing():
             body = {"status": "unavailable", "failing": failing}
             return JSONResponse(body, status_code=503, headers=headers)
-        return JSONResponse({"status": "ready"}, headers=headers)
+        return JSONResponse({"status": "ready", **self._facts}, headers=headers)
 
     async def _reason(self, name: str) -> str | None:
         running = self._running.get(name)

@@ -149,7 +149,7 @@ def test_no_secret_shows_in_environments_arguments_or_the_log(own):
 
 
 def test_readiness_names_the_database_while_it_is_away_and_heals(own, http, postgres):
-    assert http.get("/readyz").json() == {"status": "ready"}
+    assert http.get("/readyz").json() == {"status": "ready", "fast_path": "on"}
     with postgres.gone():
         away = wait_until(lambda: failing(http), 15, "503 while PostgreSQL is away")
         assert away == {"backend store": "cannot connect"}

@@ -14,7 +14,7 @@ from tracking_server.fast.plain import Log
 from tracking_server.fast.postgres import Postgres
 from tracking_server.fast.runs import NewRun, Runs, Update
 from tracking_server.fast.sqlite import Sqlite
-from tracking_server.settings import POSTGRES, SQLITE, Settings
+from tracking_server.settings import SQLITE, Settings
 
 Call = Callable[[bytes], Awaitable[bytes | None]]
 """Takes the body of a POST or the query of a GET; gives the answer, or None where MLflow is to give
@@ -62,18 +62,15 @@ READING_PAGES = 2
 
 
 def of(settings: Settings) -> Mapping[tuple[str, str], Call]:
-    """By method and path: on PostgreSQL all, on SQLite what logs, there without logins."""
+    """By method and path: on PostgreSQL all, on SQLite what logs; see reach."""
     if not settings.on_postgres:
-        open_file = partial(Sqlite, settings.backend_store.removeprefix(SQLITE))
-        return {} if settings.logins else _writing(open_file, _everybody)
+        return _writing(partial(Sqlite, settings.backend_store.removeprefix(SQLITE)), _everybody)
     dsn = _dsn(settings.backend_store)
     lookups: Group[Lookup, bytes] = Group(partial(Lookups, dsn), LOOKUPS_AT_ONCE)
     changed: Group[NewRun | Update, bytes] = Group(partial(Runs, dsn), RUNS_AT_ONCE)
     pages: Group[Page, bytes] = Group(partial(Pages, dsn), 1, READING_PAGES)
     allows: Allows = _everybody
     if settings.logins:
-        if not settings.logins.startswith(POSTGRES):
-            return {}
         from tracking_server.fast.access import Access  # MLflow's logins read their settings
 
         allows = Access(_dsn(settings.logins), lookups).allows

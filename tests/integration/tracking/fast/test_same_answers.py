@@ -448,3 +448,5 @@ def test_answers_and_databases_are_the_same(sides, record_property):
     assert statuses[400] > CALLS / 20
     assert fast.answered_fast() > statuses[200] / 5  # on SQLite it only logs
     assert mlflow.answered_fast() == 0
+    said = [side.http.get(f"{side.server.uri}/readyz").json()["fast_path"] for side in sides]
+    assert [text.partition(" ")[0] for text in said] == ["on", "off:"]
