@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     fast: bool = Field(
         True,
         description="answer the most frequent calls by statements of this server's own; with "
-        "logins, where both databases are on PostgreSQL",
+        "logins, where both databases are on PostgreSQL, and no traces",
     )
     workers: int = Field(2, ge=1, le=64, description="server processes")
     patience: float = Field(

@@ -6,14 +6,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TypeVar
 
+from mlflow.store.tracking.utils.sql_trace_rollups import rollups_enabled
+
 from tracking_server.fast import plain, queries, runs
 from tracking_server.fast.group import Group
 from tracking_server.fast.lookups import Lookup, Lookups
+from tracking_server.fast.otlp import Exports
 from tracking_server.fast.pages import Page, Pages
 from tracking_server.fast.plain import Log
 from tracking_server.fast.postgres import Postgres
 from tracking_server.fast.runs import NewRun, Runs, Update
+from tracking_server.fast.spans import Export
 from tracking_server.fast.sqlite import Sqlite
+from tracking_server.fast.traces import Traces
 from tracking_server.settings import SQLITE, Settings
 
 Call = Callable[[bytes], Awaitable[bytes | None]]
@@ -57,6 +62,7 @@ PAGES_OF_UI: dict[str, Callable[[bytes], Page | None]] = {
 LOGS_AT_ONCE = 256
 RUNS_AT_ONCE = 64
 LOOKUPS_AT_ONCE = 64
+EXPORTS_AT_ONCE = 32
 READING_PAGES = 2
 """Threads of a process."""
 
@@ -81,6 +87,16 @@ def of(settings: Settings) -> Mapping[tuple[str, str], Call]:
     }
     of_ui = {("GET", UI + path): _do(read, pages, allows) for path, read in PAGES_OF_UI.items()}
     return {**_writing(partial(Postgres, dsn), allows), **_everywhere(others), **of_ui}
+
+
+def exports(settings: Settings) -> Exports | None:
+    """What stores traces: on PostgreSQL, without logins, and where MLflow sums nothing up."""
+    if not settings.on_postgres or settings.logins or rollups_enabled():
+        return None
+    traces: Group[Export, bool] = Group(
+        partial(Traces, _dsn(settings.backend_store)), EXPORTS_AT_ONCE
+    )
+    return Exports(traces)
 
 
 def _dsn(url: str) -> str:

@@ -8,6 +8,8 @@ from flask import Flask
 from starlette.types import Scope
 from werkzeug.exceptions import HTTPException
 
+from tracking_server.fast import otlp
+
 UNKNOWN = "unknown"
 
 
@@ -16,7 +18,8 @@ def templates(flask: Flask) -> Callable[[Scope], str]:
     MLflow mounts on everything that FastAPI has no route for."""
     rules = flask.url_map.bind("")
     # Most are their own template, and matching costs as much as all the counting.
-    exact = frozenset(rule.rule for rule in flask.url_map.iter_rules() if not rule.arguments)
+    flasks = {rule.rule for rule in flask.url_map.iter_rules() if not rule.arguments}
+    exact = frozenset({*flasks, otlp.ROUTE[1]})  # FastAPI has found nothing that is answered fast
 
     def template(scope: Scope) -> str:
         route: str | None = getattr(scope.get("route"), "path", None)

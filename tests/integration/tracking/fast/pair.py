@@ -11,6 +11,7 @@ import httpx
 from harness.tracking import Tracking
 
 API = "/api/2.0/mlflow"
+ROOTS = ("/ajax-api/", "/api/", "/v1/")
 ROWS = {
     "metrics": "SELECT run_uuid, key, value, timestamp, step, is_nan FROM metrics",
     "latest": "SELECT run_uuid, key, value, timestamp, step, is_nan FROM latest_metrics",
@@ -54,12 +55,16 @@ class Side:
 
     def ask(self, path: str, body: bytes, headers: dict[str, str], method: str = "POST") -> Answer:
         """What comes of a request with a body."""
-        return _answer(self.http.request(method, path, content=body, headers=headers))
+        return _answer(self.http.request(method, self._at(path), content=body, headers=headers))
 
     def get(self, path: str, headers: dict[str, str]) -> Answer:
-        """The same of a GET; what is of the UI's own has a path from the root."""
-        root = self.server.uri if path.startswith("/ajax-api/") else self.server.uri + API
-        return _answer(self.http.get(root + path, headers=headers))
+        """The same of a GET."""
+        return _answer(self.http.get(self._at(path), headers=headers))
+
+    def _at(self, path: str) -> str:
+        """What is none of the API's has a path from the root."""
+        root = self.server.uri if path.startswith(ROOTS) else self.server.uri + API
+        return root + path
 
     def rows(self) -> dict[str, list[tuple]]:
         """All that has been logged, sorted."""
@@ -70,9 +75,14 @@ class Side:
 
     def answered_fast(self) -> float:
         """How many requests the fast path has answered."""
+        return sum(self.counted("tracking_fast_requests_total").values())
+
+    def counted(self, pattern: str) -> dict[str, float]:
+        """What the server has counted by series whose names are of that pattern."""
         port = self.server.environment["TRACKING_METRICS_PORT"]
         page = httpx.get(f"http://127.0.0.1:{port}/metrics").raise_for_status().text
-        return sum(map(float, re.findall(r"^tracking_fast_requests_total{.*} (.+)$", page, re.M)))
+        series = re.findall(rf"^((?:{pattern})(?:{{.*}})?) (.+)$", page, re.M)
+        return {name: float(number) for name, number in series}
 
 
 def _known(value: object) -> object:
