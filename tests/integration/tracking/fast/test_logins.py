@@ -51,6 +51,7 @@ class Guarded(Side):
             TRACKING_LOGINS=postgres.url(self._logins),
             TRACKING_WORKERS="1",  # each keeps passwords for a minute
             TRACKING_METRICS_PORT=str(free_port()),
+            PYTHONHASHSEED="0",  # some of MLflow's messages show a set
             **settings,
         )
         for name in ("admin", "serving"):
