@@ -6,7 +6,7 @@ import time
 
 import httpx
 import pytest
-from mlflow.entities.span import create_mlflow_span
+from mlflow.entities.span import Span, create_mlflow_span
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.rest_store import RestStore
 from mlflow.tracking import MlflowClient
@@ -194,6 +194,16 @@ def test_of_a_batch_the_other_traces_are_stored(made, bad):
         assert made.client.get_trace(one.trace_id).data.spans[0].name == one.name
     with pytest.raises(MlflowException, match="not found"):
         made.client.get_trace(bad.trace_id)
+
+
+def test_of_a_span_that_comes_again_in_a_request_the_last_is_stored(made):
+    one, other = span("first"), span("other")
+    again = one.to_dict() | {"name": "again"}
+    store = RestStore(lambda: MlflowHostCreds(made.server.uri))
+    store.log_spans(made.experiment, [one, other, Span.from_dict(again)])
+    names = [stored.name for stored in made.client.get_trace(one.trace_id).data.spans]
+    assert names == ["again"]
+    assert made.client.get_trace(other.trace_id).data.spans[0].name == "other"
 
 
 def test_answers_and_log_have_no_sql(made):
