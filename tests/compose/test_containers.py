@@ -8,6 +8,7 @@ import socket
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from harness.stack import docker
@@ -79,6 +80,16 @@ def test_processes_hold_no_capability(stack, service):
 def test_root_file_systems_cannot_be_written(stack, service):
     refused = stack.compose("exec", "-T", service, "sh", "-c", "echo > /usr/x", check=False)
     assert "Read-only file system" in refused.stderr
+
+
+def test_workers_are_ended_first_where_memory_runs_out(stack, kept):
+    """With what their models start: else that may stay for good, once it has ended their parent."""
+    workers = httpx.get(f"{stack.serving}/models/{kept.name}").json()["workers"]
+    listed = stack.execute("serving", "sh", "-c", "grep . /proc/[0-9]*/oom_score_adj || true")
+    scores = dict(re.findall(r"^/proc/(\d+)/oom_score_adj:(-?\d+)$", listed, re.MULTILINE))
+    assert workers
+    assert {int(scores[str(worker)]) > 0 for worker in workers} == {True}
+    assert list(scores.values()).count("0") >= 3  # init, the HTTP process, and the workers' parent
 
 
 def test_only_two_ports_are_published_and_only_here(stack, containers):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from model_server import log as logs
 from model_server.processes import wire
-from model_server.processes.prctl import adopt, conceal, die_with_parent
+from model_server.processes.prctl import adopt, conceal, die_with_parent, reveal
 from model_server.processes.task import Task
 
 if TYPE_CHECKING:  # another interpreter imports this module, too, and only those that fork need it
@@ -44,8 +44,8 @@ def run(pickled: bytes, sock: int, output: int, door: int | None = None) -> None
     os.setpgrp()
     die_with_parent()
     adopt()
-    conceal()
     _offer_to_oom_killer()
+    conceal()
     os.environ.update(task.variables)
     tempfile.tempdir = None  # which the parent knows another of
     if task.rules:
@@ -131,6 +131,8 @@ def _allow_children(sock: socket.socket) -> None:
 
 
 def _offer_to_oom_killer() -> None:
-    """When memory runs out, let it be a worker's, not the HTTP process's."""
+    """When memory runs out, let it be a worker's, or of what that has started, and not the HTTP
+    process's or the parent's."""
+    reveal()  # else this file is not its own; nothing of a model is here yet
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")

@@ -24,6 +24,11 @@ def conceal() -> None:
     _prctl(_SET_DUMPABLE, 0)
 
 
+def reveal() -> None:
+    """Undo `conceal`, which those that are forked inherit."""
+    _prctl(_SET_DUMPABLE, 1)
+
+
 def _prctl(option: int, value: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
