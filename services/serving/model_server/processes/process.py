@@ -16,6 +16,8 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
+import uvloop
+
 from model_server.confinement.quarters import Quarters
 from model_server.network import door
 from model_server.processes import wire
@@ -341,15 +343,37 @@ async def _socket() -> tuple[wire.Channel, socket.socket]:
 async def _output(name: str, about: Mapping[str, object]) -> BinaryIO:
     """Where a child is to write: each line gets into the log."""
     one, other = os.pipe()
-    reads, writes = os.fdopen(one, "rb", 0), os.fdopen(other, "wb", 0)
+    reads, writes = _reads(one), os.fdopen(other, "wb", 0)
     try:
         loop = asyncio.get_running_loop()
         await loop.connect_read_pipe(lambda: Output(name, about), reads)
     except BaseException:
-        reads.close()
+        with contextlib.suppress(OSError):  # closed already
+            os.close(one)
         writes.close()
         raise
     return writes
+
+
+class _Reads:
+    """A pipe's end that uvloop reads and closes. Of a file it would close the descriptor a second
+    time, when its number may be another thread's already (uvloop 0.23.0, handles/handle.pyx)."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def close(self) -> None:
+        """Nothing: it is closed."""
+
+
+def _reads(descriptor: int) -> BinaryIO | _Reads:
+    """For the loop that runs, which closes it."""
+    if isinstance(asyncio.get_running_loop(), uvloop.Loop):
+        return _Reads(descriptor)
+    return os.fdopen(descriptor, "rb", 0)
 
 
 def _users_paths() -> tuple[str, ...]:
