@@ -392,6 +392,8 @@ class Maker:
         }
         if self._random.random() < 0.1:
             del metric["step"]
+        if metric["value"] == "NaN":  # stored as 0 is, and beside that MLflow gives it no order
+            metric["step"] = 7
         return metric
 
     def _pair(self, keys: list[str]) -> dict:
